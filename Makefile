@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds everything into build/, never into the source folders. `make help` lists the targets.
+#
+#   KDIR=PATH       build the module for the kernel with this build folder; without it for the
+#                   running kernel, or for Debian's stock kernel if that one has no headers here
+#   W=1 C=1         more warnings, and sparse: passed on to kbuild
+#   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
+
+MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+BUILD := $(CURDIR)/build
+PREFIX := /usr/local
+setup := $(CURDIR)/scripts/setup
+
+# Looked up when a recipe uses it: scripts/setup may just have installed the headers.
+KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
+stock = $(shell $(setup) --print stock_headers)
+
+.PHONY: all module lib tests demo test test-faults vm setup install clean help
+.PHONY: setup-build stock-module
+
+all: module lib tests		## module, library and test programs (the default)
+
+# kbuild puts objects beside the sources, so it gets one folder of symlinks per kernel.
+module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
+	@kdir='$(KDIR)' && [ -n "$$kdir" ] && \
+	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
+	tree='$(BUILD)'/kernel-$$release && \
+	mkdir -p "$$tree" && \
+	cp -rsn $(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi "$$tree" && \
+	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete && \
+	$(MAKE) -C "$$kdir" M="$$tree" modules
+
+lib: setup-build		## libmemalloc and its example programs
+	@$(MAKE) -C userlib BUILD='$(BUILD)'
+
+tests: lib			## test programs, for the VM and for this machine
+	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
+
+stock-module: setup
+	@$(MAKE) module KDIR='$(stock)'
+
+demo: stock-module lib		## a camera, a disk and a program share buffers, in a VM
+	@scripts/demo
+
+test: stock-module lib tests	## all tests: natively, and in VMs
+	@scripts/test
+
+test-faults: setup		## whether the tests notice faults that are put in on purpose
+	@scripts/faults
+
+vm: stock-module lib tests	## a shell in a VM with the module loaded
+	@scripts/vm --shell
+
+setup: setup-build		## installs and fetches what building and testing take (Debian)
+	@$(setup)
+
+setup-build:
+	@$(setup) build
+
+install: lib			## the library and its headers, to PREFIX
+	@$(MAKE) -C userlib install BUILD='$(BUILD)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
+
+clean:				## removes build/
+	rm -rf '$(BUILD)'
+
+help:				## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+	@sed -n '/^#   /s/^# //p' Makefile
