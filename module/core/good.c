@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Good fit: the smallest free block that is large enough; of several of that
+ * size, any. The cost is bounded by the bits of a size, whatever the number of
+ * blocks.
+ *
+ * Classes. Sizes are split as in two-level segregated fit (M. Masmano, I. Ripoll,
+ * A. Crespo, J. Real, "TLSF: a new dynamic memory allocator for real-time
+ * systems", ECRTS 2004): each range from 2^b to 2^(b+1) - 1 into 64 classes of
+ * equal width. Bitmaps of the classes that have a block find the next one up in
+ * two words.
+ *
+ * Tries. Below 128 a class is one size. Above, the low bits of a size are *open*
+ * in its class; a bitwise trie over them, the tree bin of D. Lea's dlmalloc 2.8,
+ * finds the smallest block that will do, where TLSF would round up or miss it.
+ * One block of each size is a node. A node at depth d agrees with all that hang
+ * below it in the d highest open bits, and the next bit says on which side they
+ * hang. Besides that nodes are in no order: a new one goes to the first empty
+ * place on its size's path, and any leaf below can take the place of one that
+ * leaves.
+ *
+ * Lists. Blocks of one size form a list, of which the first is the node. The
+ * others come and go without touching the trie, and so are preferred.
+ *
+ * A path has at most as many nodes as its class has open bits, plus one, and each
+ * is another block of at least the class's size. In the largest heap, blocks of
+ * 2^25 or more have 19 open bits and 31 of them can be free at once; of 2^26 or
+ * more, only 15. So no path has more than 20 nodes.
+ */
+#include "fit.h"
+
+#define CLASS_BITS	6
+#define CLASSES		64	/* 2^CLASS_BITS: of a range, and bits in a bitmap's word */
+#define OPEN		128	/* sizes from here on have open bits */
+#define WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
+
+/*
+ * A free block's links, which need its size to find its foot tag. All blocks have
+ * @next, in the head tag's link0, and @prev, in the foot tag's link[1]: a block of
+ * one granule, whose head and foot are one tag, has room for both. A node has
+ * @parent in the foot tag's link[0] and two children in the head tag's link[], so
+ * that a walk down a trie reads head tags only. Their @word is nothing but the size.
+ */
+static u32 *next_of(struct mal_tag *tags, u32 head)
+{
+	mal_step();
+	return &tags[head].link0;
+}
+
+static u32 *prev_of(struct mal_tag *tags, u32 head, u32 size)
+{
+	mal_step();
+	return &tags[head + size - 1].link[1];
+}
+
+static u32 *parent_of(struct mal_tag *tags, u32 node, u32 size)
+{
+	mal_step();
+	return &tags[node + size - 1].link[0];
+}
+
+static u32 *children_of(struct mal_tag *tags, u32 node)
+{
+	mal_step();
+	return tags[node].link;
+}
+
+struct good {
+	u64 filled[WORDS];	/* classes that have a block */
+	u32 words;		/* words of @filled that are not 0 */
+	u32 first[];		/* of each class: of the list, root of the trie, or MAL_NONE */
+};
+
+/* How many low bits of a size are open in its class. */
+static unsigned int open_bits(u32 size)
+{
+	return mal_high_bit(size | CLASSES) - CLASS_BITS;
+}
+
+/*
+ * Larger sizes have the same class or a higher one. Below OPEN the class is the
+ * size. From there on, each count of open bits is that of one range, whose sizes
+ * without those bits are 64 to 127.
+ */
+static u32 class_of(u32 size)
+{
+	unsigned int open = open_bits(size);
+
+	return open * CLASSES + (size >> open);
+}
+
+static void mark_filled(struct good *good, u32 class)
+{
+	mal_step();
+	good->filled[class / CLASSES] |= 1ull << class % CLASSES;
+	good->words |= 1u << class / CLASSES;
+}
+
+static void mark_empty(struct good *good, u32 class)
+{
+	mal_step();
+	good->filled[class / CLASSES] &= ~(1ull << class % CLASSES);
+	if (!good->filled[class / CLASSES])
+		good->words &= ~(1u << class / CLASSES);
+}
+
+/* The first class from @class on that has a block, or MAL_NONE. */
+static u32 next_filled(const struct good *good, u32 class)
+{
+	u32 word = class / CLASSES;
+	u64 filled = good->filled[word] & ~0ull << class % CLASSES;
+	u32 words;
+
+	mal_step();
+	if (!filled) {
+		words = good->words & ~1u << word;
+		if (!words)
+			return MAL_NONE;
+		mal_step();
+		word = mal_low_bit(words);
+		filled = good->filled[word];
+	}
+	return word * CLASSES + mal_low_bit64(filled);
+}
+
+static size_t good_index_bytes(u32 granules)
+{
+	return offsetof(struct good, first) + (class_of(granules) + 1) * sizeof(u32);
+}
+
+static void good_init(struct mal_heap *heap)
+{
+	struct good *good = heap->index;
+
+	memset(good->first, 0xff, (class_of(heap->granules) + 1) * sizeof(u32));
+}
+
+/* Put a block behind @first, which has the same size. */
+static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
+{
+	u32 next = *next_of(tags, first);
+
+	*next_of(tags, first) = head;
+	*prev_of(tags, head, size) = first;
+	*next_of(tags, head) = next;
+	if (next != MAL_NONE)
+		*prev_of(tags, next, size) = head;
+}
+
+/* Begin a list with a block. */
+static void list_begin(struct mal_tag *tags, u32 head, u32 size)
+{
+	*next_of(tags, head) = MAL_NONE;
+	*prev_of(tags, head, size) = MAL_NONE;
+}
+
+static noinline void trie_insert(struct mal_heap *heap, u32 head, u32 size)
+{
+	struct good *good = heap->index;
+	struct mal_tag *tags = heap->tags;
+	unsigned int open = open_bits(size);
+	u32 class = class_of(size);
+	u32 *place = &good->first[class];
+	u32 parent = MAL_NONE;
+	u32 *children;
+
+	while (*place != MAL_NONE && tags[*place].word != size) {
+		parent = *place;
+		place = &children_of(tags, parent)[size >> --open & 1];
+	}
+	if (*place != MAL_NONE) {
+		list_push(tags, *place, head, size);
+		return;
+	}
+
+	*place = head;
+	list_begin(tags, head, size);
+	*parent_of(tags, head, size) = parent;
+	children = children_of(tags, head);
+	children[0] = MAL_NONE;
+	children[1] = MAL_NONE;
+	if (parent == MAL_NONE)
+		mark_filled(good, class);
+}
+
+static void good_insert(struct mal_heap *heap, u32 head, u32 size)
+{
+	struct good *good = heap->index;
+	u32 first;
+
+	if (size >= OPEN) {
+		trie_insert(heap, head, size);
+		return;
+	}
+	first = good->first[size];
+	if (first != MAL_NONE) {
+		list_push(heap->tags, first, head, size);
+		return;
+	}
+	good->first[size] = head;
+	list_begin(heap->tags, head, size);
+	mark_filled(good, size);
+}
+
+/* Take a leaf from below @node; MAL_NONE if it has no children. */
+static u32 take_leaf(struct mal_tag *tags, u32 node)
+{
+	u32 *children = children_of(tags, node);
+	u32 *place = NULL;
+	u32 leaf = MAL_NONE;
+
+	while (children[0] != MAL_NONE || children[1] != MAL_NONE) {
+		place = &children[children[1] != MAL_NONE];
+		leaf = *place;
+		children = children_of(tags, leaf);
+	}
+	if (place)
+		*place = MAL_NONE;
+	return leaf;
+}
+
+/* Put @heir in the place of @node: below @parent, above @node's children. */
+static void adopt(struct mal_tag *tags, u32 heir, u32 node, u32 parent)
+{
+	u32 *from = children_of(tags, node);
+	u32 *to = children_of(tags, heir);
+	unsigned int side;
+
+	*parent_of(tags, heir, tags[heir].word) = parent;
+	for (side = 0; side < 2; side++) {
+		to[side] = from[side];
+		if (to[side] != MAL_NONE)
+			*parent_of(tags, to[side], tags[to[side]].word) = heir;
+	}
+}
+
+/* Take @node; @next is what comes after it in its list. */
+static noinline void trie_remove(struct mal_heap *heap, u32 node, u32 size, u32 next)
+{
+	struct good *good = heap->index;
+	struct mal_tag *tags = heap->tags;
+	u32 parent = *parent_of(tags, node, size);
+	u32 heir = next != MAL_NONE ? next : take_leaf(tags, node);
+	u32 *children;
+
+	if (heir != MAL_NONE)
+		adopt(tags, heir, node, parent);
+	if (parent != MAL_NONE) {
+		children = children_of(tags, parent);
+		children[children[1] == node] = heir;
+		return;
+	}
+	good->first[class_of(size)] = heir;
+	if (heir == MAL_NONE)
+		mark_empty(good, class_of(size));
+}
+
+static void good_remove(struct mal_heap *heap, u32 head, u32 size)
+{
+	struct good *good = heap->index;
+	struct mal_tag *tags = heap->tags;
+	u32 next = *next_of(tags, head);
+	u32 prev = *prev_of(tags, head, size);
+
+	if (next != MAL_NONE)
+		*prev_of(tags, next, size) = prev;
+	if (prev != MAL_NONE) {
+		*next_of(tags, prev) = next;
+		return;
+	}
+	if (size >= OPEN) {
+		trie_remove(heap, head, size, next);
+		return;
+	}
+	good->first[size] = next;
+	if (next == MAL_NONE)
+		mark_empty(good, size);
+}
+
+/*
+ * The smallest node from @node down, if smaller than @best; or @best, which may be
+ * MAL_NONE. It is on the path that keeps to the side of the zeros.
+ */
+static u32 trie_least(struct mal_tag *tags, u32 node, u32 best)
+{
+	u32 least = best != MAL_NONE ? tags[best].word : MAL_NONE;
+	const u32 *children;
+
+	while (node != MAL_NONE) {
+		children = children_of(tags, node);
+		if (tags[node].word < least) {
+			least = tags[node].word;
+			best = node;
+		}
+		node = children[children[0] == MAL_NONE];
+	}
+	return best;
+}
+
+/*
+ * The smallest node of @size or more in the trie of that size's class; or
+ * MAL_NONE. It is on the path of @size, or else what is least on the larger
+ * side of the last fork where the path turned to the smaller.
+ */
+static noinline u32 trie_find(struct mal_tag *tags, u32 node, u32 size)
+{
+	unsigned int open = open_bits(size);
+	u32 best = MAL_NONE, least = MAL_NONE;
+	u32 larger = MAL_NONE;
+	const u32 *children;
+	u32 found, side;
+
+	while (node != MAL_NONE) {
+		children = children_of(tags, node);
+		found = tags[node].word;
+		if (found == size)
+			return node;
+		if (found > size && found < least) {
+			least = found;
+			best = node;
+		}
+		side = size >> --open & 1;
+		if (!side && children[1] != MAL_NONE)
+			larger = children[1];
+		node = children[side];
+	}
+	return trie_least(tags, larger, best);
+}
+
+/* The second block of the list, whose removal spares the trie; or the only one. */
+static u32 list_pick(struct mal_tag *tags, u32 first)
+{
+	u32 next = *next_of(tags, first);
+
+	return next != MAL_NONE ? next : first;
+}
+
+static u32 good_find(const struct mal_heap *heap, u32 size)
+{
+	const struct good *good = heap->index;
+	u32 class = size;
+	u32 first;
+
+	if (size >= OPEN) {
+		class = class_of(size);
+		first = trie_find(heap->tags, good->first[class], size);
+		if (first != MAL_NONE)
+			return list_pick(heap->tags, first);
+		class++;
+	}
+	class = next_filled(good, class);
+	if (class == MAL_NONE)
+		return MAL_NONE;
+	first = good->first[class];
+	if (class < OPEN)
+		return first;
+	return list_pick(heap->tags, trie_least(heap->tags, first, MAL_NONE));
+}
+
+static u32 good_largest(const struct mal_heap *heap)
+{
+	const struct good *good = heap->index;
+	u32 largest = 0;
+	const u32 *children;
+	u32 class, node;
+
+	if (!good->words)
+		return 0;
+	class = mal_high_bit(good->words) * CLASSES;
+	class += mal_high_bit64(good->filled[class / CLASSES]);
+	if (class < OPEN)
+		return class;
+	for (node = good->first[class]; node != MAL_NONE;
+	     node = children[children[1] != MAL_NONE]) {
+		children = children_of(heap->tags, node);
+		if (heap->tags[node].word > largest)
+			largest = heap->tags[node].word;
+	}
+	return largest;
+}
+
+/*
+ * Does @link, which may be anything, lead to a block of @class that is the first of
+ * its list, and, in a trie, the child of @parent?
+ */
+static bool is_first(const struct mal_heap *heap, u32 link, u32 class, u32 parent)
+{
+	u32 size;
+
+	if (!mal_is_free_head(heap, link))
+		return false;
+	size = mal_block_size(heap, link);
+	return class_of(size) == class && *prev_of(heap->tags, link, size) == MAL_NONE &&
+	       (class < OPEN || *parent_of(heap->tags, link, size) == parent);
+}
+
+/* The links between the free block at @head and its list. */
+static const char *check_list(const struct mal_heap *heap, u32 head, u32 size)
+{
+	u32 next = *next_of(heap->tags, head);
+	u32 prev = *prev_of(heap->tags, head, size);
+
+	if (next != MAL_NONE &&
+	    (!mal_is_free_head(heap, next) || mal_block_size(heap, next) != size ||
+	     *prev_of(heap->tags, next, size) != head))
+		return "good fit: a list is broken after a block";
+	if (prev != MAL_NONE &&
+	    (!mal_is_free_head(heap, prev) || mal_block_size(heap, prev) != size ||
+	     *next_of(heap->tags, prev) != head))
+		return "good fit: a list is broken before a block";
+	return NULL;
+}
+
+/* That the path of @size leads to @first, and that its children are on theirs. */
+static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
+{
+	const struct good *good = heap->index;
+	unsigned int open = open_bits(size);
+	u32 class = class_of(size);
+	u32 at = good->first[class];
+	u32 parent = MAL_NONE;
+	u32 side, child;
+
+	/* No step into a node before it has proved to be one. */
+	while (is_first(heap, at, class, parent) && at != first && open) {
+		parent = at;
+		at = children_of(heap->tags, at)[size >> --open & 1];
+	}
+	if (at != first || !is_first(heap, at, class, parent))
+		return "good fit: the path of a size does not lead to its block";
+	if (class < OPEN)
+		return NULL;
+
+	for (side = 0; side < 2; side++) {
+		child = children_of(heap->tags, first)[side];
+		if (child == MAL_NONE)
+			continue;
+		if (!open || !is_first(heap, child, class, first) ||
+		    (mal_block_size(heap, child) >> (open - 1) & 1) != side)
+			return "good fit: a block has a wrong child";
+	}
+	return NULL;
+}
+
+/* The bitmap of classes, its summary, and the class's way into list or trie. */
+static const char *check_classes(const struct mal_heap *heap)
+{
+	const struct good *good = heap->index;
+	u32 last = class_of(heap->granules);
+	u32 words = 0;
+	u32 class, first;
+
+	for (class = 0; class < WORDS * CLASSES; class++) {
+		first = class <= last ? good->first[class] : MAL_NONE;
+		if (good->filled[class / CLASSES] >> class % CLASSES & 1) {
+			if (!is_first(heap, first, class, MAL_NONE))
+				return "good fit: a class begins with a wrong block";
+			words |= 1u << class / CLASSES;
+		} else if (first != MAL_NONE) {
+			return "good fit: a class that has a block is not in the bitmap";
+		}
+	}
+	if (good->words != words)
+		return "good fit: the summary of the bitmap is wrong";
+	return NULL;
+}
+
+static const char *good_check(const struct mal_heap *heap)
+{
+	const char *wrong;
+	u32 listed = 0;
+	u32 head, size, at;
+
+	for (head = 0; head < heap->granules; head += size) {
+		size = mal_block_size(heap, head);
+		if (mal_block_used(heap, head))
+			continue;
+		wrong = check_list(heap, head, size);
+		if (!wrong && *prev_of(heap->tags, head, size) == MAL_NONE)
+			wrong = check_path(heap, head, size);
+		if (wrong)
+			return wrong;
+	}
+
+	/* All links have proved to be mutual, so that none but a ring is without end. */
+	for (head = 0; head < heap->granules; head += size) {
+		size = mal_block_size(heap, head);
+		if (mal_block_used(heap, head) || *prev_of(heap->tags, head, size) != MAL_NONE)
+			continue;
+		for (at = head; at != MAL_NONE; at = *next_of(heap->tags, at))
+			listed++;
+	}
+	if (listed != heap->free_blocks)
+		return "good fit: a list is a ring";
+	return check_classes(heap);
+}
+
+const struct mal_fit mal_fit_good = {
+	.name = "good",
+	.index_bytes = good_index_bytes,
+	.init = good_init,
+	.insert = good_insert,
+	.remove = good_remove,
+	.find = good_find,
+	.largest = good_largest,
+	.check = good_check,
+};

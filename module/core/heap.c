@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The heap: tags, the bitmap of block heads, splitting and merging. See heap.h.
+ *
+ * What holds between two calls:
+ *  - The blocks cover the range without gap or overlap. Both tags of a block have
+ *    the same word, which is its size, with MAL_TAG_USED if it is used; what is
+ *    in the tags between them means nothing.
+ *  - No two free blocks are neighbours.
+ *  - A bit of map[0] is set if and only if a block begins at that granule. A bit of
+ *    map[n + 1] is set if and only if that word of map[n] is not 0.
+ *  - The fit knows each free block, and none but those.
+ *  - @free is the sum of the sizes of the free blocks; @free_blocks and
+ *    @used_blocks are how many there are.
+ */
+#include "fit.h"
+
+/* Words that hold so many bits. */
+static u32 map_words(u32 bits)
+{
+	return (bits + 63) / 64;
+}
+
+/*
+ * Both stop at the first word whose summary stays as it is. That is the top one
+ * at the latest: some block always begins at granule 0, so it is never 0.
+ */
+static void map_set(struct mal_heap *heap, u32 granule)
+{
+	u64 **level = heap->map;
+	u32 at = granule;
+	u64 *word, before;
+
+	do {
+		word = &(*level++)[at / 64];
+		before = *word;
+		*word = before | 1ull << at % 64;
+		at /= 64;
+		mal_step();
+	} while (!before);
+}
+
+static void map_clear(struct mal_heap *heap, u32 granule)
+{
+	u64 **level = heap->map;
+	u32 at = granule;
+	u64 *word;
+
+	do {
+		word = &(*level++)[at / 64];
+		*word &= ~(1ull << at % 64);
+		at /= 64;
+		mal_step();
+	} while (!*word);
+}
+
+u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule)
+{
+	u64 upto = ~0ull >> (63 - granule % 64);
+	u32 at = granule / 64;
+	unsigned int level = 0;
+	u64 found = heap->map[0][at] & upto;
+
+	mal_step();
+	while (!found) {
+		/* Some word before this one has a head: the first one has. */
+		level++;
+		upto = (1ull << at % 64) - 1;
+		at /= 64;
+		found = heap->map[level][at] & upto;
+		mal_step();
+	}
+	at = at * 64 + mal_high_bit64(found);
+	while (level--) {
+		at = at * 64 + mal_high_bit64(heap->map[level][at]);
+		mal_step();
+	}
+	return at;
+}
+
+static void write_tags(struct mal_heap *heap, u32 head, u32 size, u32 state)
+{
+	struct mal_tag *tags = heap->tags;
+
+	mal_step();
+	tags[head].word = size | state;
+	mal_step();
+	tags[head + size - 1].word = size | state;
+}
+
+static void add_free(struct mal_heap *heap, u32 head, u32 size)
+{
+	write_tags(heap, head, size, 0);
+	heap->fit->insert(heap, head, size);
+	heap->free_blocks++;
+}
+
+static void remove_free(struct mal_heap *heap, u32 head, u32 size)
+{
+	heap->fit->remove(heap, head, size);
+	heap->free_blocks--;
+}
+
+size_t mal_heap_bytes(u32 granules, const struct mal_fit *fit)
+{
+	u64 bytes = (u64)granules * sizeof(struct mal_tag);
+	u32 bits = granules;
+	unsigned int level;
+
+	for (level = 0; level < MAL_MAP_LEVELS; level++) {
+		bits = map_words(bits);
+		bytes += (u64)bits * sizeof(u64);
+	}
+	bytes += fit->index_bytes(granules);
+	return bytes == (size_t)bytes ? bytes : SIZE_MAX;
+}
+
+void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
+		   const struct mal_fit *fit)
+{
+	u64 *map = (u64 *)((struct mal_tag *)memory + granules);
+	u32 bits = granules;
+	unsigned int level;
+
+	*heap = (struct mal_heap) {
+		.tags = memory,
+		.fit = fit,
+		.granules = granules,
+		.free = granules,
+	};
+	for (level = 0; level < MAL_MAP_LEVELS; level++) {
+		heap->map[level] = map;
+		*map = 1;
+		bits = map_words(bits);
+		map += bits;
+	}
+	heap->index = map;
+	fit->init(heap);
+	add_free(heap, 0, granules);
+}
+
+/* Where in the free block at @head the request can lie, or MAL_NONE. */
+static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
+{
+	u32 end = head + mal_block_size(heap, head);
+	u32 place = (head + req->align - 1) & ~(req->align - 1);
+
+	return place + req->size <= end ? place : MAL_NONE;
+}
+
+/*
+ * Make what is asked for, from @place on, a used block; of the free block at @head,
+ * in which it lies, what is left on either side stays free.
+ */
+static inline u32 take(struct mal_heap *heap, u32 head, u32 place,
+		       const struct mal_request *req, u64 owner)
+{
+	u32 whole = mal_block_size(heap, head);
+	u32 end = head + whole;
+
+	remove_free(heap, head, whole);
+	if (place > head) {
+		add_free(heap, head, place - head);
+		map_set(heap, place);
+	}
+	head = place + req->size;
+	if (head < end) {
+		add_free(heap, head, end - head);
+		map_set(heap, head);
+	}
+	write_tags(heap, place, req->size, MAL_TAG_USED);
+	heap->tags[place].owner = owner;
+	heap->free -= req->size;
+	heap->used_blocks++;
+	return place;
+}
+
+u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner)
+{
+	u32 wanted = req->size;
+	u32 head, place;
+
+	/* 0 wraps to too many. A second round places it in whatever block it finds. */
+	while (wanted - 1 < heap->granules) {
+		head = heap->fit->find(heap, wanted);
+		if (head == MAL_NONE)
+			break;
+		place = placement(heap, head, req);
+		if (place != MAL_NONE)
+			return take(heap, head, place, req, owner);
+		wanted = req->size + req->align - 1;
+	}
+	return MAL_NONE;
+}
+
+u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 owner,
+		   u32 *cursor, u32 blocks)
+{
+	u32 head, place;
+
+	if (req->size - 1 >= heap->granules)
+		*cursor = heap->granules;
+	if (*cursor >= heap->granules)
+		return MAL_NONE;
+
+	head = mal_heap_block_of(heap, *cursor);
+	while (blocks-- && head < heap->granules) {
+		if (!mal_block_used(heap, head)) {
+			place = placement(heap, head, req);
+			if (place != MAL_NONE)
+				return take(heap, head, place, req, owner);
+		}
+		head += mal_block_size(heap, head);
+		*cursor = head;
+	}
+	return MAL_NONE;
+}
+
+/* Make the @size granules at @head free, and one block with free neighbours. */
+static void release(struct mal_heap *heap, u32 head, u32 size)
+{
+	u32 next = head + size;
+	u32 other;
+
+	if (next < heap->granules && !mal_block_used(heap, next)) {
+		other = mal_block_size(heap, next);
+		remove_free(heap, next, other);
+		map_clear(heap, next);
+		size += other;
+	}
+	if (head && !mal_block_used(heap, head - 1)) {	/* by its foot */
+		other = mal_block_size(heap, head - 1);
+		map_clear(heap, head);
+		head -= other;
+		remove_free(heap, head, other);
+		size += other;
+	}
+	add_free(heap, head, size);
+}
+
+int mal_heap_free(struct mal_heap *heap, u32 head, u32 size)
+{
+	u32 found;
+
+	if (head >= heap->granules)
+		return -EINVAL;
+	if (!mal_is_head(heap, head) || !mal_block_used(heap, head))
+		return -ENOENT;
+	found = mal_block_size(heap, head);
+	if (size && size != found)
+		return -ERANGE;
+
+	release(heap, head, found);
+	heap->free += found;
+	heap->used_blocks--;
+	return 0;
+}
+
+u32 mal_heap_largest(const struct mal_heap *heap)
+{
+	return heap->fit->largest(heap);
+}
+
+static u32 count_bits(const u64 *words, u32 n)
+{
+	u32 count = 0;
+	u64 word;
+
+	while (n--)
+		for (word = *words++; word; word &= word - 1)
+			count++;
+	return count;
+}
+
+/* The blocks' tags, their heads in the bitmap, and the counters. */
+static const char *check_blocks(const struct mal_heap *heap)
+{
+	u32 free = 0, free_blocks = 0, used_blocks = 0;
+	bool free_before = false;
+	u32 head, size;
+
+	for (head = 0; head < heap->granules; head += size) {
+		size = mal_block_size(heap, head);
+		if (!size || size > heap->granules - head)
+			return "a block is empty or leaves the heap";
+		if (heap->tags[head].word != heap->tags[head + size - 1].word)
+			return "head and foot of a block differ";
+		if (!mal_is_head(heap, head))
+			return "a block's head is not in the bitmap";
+		if (mal_block_used(heap, head)) {
+			used_blocks++;
+			free_before = false;
+			continue;
+		}
+		if (free_before)
+			return "two free blocks are neighbours";
+		free_before = true;
+		free_blocks++;
+		free += size;
+	}
+
+	if (count_bits(heap->map[0], map_words(heap->granules)) != free_blocks + used_blocks)
+		return "the bitmap has a head where no block begins";
+	if (heap->free != free)
+		return "the count of free granules is wrong";
+	if (heap->free_blocks != free_blocks || heap->used_blocks != used_blocks)
+		return "the count of blocks is wrong";
+	return NULL;
+}
+
+/* Each summary level of the bitmap against the one below it. */
+static const char *check_map(const struct mal_heap *heap)
+{
+	u32 words = map_words(heap->granules);
+	unsigned int level;
+	u32 i;
+
+	for (level = 1; level < MAL_MAP_LEVELS; level++) {
+		for (i = 0; i < words; i++)
+			if (!(heap->map[level][i / 64] >> i % 64 & 1) !=
+			    !heap->map[level - 1][i])
+				return "a summary of the bitmap is wrong";
+		i = words;
+		words = map_words(words);
+		if (i % 64 && heap->map[level][words - 1] >> i % 64)
+			return "a summary of the bitmap is too long";
+	}
+	return NULL;
+}
+
+const char *mal_heap_check(const struct mal_heap *heap)
+{
+	const char *wrong = check_blocks(heap);
+
+	if (!wrong)
+		wrong = check_map(heap);
+	if (!wrong)
+		wrong = heap->fit->check(heap);
+	return wrong;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The heap: boundary tags of a range of granules, and an index of its free
+ * blocks. It knows nothing of locks, pages or users: the caller brings the
+ * memory for tags and index and keeps everybody else out during each call.
+ * Places and sizes are numbers of granules.
+ *
+ * Tags (D. E. Knuth, The Art of Computer Programming, vol. 1, section 2.5) lie
+ * in an array beside the range, one per granule; those of a block's first and
+ * last granule are in use. So nobody who writes to the range can reach them,
+ * both neighbours of a block are found in O(1), and neither splitting nor
+ * merging needs memory: no call can fail half-way.
+ *
+ * A bitmap of block heads with summary levels above it finds the block that
+ * holds a given granule: at most MAL_MAP_LEVELS steps up and as many down.
+ *
+ * Which free block serves a request is the business of a fit; see fit.h.
+ *
+ * Cost. A step is one visit of a tag or of a bitmap's word. With good fit, D being
+ * the longest path in its index, at most 20 (see good.c): no call takes more than
+ * MAL_STEPS, which is 4 D and what is done once; an allocation that is aligned, so
+ * that it may look for two blocks and leave two, MAL_STEPS_ALIGNED: 7 D and the
+ * rest; a sweep MAL_STEPS and one per block. That holds for any number of blocks.
+ */
+#ifndef MAL_HEAP_H
+#define MAL_HEAP_H
+
+#include "platform.h"
+
+/* "No granule": the end of a list, or no block found. */
+#define MAL_NONE	0xffffffffu
+
+/* The largest heap, in granules: its size leaves one bit of a tag's word for the state. */
+#define MAL_HEAP_MAX	0x40000000u
+
+/* The longest that a call with good fit can take; see above. */
+#define MAL_STEPS		128
+#define MAL_STEPS_ALIGNED	192
+
+/* A summary level per factor of 64: 64^5 = 2^30 granules. */
+#define MAL_MAP_LEVELS	5
+
+/*
+ * The head tag of a free block holds the fit's links, that of a used block the
+ * caller's @owner. The foot tag of a free block of two granules or more has
+ * room for three more of the fit's links. A block of one granule has one tag,
+ * which is its head and its foot.
+ */
+struct mal_tag {
+	u32 word;		/* size in granules, and MAL_TAG_USED */
+	u32 link0;
+	union {
+		u32 link[2];
+		u64 owner;
+	};
+};
+
+#define MAL_TAG_USED	0x80000000u
+
+static_assert(sizeof(struct mal_tag) == 16, "tags are counted as 16 bytes per granule");
+
+struct mal_fit;
+
+struct mal_heap {
+	struct mal_tag *tags;		/* one per granule */
+	u64 *map[MAL_MAP_LEVELS];	/* block heads, and their summaries */
+	void *index;			/* of the free blocks: the fit's */
+	const struct mal_fit *fit;
+	u32 granules;
+	u32 free;			/* granules in free blocks */
+	u32 free_blocks;
+	u32 used_blocks;
+};
+
+/*
+ * What is wanted: @size granules, 1 or more, from a place that is a multiple of
+ * @align, a power of two (1: anywhere).
+ */
+struct mal_request {
+	u32 size;
+	u32 align;
+};
+
+/* Bytes of memory, aligned to 8, that a heap of @granules needs; 1 to MAL_HEAP_MAX. */
+size_t mal_heap_bytes(u32 granules, const struct mal_fit *fit);
+
+/*
+ * Make @heap one free block of @granules. @memory is mal_heap_bytes() of zeros
+ * and stays the heap's until the caller forgets the heap; there is nothing to
+ * undo.
+ */
+void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
+		   const struct mal_fit *fit);
+
+/*
+ * Take a block by the fit's rule; its first granule, or MAL_NONE, which is also the
+ * answer to a size of 0 or beyond the heap's. With an alignment, MAL_NONE only says
+ * that the fit's first candidates would not do; mal_heap_sweep() gives the final
+ * answer.
+ */
+u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner);
+
+/*
+ * Look at up to @blocks blocks from the one that holds *@cursor on, and take the
+ * first placement. MAL_NONE: none there; *@cursor is where to go on, and
+ * @heap->granules when all have been seen. Start with *@cursor at 0. The heap may
+ * change between two calls: a placement that is there all the time is found.
+ */
+u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 owner,
+		   u32 *cursor, u32 blocks);
+
+/*
+ * Give the used block that begins at @head back, and merge it with its free
+ * neighbours. @size, unless it is 0, must be the block's. Errors, with the heap
+ * as it was: -EINVAL, @head is outside the heap; -ENOENT, no used block begins
+ * there; -ERANGE, the size is another one.
+ */
+int mal_heap_free(struct mal_heap *heap, u32 head, u32 size);
+
+/* The first granule of the block that holds @granule, which is inside the heap. */
+u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule);
+
+/* Granules of the largest free block; 0 if none is free. */
+u32 mal_heap_largest(const struct mal_heap *heap);
+
+/*
+ * Everything that must hold between tags, bitmap, index and counters; NULL, or
+ * what does not. For tests and debug builds: O(granules).
+ */
+const char *mal_heap_check(const struct mal_heap *heap);
+
+/* Of the block that begins at @head: */
+static inline u32 mal_block_size(const struct mal_heap *heap, u32 head)
+{
+	mal_step();
+	return heap->tags[head].word & ~MAL_TAG_USED;
+}
+
+static inline bool mal_block_used(const struct mal_heap *heap, u32 head)
+{
+	mal_step();
+	return heap->tags[head].word & MAL_TAG_USED;
+}
+
+/* Of a used one: */
+static inline u64 mal_block_owner(const struct mal_heap *heap, u32 head)
+{
+	return heap->tags[head].owner;
+}
+
+#endif /* MAL_HEAP_H */
