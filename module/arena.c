@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The arena: a heap under a spinlock, with its figures. Nothing that is done
+ * under the lock takes longer with more blocks or pages; what has to look at all
+ * blocks does so in slices and drops the lock between them.
+ */
+#include <linux/math64.h>
+#include <linux/sched.h>
+#include <linux/vmalloc.h>
+#include <linux/memalloc.h>
+
+#include "arena.h"
+#include "buffer.h"
+#include "core/fit.h"
+
+int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node)
+{
+	/* Not kvmalloc: the tags of a large region are larger than it allows. */
+	arena->memory = vzalloc_node(mal_heap_bytes(pages, fit), node);
+	if (!arena->memory)
+		return -ENOMEM;
+	spin_lock_init(&arena->lock);
+	mal_heap_init(&arena->heap, arena->memory, pages, fit);
+	return 0;
+}
+
+void mal_arena_destroy(struct mal_arena *arena)
+{
+	vfree(arena->memory);
+}
+
+/* The heap gave @buffer the block at @first. Under the lock. */
+static int allocated(struct mal_arena *arena, struct mal_buffer *buffer, u32 first)
+{
+	buffer->first = first;
+	arena->allocs++;
+	arena->allocated += buffer->pages;
+	arena->requested += buffer->length;
+	return 0;
+}
+
+/* Look everywhere, a slice at a time, for a placement that the fit did not find. */
+static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struct mal_request *req)
+{
+	u32 cursor = 0;
+	int err = -ENOMEM;
+
+	while (err && cursor < arena->heap.granules) {
+		u32 first;
+
+		cond_resched();
+		spin_lock(&arena->lock);
+		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)buffer, &cursor,
+				       MAL_ARENA_SLICE);
+		if (first != MAL_NONE)
+			err = allocated(arena, buffer, first);
+		spin_unlock(&arena->lock);
+	}
+	return err;
+}
+
+int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 align)
+{
+	struct mal_request req = { .size = buffer->pages, .align = align };
+	bool elsewhere = false;
+	int err = -ENOMEM;
+	u32 first;
+
+	spin_lock(&arena->lock);
+	first = mal_heap_alloc(&arena->heap, &req, (uintptr_t)buffer);
+	if (first != MAL_NONE)
+		err = allocated(arena, buffer, first);
+	else
+		elsewhere = align > 1 && mal_heap_largest(&arena->heap) >= req.size;
+	spin_unlock(&arena->lock);
+
+	return elsewhere ? sweep(arena, buffer, &req) : err;
+}
+
+void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer)
+{
+	int err;
+
+	spin_lock(&arena->lock);
+	err = mal_heap_free(&arena->heap, buffer->first, buffer->pages);
+	if (!WARN_ON_ONCE(err)) {
+		arena->frees++;
+		arena->freed += buffer->pages;
+		arena->requested -= buffer->length;
+		if (buffer->quarantined)
+			arena->quarantined -= buffer->pages;
+	}
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
+{
+	spin_lock(&arena->lock);
+	buffer->quarantined = true;
+	arena->quarantined += buffer->pages;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_count_failure(struct mal_arena *arena)
+{
+	spin_lock(&arena->lock);
+	arena->failures++;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
+{
+	const struct mal_heap *heap = &arena->heap;
+
+	spin_lock(&arena->lock);
+	stats->region_length = (u64)heap->granules << PAGE_SHIFT;
+	stats->free = (u64)heap->free << PAGE_SHIFT;
+	stats->largest_free = (u64)mal_heap_largest(heap) << PAGE_SHIFT;
+	stats->free_blocks = heap->free_blocks;
+	stats->used = (u64)(heap->granules - heap->free) << PAGE_SHIFT;
+	stats->requested = arena->requested;
+	stats->quarantined = arena->quarantined << PAGE_SHIFT;
+	stats->buffers = heap->used_blocks;
+	stats->allocs = arena->allocs;
+	stats->frees = arena->frees;
+	stats->failures = arena->failures;
+	stats->allocated = arena->allocated << PAGE_SHIFT;
+	stats->freed = arena->freed << PAGE_SHIFT;
+	spin_unlock(&arena->lock);
+
+	if (stats->free)
+		stats->fragmentation = div64_u64(1000 * (stats->free - stats->largest_free),
+						 stats->free);
+}
+
+u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
+		     struct mal_arena_block *blocks, u32 max)
+{
+	const struct mal_heap *heap = &arena->heap;
+	u32 head;
+	u32 n;
+
+	spin_lock(&arena->lock);
+	head = mal_heap_block_of(heap, *cursor);
+	for (n = 0; n < min_t(u32, max, MAL_ARENA_SLICE) && head < heap->granules; n++) {
+		const struct mal_buffer *buffer = NULL;
+
+		/* A buffer outlives its block, so it can be looked into here. */
+		if (mal_block_used(heap, head))
+			buffer = (void *)(uintptr_t)mal_block_owner(heap, head);
+		blocks[n] = (struct mal_arena_block) {
+			.first = head,
+			.pages = mal_block_size(heap, head),
+			.buffer = buffer,
+			.quarantined = buffer && buffer->quarantined,
+		};
+		head += blocks[n].pages;
+	}
+	spin_unlock(&arena->lock);
+	*cursor = head;
+	return n;
+}

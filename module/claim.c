@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the region comes from: a contiguous range claimed from running memory.
+ *
+ * alloc_contig_range() empties a range by moving what lies there, and takes it.
+ * It tries one window that it is told, at the cost of moving pages, so windows
+ * are looked over first: one that holds a page which can't be moved is skipped
+ * without trying. A window lies in one zone. ZONE_MOVABLE is left alone: a
+ * long-term pin of a page there would try to move it, for ever; the same goes
+ * for CMA, where alloc_contig_range() itself refuses as we ask for MIGRATE_MOVABLE.
+ */
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/page-flags.h>
+#include <linux/sched/signal.h>
+
+#include "claim.h"
+
+/* The search gives up after that long. */
+#define MAL_CLAIM_SECONDS	30
+
+/* Windows start and end on multiples of it, as alloc_contig_range() likes it. */
+#define MAL_CLAIM_STEP		max_t(unsigned long, pageblock_nr_pages, MAX_ORDER_NR_PAGES)
+
+/* No region is aligned to more than that. */
+#define MAL_CLAIM_ALIGN_MAX	(SZ_1G >> PAGE_SHIFT)
+
+/*
+ * Low memory first: devices with 32 address bits then reach all buffers. The
+ * 16 MiB that x86 keeps for ISA devices come last.
+ */
+static const enum zone_type zone_order[] = {
+#ifdef CONFIG_ZONE_DMA32
+	ZONE_DMA32,
+#endif
+	ZONE_NORMAL,
+#ifdef CONFIG_ZONE_DMA
+	ZONE_DMA,
+#endif
+};
+
+struct search {
+	struct mal_claim *claim;	/* what is wanted: @pages and @align are set */
+	unsigned long window;		/* @pages, rounded up to MAL_CLAIM_STEP */
+	unsigned long largest;		/* pages of the largest range that looked movable */
+	unsigned long deadline;		/* in jiffies */
+};
+
+static bool out_of_time(const struct search *search)
+{
+	return fatal_signal_pending(current) || time_after(jiffies, search->deadline);
+}
+
+/*
+ * Pages from @page on that are free or can be moved, or 0. A guess: nothing is
+ * locked, and a page that is in use may turn out to be pinned.
+ */
+static unsigned long movable_pages(struct page *page)
+{
+	unsigned long order;
+
+	if (PageReserved(page) || PageHuge(page))
+		return 0;
+	if (PageBuddy(page)) {
+		order = READ_ONCE(page->private);
+		return order <= ilog2(MAX_ORDER_NR_PAGES) ? 1UL << order : 1;
+	}
+	if (page_count(page) && !PageLRU(page) && !__PageMovable(page))
+		return 0;
+	return PageTransHuge(page) ? compound_nr(page) : 1;
+}
+
+/* The first frame in [@pfn, @end) that can't be part of a window, or @end. */
+static unsigned long first_obstacle(const struct search *search, struct zone *zone,
+				    unsigned long pfn, unsigned long end)
+{
+	while (pfn < end) {
+		unsigned long block_end = min(ALIGN(pfn + 1, pageblock_nr_pages), end);
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (!page || page_zone(page) != zone || out_of_time(search))
+			return pfn;
+		while (pfn < block_end) {
+			unsigned long n = movable_pages(pfn_to_page(pfn));
+
+			if (!n)
+				return pfn;
+			pfn += n;
+		}
+		cond_resched();
+	}
+	return end;
+}
+
+/* Try the windows in [@start, @end), all of which looks movable. */
+static bool claim_from_run(struct search *search, unsigned long start, unsigned long end)
+{
+	struct mal_claim *claim = search->claim;
+	unsigned long pfn;
+
+	start = ALIGN(start, MAL_CLAIM_STEP);
+	end = ALIGN_DOWN(end, MAL_CLAIM_STEP);
+	if (start < end)
+		search->largest = max(search->largest, end - start);
+
+	for (pfn = ALIGN(start, claim->align); pfn < end && end - pfn >= search->window;
+	     pfn += claim->align) {
+		if (out_of_time(search))
+			return false;
+		if (!alloc_contig_range(pfn, pfn + search->window, MIGRATE_MOVABLE,
+					GFP_KERNEL | __GFP_NOWARN)) {
+			claim->pfn = pfn;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool claim_from_zone(struct search *search, struct zone *zone)
+{
+	unsigned long pfn = zone->zone_start_pfn;
+	unsigned long zone_end = zone_end_pfn(zone);
+	unsigned long run_end;
+
+	while (pfn < zone_end && !out_of_time(search)) {
+		run_end = first_obstacle(search, zone, pfn, zone_end);
+		if (claim_from_run(search, pfn, run_end))
+			return true;
+		pfn = run_end + 1;
+	}
+	return false;
+}
+
+/* Try each zone of each node that may be used, with windows at multiples of @align. */
+static bool claim_aligned(struct search *search, unsigned long align, int node)
+{
+	unsigned int i;
+	int nid;
+
+	search->claim->align = align;
+	for (i = 0; i < ARRAY_SIZE(zone_order); i++) {
+		for_each_online_node(nid) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[zone_order[i]];
+
+			if ((node != NUMA_NO_NODE && node != nid) || !populated_zone(zone))
+				continue;
+			if (claim_from_zone(search, zone)) {
+				search->claim->node = nid;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static int explain_failure(const struct search *search)
+{
+	unsigned long pages = search->claim->pages;
+	unsigned long shift = 20 - PAGE_SHIFT;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (pages > totalram_pages()) {
+		pr_err("size: %lu MiB is more than the memory of this machine; largest range found: %lu MiB\n",
+		       pages >> shift, search->largest >> shift);
+		return -EFBIG;
+	}
+	pr_err("no contiguous range of %lu KiB could be claimed; largest range found: %lu MiB%s\n",
+	       pages << (PAGE_SHIFT - 10), search->largest >> shift,
+	       search->largest < pages ? "" : ", with pinned pages in it, or memory is short");
+	return -ENOMEM;
+}
+
+static int zero_pages(const struct mal_claim *claim)
+{
+	unsigned long i;
+
+	for (i = 0; i < claim->pages; i++) {
+		clear_highpage(pfn_to_page(claim->pfn + i));
+		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+int mal_claim(struct mal_claim *claim, unsigned long pages, int node)
+{
+	struct search search = {
+		.claim = claim,
+		.window = ALIGN(pages, MAL_CLAIM_STEP),
+		.deadline = jiffies + MAL_CLAIM_SECONDS * HZ,
+	};
+	unsigned long align = clamp(rounddown_pow_of_two(pages),
+				    MAL_CLAIM_STEP, MAL_CLAIM_ALIGN_MAX);
+	int err;
+
+	claim->pages = pages;
+	/* A window that would starve the rest of the system is not even tried. */
+	if (pages > si_mem_available())
+		search.window = ULONG_MAX;
+	if (!claim_aligned(&search, align, node) && !claim_aligned(&search, MAL_CLAIM_STEP, node))
+		return explain_failure(&search);
+
+	if (search.window > pages)
+		free_contig_range(claim->pfn + pages, search.window - pages);
+	err = zero_pages(claim);
+	if (err)
+		mal_claim_release(claim);
+	return err;
+}
+
+void mal_claim_release(struct mal_claim *claim)
+{
+	free_contig_range(claim->pfn, claim->pages);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Included before everything else: lets the rest of the module be written as
+ * for the newest kernel. The only place that looks at LINUX_VERSION_CODE.
+ */
+#ifndef MAL_COMPAT_H
+#define MAL_COMPAT_H
+
+/* How messages of the module begin; must come before the first header. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_flags_t clear)
+{
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+}
+#endif
+
+#endif /* MAL_COMPAT_H */

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers as dma-bufs: what other processes, drivers and devices see of them.
+ * Through a read-only one nothing can write.
+ */
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "buffer.h"
+#include "dmabuf.h"
+#include "mapping.h"
+#include "region.h"
+
+/* A device that may map a buffer for DMA. */
+struct mal_attachment {
+	struct list_head node;		/* in buffer->attachments */
+	struct device *dev;
+	struct sg_table sgt;
+	enum dma_data_direction dir;	/* DMA_NONE while it is not mapped; attach_lock */
+};
+
+static bool dmabuf_writable(const struct dma_buf *dmabuf)
+{
+	return dmabuf->file->f_mode & FMODE_WRITE;
+}
+
+/* The longest piece at @phys, up to @length, that @dev takes as one segment. */
+static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length)
+{
+	unsigned long boundary = dma_get_seg_boundary(dev);
+	unsigned long before_boundary = boundary - (phys & boundary);
+	size_t max = min3((size_t)dma_get_max_seg_size(dev), dma_max_mapping_size(dev),
+			  (size_t)UINT_MAX);	/* the width of scatterlist.length */
+
+	length = min_t(size_t, length, max_t(size_t, ALIGN_DOWN(max, PAGE_SIZE), PAGE_SIZE));
+	return length - 1 > before_boundary ? before_boundary + 1 : length;
+}
+
+/* Describe @buffer in pieces that @dev takes. */
+static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
+{
+	struct page *page = mal_buffer_page(buffer, 0);
+	size_t size = (size_t)buffer->pages << PAGE_SHIFT;
+	struct scatterlist *sg;
+	unsigned int segments = 0;
+	unsigned int i;
+	size_t done;
+	size_t n;
+	int err;
+
+	for (done = 0; done < size; done += n) {
+		n = segment_length(dev, page_to_phys(page) + done, size - done);
+		segments++;
+	}
+	err = sg_alloc_table(sgt, segments, GFP_KERNEL);
+	if (err)
+		return err;
+
+	done = 0;
+	for_each_sgtable_sg(sgt, sg, i) {
+		n = segment_length(dev, page_to_phys(page) + done, size - done);
+		sg_set_page(sg, page + (done >> PAGE_SHIFT), n, 0);
+		done += n;
+	}
+	return 0;
+}
+
+static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
+{
+	struct mal_buffer *buffer = dmabuf->priv;
+	struct mal_attachment *attachment = kzalloc(sizeof(*attachment), GFP_KERNEL);
+	int err;
+
+	if (!attachment)
+		return -ENOMEM;
+	err = fill_sg_table(&attachment->sgt, buffer, attach->dev);
+	if (err) {
+		kfree(attachment);
+		return err;
+	}
+	attachment->dev = attach->dev;
+	attachment->dir = DMA_NONE;
+	attach->priv = attachment;
+
+	WRITE_ONCE(buffer->exposed, true);
+	mutex_lock(&buffer->attach_lock);
+	list_add(&attachment->node, &buffer->attachments);
+	mutex_unlock(&buffer->attach_lock);
+	return 0;
+}
+
+static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
+{
+	struct mal_buffer *buffer = dmabuf->priv;
+	struct mal_attachment *attachment = attach->priv;
+
+	mutex_lock(&buffer->attach_lock);
+	list_del(&attachment->node);
+	mutex_unlock(&buffer->attach_lock);
+	sg_free_table(&attachment->sgt);
+	kfree(attachment);
+}
+
+/* Some importers call this without the reservation lock, so attach_lock is needed. */
+static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
+{
+	struct mal_buffer *buffer = attach->dmabuf->priv;
+	struct mal_attachment *attachment = attach->priv;
+	int err = -EBUSY;
+
+	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
+		return ERR_PTR(-EACCES);
+
+	mutex_lock(&buffer->attach_lock);
+	if (attachment->dir == DMA_NONE)
+		err = dma_map_sgtable(attachment->dev, &attachment->sgt, dir, 0);
+	if (!err)
+		attachment->dir = dir;
+	mutex_unlock(&buffer->attach_lock);
+	return err ? ERR_PTR(err) : &attachment->sgt;
+}
+
+static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			 enum dma_data_direction dir)
+{
+	struct mal_buffer *buffer = attach->dmabuf->priv;
+	struct mal_attachment *attachment = attach->priv;
+
+	mutex_lock(&buffer->attach_lock);
+	attachment->dir = DMA_NONE;
+	dma_unmap_sgtable(attachment->dev, sgt, dir, 0);
+	mutex_unlock(&buffer->attach_lock);
+}
+
+/* Hand the memory over between the CPU and each device that has it mapped. */
+static void sync_attachments(struct mal_buffer *buffer,
+			     void (*sync)(struct device *dev, struct sg_table *sgt,
+					  enum dma_data_direction dir))
+{
+	struct mal_attachment *attachment;
+
+	mutex_lock(&buffer->attach_lock);
+	list_for_each_entry(attachment, &buffer->attachments, node) {
+		if (attachment->dir != DMA_NONE)
+			sync(attachment->dev, &attachment->sgt, attachment->dir);
+	}
+	mutex_unlock(&buffer->attach_lock);
+}
+
+static int dmabuf_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	sync_attachments(dmabuf->priv, dma_sync_sgtable_for_cpu);
+	return 0;
+}
+
+static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	sync_attachments(dmabuf->priv, dma_sync_sgtable_for_device);
+	return 0;
+}
+
+static int dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), vma);
+}
+
+/* The region is never in highmem: its pages are mapped into the kernel already. */
+static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct mal_buffer *buffer = dmabuf->priv;
+
+	WRITE_ONCE(buffer->exposed, true);
+	iosys_map_set_vaddr(map, page_address(mal_buffer_page(buffer, 0)));
+	return 0;
+}
+
+static void dmabuf_release(struct dma_buf *dmabuf)
+{
+	mal_buffer_put(dmabuf->priv);
+}
+
+#define DMABUF_OPS					\
+	.attach = dmabuf_attach,			\
+	.detach = dmabuf_detach,			\
+	.map_dma_buf = dmabuf_map,			\
+	.unmap_dma_buf = dmabuf_unmap,			\
+	.begin_cpu_access = dmabuf_begin_cpu_access,	\
+	.end_cpu_access = dmabuf_end_cpu_access,	\
+	.mmap = dmabuf_mmap,				\
+	.release = dmabuf_release
+
+/* A kernel mapping can be written to, so a read-only dma-buf offers none at all. */
+static const struct dma_buf_ops read_only_ops = { DMABUF_OPS };
+static const struct dma_buf_ops writable_ops = { DMABUF_OPS, .vmap = dmabuf_vmap };
+
+struct dma_buf *mal_dmabuf_export(struct mal_buffer *buffer, int access)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct dma_buf *dmabuf;
+
+	info.ops = access == O_RDWR ? &writable_ops : &read_only_ops;
+	info.size = (size_t)buffer->pages << PAGE_SHIFT;
+	info.flags = access;
+	info.priv = mal_buffer_get(buffer);
+	info.resv = &buffer->resv;
+	dmabuf = dma_buf_export(&info);
+	if (IS_ERR(dmabuf)) {
+		mal_buffer_put(buffer);
+		return dmabuf;
+	}
+	/* Its mappings, too, are in the region's address space. */
+	dmabuf->file->f_mapping = buffer->region->inode->i_mapping;
+	return dmabuf;
+}
+
+struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *writable)
+{
+	struct mal_buffer *buffer = ERR_PTR(-EINVAL);
+	struct dma_buf *dmabuf = dma_buf_get(fd);
+
+	if (IS_ERR(dmabuf))
+		return ERR_CAST(dmabuf);
+	if (dmabuf->ops == &writable_ops || dmabuf->ops == &read_only_ops) {
+		struct mal_buffer *ours = dmabuf->priv;
+
+		if (ours->region == region) {
+			buffer = mal_buffer_get(ours);
+			*writable = dmabuf_writable(dmabuf);
+		}
+	}
+	dma_buf_put(dmabuf);
+	return buffer;
+}
+
+MODULE_IMPORT_NS(DMA_BUF);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of buffers into programs. They are page-backed, so that direct I/O,
+ * sockets and io_uring work on them: each entry is an ordinary page with a
+ * reference of its own.
+ *
+ * What keeps the buffer while it is mapped is the mapping's file, which is put
+ * only after the pages were unmapped. It is a dma-buf's or one made for the
+ * mapping, never the client's: a client is gone when its last descriptor is
+ * closed, whatever is mapped still.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+
+#include "buffer.h"
+#include "mapping.h"
+#include "region.h"
+
+/* A fault maps the pages around it, within a multiple of that many. */
+#define MAL_FAULT_AROUND	64
+
+/*
+ * Map the pages of [@start, @end) that are not mapped yet, up to the first that
+ * is. -EBUSY: the first was.
+ */
+static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	const struct mal_buffer *buffer = vma->vm_private_data;
+	unsigned long index = linear_page_index(vma, start) - buffer->pgoff;
+	struct page *pages[MAL_FAULT_AROUND];
+	unsigned long n = (end - start) >> PAGE_SHIFT;
+	unsigned long left = n;
+	unsigned long i;
+	int err;
+
+	for (i = 0; i < n; i++)
+		pages[i] = mal_buffer_page(buffer, index + i);
+	err = vm_insert_pages(vma, start, pages, &left);
+	return left < n ? 0 : err;
+}
+
+static vm_fault_t mapping_fault(struct vm_fault *vmf)
+{
+	const unsigned long window = MAL_FAULT_AROUND * PAGE_SIZE;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned long start = max(ALIGN_DOWN(address, window), vma->vm_start);
+	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
+	int err;
+
+	/* mal_map() saw to it that the mapping lies within the buffer. */
+	err = map_pages(vma, address, end);
+	if (!err && start < address)
+		map_pages(vma, start, address);
+
+	/* -EBUSY: another thread was faster with the page that we are here for. */
+	return err && err != -EBUSY ? vmf_error(err) : VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct mapping_ops = {
+	.fault = mapping_fault,
+};
+
+int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable,
+	    struct vm_area_struct *vma)
+{
+	unsigned long clear = 0;
+
+	/* Not VM_SHARED, which is missing in a shared mapping of a read-only file. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (delta >= buffer->pages || vma_pages(vma) > buffer->pages - delta)
+		return -EINVAL;
+	if (!writable) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EACCES;
+		clear = VM_MAYWRITE;
+	}
+
+	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, clear);
+	vma->vm_pgoff = buffer->pgoff + delta;
+	vma->vm_ops = &mapping_ops;
+	vma->vm_private_data = buffer;
+	WRITE_ONCE(buffer->exposed, true);
+	return 0;
+}
+
+static int mapping_release(struct inode *inode, struct file *file)
+{
+	mal_buffer_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations mapping_fops = {
+	.owner = THIS_MODULE,
+	.release = mapping_release,
+};
+
+/* A file that holds a reference to @buffer, and one to the module. */
+static struct file *mapping_file(struct mal_buffer *buffer)
+{
+	struct mal_region *region = buffer->region;
+	struct file *file;
+
+	ihold(region->inode);
+	file = alloc_file_pseudo(region->inode, region->mnt, region->name, O_RDWR, &mapping_fops);
+	if (IS_ERR(file)) {
+		iput(region->inode);
+		return file;
+	}
+	/* Dropped with the file, after mapping_release() has returned. */
+	__module_get(THIS_MODULE);
+	file->private_data = mal_buffer_get(buffer);
+	return file;
+}
+
+int mal_map_own(struct mal_buffer *buffer, unsigned long delta, bool writable,
+		struct vm_area_struct *vma)
+{
+	struct file *file = mapping_file(buffer);
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = mal_map(buffer, delta, writable, vma);
+	if (!err)
+		vma_set_file(vma, file);
+	fput(file);
+	return err;
+}

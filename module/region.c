@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The region: puts the claimed range, the arena over it, and the device node
+ * together, and owns the address space that all mappings share.
+ */
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/slab.h>
+
+#include "client.h"
+#include "region.h"
+
+#define MAL_FS_MAGIC	0x6d656d61
+
+static int mal_fs_init(struct fs_context *fc)
+{
+	return init_pseudo(fc, MAL_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/*
+ * Holds the regions' inodes; never seen by anyone. Without an owner, or its mount
+ * would keep the module from being unloaded; it is unmounted before the module goes.
+ */
+static struct file_system_type mal_fs = {
+	.name = KBUILD_MODNAME,
+	.init_fs_context = mal_fs_init,
+	.kill_sb = kill_anon_super,
+};
+
+static int create_inode(struct mal_region *region)
+{
+	region->mnt = kern_mount(&mal_fs);
+	if (IS_ERR(region->mnt))
+		return PTR_ERR(region->mnt);
+	region->inode = alloc_anon_inode(region->mnt->mnt_sb);
+	if (IS_ERR(region->inode)) {
+		kern_unmount(region->mnt);
+		return PTR_ERR(region->inode);
+	}
+	return 0;
+}
+
+static void destroy_inode(struct mal_region *region)
+{
+	iput(region->inode);
+	kern_unmount(region->mnt);
+}
+
+struct mal_region *mal_region_create(const char *name, unsigned long pages, int node,
+				     const struct mal_fit *fit)
+{
+	struct mal_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	int err;
+
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->name = name;
+
+	err = mal_claim(&region->claim, pages, node);
+	if (err)
+		goto free_region;
+
+	err = mal_arena_init(&region->arena, pages, fit, region->claim.node);
+	if (err)
+		goto release_claim;
+
+	err = create_inode(region);
+	if (err)
+		goto destroy_arena;
+
+	mal_offsets_init(&region->offsets, pages);
+	mal_quarantine_init(&region->quarantine);
+
+	region->misc.minor = MISC_DYNAMIC_MINOR;
+	region->misc.name = name;
+	region->misc.fops = &mal_client_fops;
+	region->misc.mode = 0660;
+	err = misc_register(&region->misc);
+	if (err)
+		goto destroy_inode;
+	return region;
+
+destroy_inode:
+	destroy_inode(region);
+destroy_arena:
+	mal_arena_destroy(&region->arena);
+release_claim:
+	mal_claim_release(&region->claim);
+free_region:
+	kfree(region);
+	return ERR_PTR(err);
+}
+
+void mal_region_destroy(struct mal_region *region)
+{
+	misc_deregister(&region->misc);
+	mal_quarantine_destroy(&region->quarantine);
+	mal_offsets_destroy(&region->offsets);
+	destroy_inode(region);
+	mal_arena_destroy(&region->arena);
+	mal_claim_release(&region->claim);
+	kfree(region);
+}
