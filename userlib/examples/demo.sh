@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The demo's part in the VM, run by scripts/demo: loads the drivers and the module,
+# and runs the example programs. The picture goes to $OUT. Any mismatch ends it.
+set -eu
+
+examples=$BUILD/examples
+
+say() { printf '\n== %s\n' "$*"; }
+
+modprobe -a vivid nvme vgem
+insmod "$MEMALLOC_KO" size=256M
+
+say "The module claimed one contiguous region of this machine's running memory."
+"$examples/layout" "before"
+
+say "The smallest program: allocate, map, write."
+"$examples/hello"
+
+say "A camera writes into buffers that a program reads."
+"$examples/camera" "$OUT/frame.png"
+
+say "A disk writes into a buffer that a graphics driver takes over."
+"$examples/disk" /dev/nvme0n1
+
+say "All programs have ended, and everything came back."
+"$examples/layout" "after"
+
+rmmod memalloc

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libmemalloc: physically contiguous buffers from /dev/memalloc.
+ *
+ * Open the device, allocate a buffer, map it; hand it to a driver or to another
+ * process as a dma-buf descriptor. The words used here (region, granule, buffer,
+ * handle) and what the kernel promises are explained in <linux/memalloc.h>.
+ *
+ * Units. Lengths, offsets and alignments are in bytes.
+ *
+ * Errors. A call that can fail returns 0, or the positive value it is asked for,
+ * or a negative errno value: print it with strerror(-err). errno itself keeps
+ * the value it had. A call that fails has changed nothing, in the kernel or in
+ * what its arguments point to, if not said otherwise. Pointers must be valid; a
+ * call says where NULL is allowed.
+ *
+ * Threads. There is no hidden state and no lock: any number of threads may call
+ * anything at the same time, with the same struct memalloc too. Only
+ * memalloc_close() must be the last call, and whoever frees a buffer must know
+ * that no other thread still uses its handle: the kernel may give that number
+ * to the next buffer.
+ *
+ * Signals. No call is cut short by a signal that a program handles or ignores, so
+ * there is nothing to repeat: -EINTR is answered only to a thread that is being
+ * killed.
+ *
+ * Processes. Handles belong to the open device, which a child shares after
+ * fork(). Between programs that each opened the device, buffers travel as
+ * descriptors: memalloc_buffer_export(), a Unix socket, memalloc_buffer_import().
+ */
+#ifndef MEMALLOC_H
+#define MEMALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/memalloc.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What memalloc_open() opens when it is not told otherwise. */
+#define MEMALLOC_DEFAULT_DEVICE	"/dev/memalloc"
+
+/* For map, export and import: allow reading only. */
+#define MEMALLOC_READ_ONLY	(1U << 0)
+
+/* An open device. */
+struct memalloc;
+
+/**
+ * struct memalloc_buffer - what a program knows of one of its buffers
+ * @length:      bytes that were asked for
+ * @real_length: bytes that the buffer has: @length rounded up to granules
+ * @mmap_offset: where the buffer lies in the file that memalloc_fd() gives, for
+ *               programs that call mmap() themselves
+ * @handle:      the name of the buffer on this open device; 0: none (freed)
+ * @access:      MEMALLOC_ACCESS_READ and MEMALLOC_ACCESS_WRITE: what the handle allows
+ *
+ * A plain value: the calls below fill it in, the program may copy it, and
+ * nothing has to be released but the handle, with memalloc_buffer_free().
+ */
+struct memalloc_buffer {
+	uint64_t length;
+	uint64_t real_length;
+	uint64_t mmap_offset;
+	uint32_t handle;
+	uint32_t access;
+};
+
+/**
+ * memalloc_open() - open a device
+ * @path: the device file; NULL: MEMALLOC_DEFAULT_DEVICE
+ * @mem:  out: the open device, for memalloc_close()
+ *
+ * The descriptor is closed on exec.
+ *
+ * Return: 0; -ENOENT, no such file: the module is not loaded; -EACCES, not
+ * allowed; -ENOTTY, the file is something else; -ENOMEM; others of open(2).
+ */
+int memalloc_open(const char *path, struct memalloc **mem);
+
+/**
+ * memalloc_close() - close a device
+ * @mem: the open device; NULL: nothing happens
+ *
+ * Gives up all handles. Mappings and exported descriptors stay valid, and keep
+ * the memory of their buffers.
+ */
+void memalloc_close(struct memalloc *mem);
+
+/**
+ * memalloc_fd() - the descriptor behind an open device
+ * @mem: the open device, which keeps owning the descriptor
+ *
+ * For calls that this library does not wrap.
+ *
+ * Return: the descriptor.
+ */
+int memalloc_fd(const struct memalloc *mem);
+
+/**
+ * memalloc_get_info() - what the device is
+ * @mem:  the open device
+ * @info: out: see <linux/memalloc.h>; its size field is set too
+ * @size: sizeof(*info)
+ *
+ * @size lets programs, library and kernel differ in age: what the kernel does
+ * not know reads as zero.
+ *
+ * Return: 0; -EINVAL, @size is less than that of the first version; -E2BIG, it
+ * is more than a page. @info is undefined after an error.
+ */
+int memalloc_get_info(struct memalloc *mem, struct memalloc_info *info, size_t size);
+
+/**
+ * memalloc_get_stats() - figures of the whole region
+ * @mem:   the open device
+ * @stats: out: see <linux/memalloc.h>; its size field is set too
+ * @size:  sizeof(*stats)
+ *
+ * Return: as memalloc_get_info().
+ */
+int memalloc_get_stats(struct memalloc *mem, struct memalloc_stats *stats, size_t size);
+
+/**
+ * memalloc_visit_blocks() - visit every block of the region, used and free
+ * @mem:   the open device
+ * @visit: called for one block after the other, in order of their offset; it may
+ *         make any call of this library, and ends the walk by returning
+ *         something other than 0
+ * @data:  for @visit
+ *
+ * Each block was as told when it was read. If buffers are allocated or freed
+ * during the walk, neighbours may overlap or leave a gap.
+ *
+ * Return: 0 after the last block; what @visit returned, if not 0; -ENOMEM, the
+ * kernel is out of memory; -EINTR.
+ */
+int memalloc_visit_blocks(struct memalloc *mem,
+			  int (*visit)(const struct memalloc_block *block, void *data),
+			  void *data);
+
+/**
+ * memalloc_buffer_alloc() - make a buffer
+ * @mem:       the open device
+ * @length:    bytes wanted, 1 or more
+ * @alignment: power of two that the buffer's physical address is a multiple of,
+ *             at most memalloc_info.max_alignment; 0: a granule
+ * @buffer:    out: the buffer, which reads as zeros
+ *
+ * Return: 0; -EINVAL, @length is 0 or @alignment not possible; -EFBIG, @length
+ * is more than the region has; -ENOMEM, no room now; -EINTR.
+ */
+int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
+			  struct memalloc_buffer *buffer);
+
+/**
+ * memalloc_buffer_free() - give up the handle of a buffer
+ * @mem:    the open device
+ * @buffer: the buffer; its handle becomes 0
+ *
+ * The memory goes back when nothing uses it any more: mappings and exported
+ * descriptors stay valid until they are unmapped and closed.
+ *
+ * Return: 0; -ENOENT, not a handle of this device, for instance freed before;
+ * -ERANGE, the handle is that of a buffer of another length.
+ */
+int memalloc_buffer_free(struct memalloc *mem, struct memalloc_buffer *buffer);
+
+/**
+ * memalloc_buffer_query() - what a handle stands for
+ * @mem:    the open device
+ * @handle: the handle
+ * @buffer: out: the buffer
+ *
+ * Return: 0; -ENOENT, not a handle of this device.
+ */
+int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
+			  struct memalloc_buffer *buffer);
+
+/**
+ * memalloc_buffer_map() - map a whole buffer into the program
+ * @mem:     the open device
+ * @buffer:  the buffer
+ * @flags:   MEMALLOC_READ_ONLY, or 0 to read and write
+ * @address: out: where the buffer's real_length bytes begin
+ *
+ * A buffer may be mapped as often as wanted. Direct I/O (O_DIRECT) works on
+ * mappings. A child has them after fork(), and shares their memory.
+ *
+ * Return: 0; -EINVAL, another flag; -ENOENT, the handle is given up; -EACCES, the
+ * handle is read-only; others of mmap(2).
+ */
+int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			unsigned int flags, void **address);
+
+/**
+ * memalloc_buffer_unmap() - undo memalloc_buffer_map()
+ * @buffer:  the buffer that was mapped, freed in the meantime or not
+ * @address: where it was mapped
+ *
+ * Return: 0; -EINVAL, no mapping can begin at @address.
+ */
+int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address);
+
+/**
+ * memalloc_buffer_export() - a dma-buf descriptor, for drivers and other processes
+ * @mem:    the open device
+ * @buffer: the buffer
+ * @flags:  MEMALLOC_READ_ONLY: nobody can write through the descriptor; or 0
+ *
+ * The caller closes the descriptor. It is closed on exec. Bracket accesses through
+ * a mapping with DMA_BUF_IOCTL_SYNC while a device works on the buffer.
+ *
+ * Return: the descriptor; -EINVAL, another flag; -ENOENT, not a handle of this
+ * device; -EACCES, the handle is read-only and @flags is 0; -EMFILE, -ENFILE, too
+ * many descriptors; -ENOMEM.
+ */
+int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			   unsigned int flags);
+
+/**
+ * memalloc_buffer_import() - a handle for an exported buffer
+ * @mem:    the open device
+ * @fd:     what memalloc_buffer_export() returned, here or in another process; the
+ *          caller may close it afterwards
+ * @flags:  MEMALLOC_READ_ONLY: a read-only handle, whatever @fd allows; 0: a
+ *          handle that may do what @fd may
+ * @buffer: out: the buffer; its access field says what was granted
+ *
+ * A device that has a handle for the buffer with that access gets the same one
+ * again, and a single memalloc_buffer_free() gives it up.
+ *
+ * Return: 0; -EINVAL, another flag, or @fd is not a dma-buf of this device;
+ * -EBADF, @fd is not open; -ENOMEM.
+ */
+int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
+			   struct memalloc_buffer *buffer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MEMALLOC_H */

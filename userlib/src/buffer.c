@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/* Buffers: their handles, their mappings, and their way to others as dma-bufs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "device.h"
+
+int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
+			  struct memalloc_buffer *buffer)
+{
+	struct memalloc_alloc alloc = {
+		.size = sizeof(alloc),
+		.length = length,
+		.alignment = alignment,
+	};
+	int err;
+
+	err = memalloc_device_call(mem, MEMALLOC_IOC_ALLOC, &alloc);
+	if (err)
+		return err;
+	*buffer = (struct memalloc_buffer) {
+		.length = length,
+		.real_length = alloc.real_length,
+		.mmap_offset = alloc.mmap_offset,
+		.handle = alloc.handle,
+		.access = MEMALLOC_ACCESS_READ | MEMALLOC_ACCESS_WRITE,
+	};
+	return 0;
+}
+
+int memalloc_buffer_free(struct memalloc *mem, struct memalloc_buffer *buffer)
+{
+	struct memalloc_free args = {
+		.size = sizeof(args),
+		.handle = buffer->handle,
+		.length = buffer->length,
+	};
+	int err;
+
+	err = memalloc_device_call(mem, MEMALLOC_IOC_FREE, &args);
+	if (err)
+		return err;
+	buffer->handle = 0;
+	return 0;
+}
+
+int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
+			  struct memalloc_buffer *buffer)
+{
+	struct memalloc_query query = {
+		.size = sizeof(query),
+		.handle = handle,
+	};
+	int err;
+
+	err = memalloc_device_call(mem, MEMALLOC_IOC_QUERY, &query);
+	if (err)
+		return err;
+	*buffer = (struct memalloc_buffer) {
+		.length = query.length,
+		.real_length = query.real_length,
+		.mmap_offset = query.mmap_offset,
+		.handle = handle,
+		.access = query.access,
+	};
+	return 0;
+}
+
+int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			unsigned int flags, void **address)
+{
+	int protection = PROT_READ;
+	int saved_errno = errno;
+	void *mapped;
+	int err = 0;
+
+	if (flags & ~MEMALLOC_READ_ONLY)
+		return -EINVAL;
+	if (!buffer->handle)
+		return -ENOENT;
+	/* On a 32-bit machine, a buffer may be larger than the address space. */
+	if ((size_t)buffer->real_length != buffer->real_length)
+		return -ENOMEM;
+	if (!(flags & MEMALLOC_READ_ONLY))
+		protection |= PROT_WRITE;
+
+	mapped = mmap(NULL, buffer->real_length, protection, MAP_SHARED, mem->fd,
+		      buffer->mmap_offset);
+	if (mapped == MAP_FAILED)
+		err = -errno;
+	else
+		*address = mapped;
+	errno = saved_errno;
+	return err;
+}
+
+int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
+{
+	int saved_errno = errno;
+	int err = 0;
+
+	if (munmap(address, buffer->real_length))
+		err = -errno;
+	errno = saved_errno;
+	return err;
+}
+
+int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			   unsigned int flags)
+{
+	struct memalloc_export args = {
+		.size = sizeof(args),
+		.handle = buffer->handle,
+		.open_flags = O_CLOEXEC,
+	};
+	int err;
+
+	if (flags & ~MEMALLOC_READ_ONLY)
+		return -EINVAL;
+	args.open_flags |= flags & MEMALLOC_READ_ONLY ? O_RDONLY : O_RDWR;
+
+	err = memalloc_device_call(mem, MEMALLOC_IOC_EXPORT, &args);
+	return err ? err : args.fd;
+}
+
+int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
+			   struct memalloc_buffer *buffer)
+{
+	struct memalloc_import args = {
+		.size = sizeof(args),
+		.fd = fd,
+	};
+	int err;
+
+	if (flags & ~MEMALLOC_READ_ONLY)
+		return -EINVAL;
+	if (flags & MEMALLOC_READ_ONLY)
+		args.flags |= MEMALLOC_IMPORT_READ_ONLY;
+
+	err = memalloc_device_call(mem, MEMALLOC_IOC_IMPORT, &args);
+	if (err)
+		return err;
+	/* IMPORT does not say what access it granted; the handle itself knows. */
+	return memalloc_buffer_query(mem, args.handle, buffer);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the library does with its arguments before and after the kernel, checked
+ * without the module: each call runs on a descriptor that is no memalloc device.
+ * A call that refuses an argument by itself answers so; any other must hand on
+ * what the kernel said, and leave errno alone. device.c tests the real thing.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "probe.h"
+#include "tap.h"
+
+/* A value of errno that no call sets. */
+#define UNTOUCHED	12345
+
+static void test_open(void)
+{
+	char directory[] = "/tmp/memalloc-test-XXXXXX";
+	struct memalloc *mem = NULL;
+
+	errno = UNTOUCHED;
+	is(memalloc_open("/dev/no-such-device", &mem), -ENOENT, "open: ENOENT, no such file");
+	is(memalloc_open("/dev/null", &mem), -ENOTTY, "open: ENOTTY, another device");
+	is(memalloc_open("/dev/zero", &mem), -ENOTTY, "open: ENOTTY, yet another device");
+	is(memalloc_open("/dev/null/x", &mem), -ENOTDIR, "open: ENOTDIR from open(2)");
+	is(errno, UNTOUCHED, "open: errno is left alone");
+	ok(!mem, "open: a failure leaves the pointer alone");
+
+	if (access(MEMALLOC_DEFAULT_DEVICE, F_OK))
+		is(memalloc_open(NULL, &mem), -ENOENT,
+		   "open: NULL is the default device, not there");
+	else
+		is(memalloc_open(NULL, &mem), 0,
+		   "open: NULL is the default device, which is there");
+	memalloc_close(mem);
+	mem = NULL;
+
+	if (!mkdtemp(directory))
+		exit(1);
+	is(memalloc_open(directory, &mem), -EISDIR, "open: EISDIR, a directory");
+	rmdir(directory);
+
+	errno = UNTOUCHED;
+	memalloc_close(NULL);
+	is(errno, UNTOUCHED, "close: NULL is allowed");
+}
+
+static void test_no_descriptor_is_lost(void)
+{
+	struct memalloc *mem;
+	int before = open("/dev/null", O_RDONLY);
+	int after, i;
+
+	close(before);
+	for (i = 0; i < 10; i++)
+		memalloc_open("/dev/null", &mem);
+	after = open("/dev/null", O_RDONLY);
+	close(after);
+	is(after, before, "open: a failure leaves no descriptor behind");
+}
+
+static int must_not_be_called(const struct memalloc_block *block, void *data)
+{
+	(void)block;
+	*(bool *)data = true;
+	return 0;
+}
+
+static void test_get(struct memalloc *other)
+{
+	struct memalloc_stats stats;
+	struct memalloc_info info;
+	uint32_t word = 0x55555555;
+
+	is(memalloc_get_info(other, (void *)&word, sizeof(word)), -EINVAL,
+	   "get_info: EINVAL, no room for a size");
+	is(word, 0x55555555, "get_info: and nothing is written there");
+	is(memalloc_get_info(other, &info, 0), -EINVAL, "get_info: EINVAL, size 0");
+	is(memalloc_get_info(other, &info, SIZE_MAX), -E2BIG,
+	   "get_info: E2BIG, a size of no struct");
+	is(memalloc_get_info(other, &info, sizeof(info)), -ENOTTY,
+	   "get_info: ENOTTY from the kernel");
+	is(info.size, sizeof(info), "get_info: the kernel was told the size");
+	is(memalloc_get_stats(other, &stats, 4), -EINVAL, "get_stats: EINVAL, no room for a size");
+	is(memalloc_get_stats(other, &stats, sizeof(stats)), -ENOTTY,
+	   "get_stats: ENOTTY from the kernel");
+	is(stats.size, sizeof(stats), "get_stats: the kernel was told the size");
+}
+
+static void test_blocks(struct memalloc *other)
+{
+	bool called = false;
+
+	is(memalloc_visit_blocks(other, must_not_be_called, &called), -ENOTTY,
+	   "visit_blocks: ENOTTY from the kernel");
+	ok(!called, "visit_blocks: a failure visits nothing");
+}
+
+static void test_handles(struct memalloc *other)
+{
+	const struct memalloc_buffer untouched = { .length = 1, .handle = 7 };
+	struct memalloc_buffer buffer = untouched;
+
+	is(memalloc_buffer_alloc(other, 4096, 0, &buffer), -ENOTTY,
+	   "alloc: ENOTTY from the kernel");
+	is(memalloc_buffer_free(other, &buffer), -ENOTTY, "free: ENOTTY from the kernel");
+	is(memalloc_buffer_query(other, 7, &buffer), -ENOTTY, "query: ENOTTY from the kernel");
+	is(memalloc_buffer_import(other, 0, 0, &buffer), -ENOTTY, "import: ENOTTY from the kernel");
+	is(memalloc_buffer_import(other, 0, MEMALLOC_READ_ONLY << 1, &buffer), -EINVAL,
+	   "import: EINVAL, an unknown flag");
+	ok(!memcmp(&buffer, &untouched, sizeof(buffer)),
+	   "alloc, free, query, import: a failure leaves the buffer alone");
+	is(memalloc_buffer_export(other, &buffer, 0), -ENOTTY, "export: ENOTTY from the kernel");
+	is(memalloc_buffer_export(other, &buffer, MEMALLOC_READ_ONLY << 1), -EINVAL,
+	   "export: EINVAL, an unknown flag");
+}
+
+/* A shared mapping of any file shows what map and unmap ask for. */
+static void test_mappings(void)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	struct memalloc file = { .fd = memfd_create("buffer", 0) };
+	struct memalloc_buffer buffer = {
+		.length = 1, .real_length = 2 * page, .mmap_offset = page, .handle = 1,
+	};
+	struct memalloc_buffer freed = buffer;
+	char *address = NULL;
+	void *mapped = NULL;
+	char byte = 0;
+
+	freed.handle = 0;
+	if (file.fd < 0 || ftruncate(file.fd, 4 * page))
+		exit(1);
+
+	is(memalloc_buffer_map(&file, &buffer, MEMALLOC_READ_ONLY << 1, &mapped), -EINVAL,
+	   "map: EINVAL, an unknown flag");
+	is(memalloc_buffer_map(&file, &freed, 0, &mapped), -ENOENT, "map: ENOENT, freed");
+	ok(!mapped, "map: a failure leaves the pointer alone");
+
+	is(memalloc_buffer_map(&file, &buffer, 0, &mapped), 0, "map: read and write");
+	address = mapped;
+	address[2 * page - 1] = 'x';
+	ok(pread(file.fd, &byte, 1, 3 * page - 1) == 1 && byte == 'x',
+	   "map: shared, at mmap_offset, real_length long");
+	is(memalloc_buffer_unmap(&buffer, address + 1), -EINVAL,
+	   "unmap: EINVAL, not a page's address");
+	is(memalloc_buffer_unmap(&buffer, address), 0, "unmap");
+	is(msync(address + page, page, MS_ASYNC), -1, "unmap: the last page is gone too");
+
+	is(memalloc_buffer_map(&file, &buffer, MEMALLOC_READ_ONLY, &mapped), 0, "map: read only");
+	is(((char *)mapped)[2 * page - 1], 'x', "map: read only shows the same bytes");
+	ok(!can_write(mapped), "map: read only can't be written");
+	memalloc_buffer_unmap(&buffer, mapped);
+	close(file.fd);
+
+	file.fd = open("/dev/null", O_RDONLY);
+	errno = UNTOUCHED;
+	is(memalloc_buffer_map(&file, &buffer, 0, &mapped), -EACCES, "map: EACCES from mmap(2)");
+	is(errno, UNTOUCHED, "map: errno is left alone");
+	close(file.fd);
+}
+
+int main(void)
+{
+	struct memalloc other = { .fd = open("/dev/null", O_RDWR), .region_length = 4096 };
+
+	if (other.fd < 0)
+		return 1;
+	test_open();
+	test_no_descriptor_is_lost();
+	errno = UNTOUCHED;
+	test_get(&other);
+	test_blocks(&other);
+	test_handles(&other);
+	is(errno, UNTOUCHED, "failing calls leave errno alone");
+	is(memalloc_fd(&other), other.fd, "fd: the descriptor behind the device");
+	close(other.fd);
+	test_mappings();
+	return tap_done();
+}

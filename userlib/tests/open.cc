@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/* As open.c; and names every call, so that the C++ linker must find each one. */
+#include <memalloc.h>
+#include <cstdio>
+#include <cstring>
+
+static int count(const memalloc_block *, void *data)
+{
+	++*static_cast<int *>(data);
+	return 0;
+}
+
+static void use_every_call(struct memalloc *mem)
+{
+	memalloc_buffer buffer = {};
+	struct memalloc_info info;
+	struct memalloc_stats stats;
+	void *address;
+	int blocks = 0;
+
+	memalloc_get_info(mem, &info, sizeof(info));
+	memalloc_get_stats(mem, &stats, sizeof(stats));
+	memalloc_visit_blocks(mem, count, &blocks);
+	memalloc_buffer_alloc(mem, 1, 0, &buffer);
+	memalloc_buffer_query(mem, buffer.handle, &buffer);
+	if (!memalloc_buffer_map(mem, &buffer, MEMALLOC_READ_ONLY, &address))
+		memalloc_buffer_unmap(&buffer, address);
+	memalloc_buffer_import(mem, memalloc_buffer_export(mem, &buffer, 0), 0, &buffer);
+	memalloc_buffer_free(mem, &buffer);
+	std::printf("descriptor %d, %d blocks\n", memalloc_fd(mem), blocks);
+}
+
+int main(int argc, char **argv)
+{
+	struct memalloc *mem;
+	int err = memalloc_open(argv[argc - 1], &mem);
+
+	if (err) {
+		std::fprintf(stderr, "%s: %s\n", argv[argc - 1], std::strerror(-err));
+		return 1;
+	}
+	use_every_call(mem);
+	memalloc_close(mem);
+	return 0;
+}
