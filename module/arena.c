@@ -30,13 +30,12 @@ void mal_arena_destroy(struct mal_arena *arena)
 }
 
 /* The heap gave @buffer the block at @first. Under the lock. */
-static int allocated(struct mal_arena *arena, struct mal_buffer *buffer, u32 first)
+static void allocated(struct mal_arena *arena, struct mal_buffer *buffer, u32 first)
 {
 	buffer->first = first;
 	arena->allocs++;
 	arena->allocated += buffer->pages;
 	arena->requested += buffer->length;
-	return 0;
 }
 
 /* Look everywhere, a slice at a time, for a placement that the fit did not find. */
@@ -52,8 +51,10 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 		spin_lock(&arena->lock);
 		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)buffer, &cursor,
 				       MAL_ARENA_SLICE);
-		if (first != MAL_NONE)
-			err = allocated(arena, buffer, first);
+		if (first != MAL_NONE) {
+			allocated(arena, buffer, first);
+			err = 0;
+		}
 		spin_unlock(&arena->lock);
 	}
 	return err;
@@ -68,10 +69,12 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 alig
 
 	spin_lock(&arena->lock);
 	first = mal_heap_alloc(&arena->heap, &req, (uintptr_t)buffer);
-	if (first != MAL_NONE)
-		err = allocated(arena, buffer, first);
-	else
+	if (first != MAL_NONE) {
+		allocated(arena, buffer, first);
+		err = 0;
+	} else {
 		elsewhere = align > 1 && mal_heap_largest(&arena->heap) >= req.size;
+	}
 	spin_unlock(&arena->lock);
 
 	return elsewhere ? sweep(arena, buffer, &req) : err;

@@ -40,7 +40,7 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, u64 length, u32 
 	if (length > (u64)region->claim.pages << PAGE_SHIFT)
 		return ERR_PTR(-EFBIG);
 
-	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
+	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&buffer->ref);
@@ -74,20 +74,23 @@ free_buffer:
 	return ERR_PTR(err);
 }
 
-bool mal_buffer_idle(const struct mal_buffer *buffer)
+bool mal_buffer_idle(struct mal_buffer *buffer)
 {
-	u32 i;
-
 	if (!buffer->exposed)
 		return true;
-	for (i = 0; i < buffer->pages; i++) {
-		struct page *page = mal_buffer_page(buffer, i);
+	/* A driver may have dropped its dma-buf before its device has finished. */
+	if (!dma_resv_test_signaled(&buffer->resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
+
+	/* A page that was idle stays so: nobody can reach it any more. */
+	for (; buffer->idle < buffer->pages; buffer->idle++) {
+		struct page *page = mal_buffer_page(buffer, buffer->idle);
 
 		/* Not a mere read: it orders what the holder did before what we'll do. */
 		if (!page_ref_freeze(page, 1))
 			return false;
 		page_ref_unfreeze(page, 1);
-		if (IS_ALIGNED(i + 1, MAX_ORDER_NR_PAGES))
+		if (IS_ALIGNED(buffer->idle + 1, MAX_ORDER_NR_PAGES))
 			cond_resched();
 	}
 	return true;

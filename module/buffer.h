@@ -27,8 +27,10 @@ struct mal_buffer {
 	 */
 	bool exposed;
 
+	/* Once all users are gone: */
 	bool quarantined;		/* under the arena's lock */
 	struct list_head quarantine;	/* under the quarantine's lock */
+	u32 idle;			/* pages found idle so far, from the first on */
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */
@@ -51,8 +53,11 @@ static inline struct mal_buffer *mal_buffer_get(struct mal_buffer *buffer)
 /* Sleeps; may be called with mmap_lock held. */
 void mal_buffer_put(struct mal_buffer *buffer);
 
-/* Whether nobody holds a page of it. No one may be able to reach them any more. Sleeps. */
-bool mal_buffer_idle(const struct mal_buffer *buffer);
+/*
+ * Whether nobody holds a page of it, and no device works on one. All users must be
+ * gone, and only one caller at a time. Sleeps.
+ */
+bool mal_buffer_idle(struct mal_buffer *buffer);
 
 /* Give the block back. Nobody may hold a page of it. Sleeps. */
 void mal_buffer_destroy(struct mal_buffer *buffer);

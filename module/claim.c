@@ -73,7 +73,7 @@ static unsigned long movable_pages(struct page *page)
 	}
 	if (page_count(page) && !PageLRU(page) && !__PageMovable(page))
 		return 0;
-	return PageTransHuge(page) ? compound_nr(page) : 1;
+	return PageHead(page) ? compound_nr(page) : 1;
 }
 
 /* The first frame in [@pfn, @end) that can't be part of a window, or @end. */
@@ -177,6 +177,7 @@ static int explain_failure(const struct search *search)
 	return -ENOMEM;
 }
 
+/* What the kernel had there goes now, not only where a buffer is made. */
 static int zero_pages(const struct mal_claim *claim)
 {
 	unsigned long i;

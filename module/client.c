@@ -30,15 +30,16 @@ static bool less(struct rb_node *a, const struct rb_node *b)
 
 struct mal_handle *mal_handle_reserve(struct mal_client *client)
 {
-	struct mal_handle *handle = kmalloc(sizeof(*handle), GFP_KERNEL);
+	struct mal_handle *handle = kmalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!handle)
 		return ERR_PTR(-ENOMEM);
 	mutex_lock(&client->lock);
-	err = xa_alloc(&client->handles, &handle->id, NULL, xa_limit_32b, GFP_KERNEL);
+	err = xa_alloc_cyclic(&client->handles, &handle->id, NULL, xa_limit_32b, &client->next_id,
+			      GFP_KERNEL);
 	mutex_unlock(&client->lock);
-	if (err) {
+	if (err < 0) {
 		kfree(handle);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -133,14 +134,15 @@ static int client_open(struct inode *inode, struct file *file)
 {
 	struct mal_region *region =
 		container_of(file->private_data, struct mal_region, misc);
-	struct mal_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
+	struct mal_client *client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
 
 	if (!client)
 		return -ENOMEM;
 	client->region = region;
+	client->writable = file->f_mode & FMODE_WRITE;
 	mutex_init(&client->lock);
 	mutex_init(&client->import_lock);
-	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1);
+	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	client->by_buffer = RB_ROOT;
 	atomic_inc(&region->clients);
 

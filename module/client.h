@@ -21,10 +21,12 @@ struct mal_handle {
 /* One open file. */
 struct mal_client {
 	struct mal_region *region;
+	bool writable;			/* opened for writing: handles may be, too */
 
 	/* Of @handles and @by_buffer; between mmap_lock and the arena's lock. */
 	struct mutex lock;
 	struct xarray handles;		/* id -> struct mal_handle, or reserved */
+	u32 next_id;			/* numbers come round late, so that stale ones are noticed */
 	struct rb_root by_buffer;	/* by buffer and access */
 
 	/*

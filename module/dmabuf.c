@@ -42,7 +42,7 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 /* Describe @buffer in pieces that @dev takes. */
 static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
 {
-	struct page *page = mal_buffer_page(buffer, 0);
+	phys_addr_t phys = page_to_phys(mal_buffer_page(buffer, 0));
 	size_t size = (size_t)buffer->pages << PAGE_SHIFT;
 	struct scatterlist *sg;
 	unsigned int segments = 0;
@@ -52,7 +52,7 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 	int err;
 
 	for (done = 0; done < size; done += n) {
-		n = segment_length(dev, page_to_phys(page) + done, size - done);
+		n = segment_length(dev, phys + done, size - done);
 		segments++;
 	}
 	err = sg_alloc_table(sgt, segments, GFP_KERNEL);
@@ -61,8 +61,9 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 
 	done = 0;
 	for_each_sgtable_sg(sgt, sg, i) {
-		n = segment_length(dev, page_to_phys(page) + done, size - done);
-		sg_set_page(sg, page + (done >> PAGE_SHIFT), n, 0);
+		n = segment_length(dev, phys + done, size - done);
+		sg_set_page(sg, mal_buffer_page(buffer, done >> PAGE_SHIFT), n,
+			    offset_in_page(done));
 		done += n;
 	}
 	return 0;
@@ -71,7 +72,7 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
-	struct mal_attachment *attachment = kzalloc(sizeof(*attachment), GFP_KERNEL);
+	struct mal_attachment *attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!attachment)

@@ -11,6 +11,7 @@
 #include <linux/file.h>
 #include <linux/fcntl.h>
 #include <linux/log2.h>
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -102,7 +103,7 @@ static int ioctl_alloc(struct mal_call *call)
 	err = respond(call);
 	if (err)
 		goto put_buffer;
-	mal_handle_publish(client, handle, buffer, true);
+	mal_handle_publish(client, handle, buffer, client->writable);
 	return 0;
 
 put_buffer:
@@ -124,6 +125,11 @@ static int ioctl_free(struct mal_call *call)
 	return mal_handle_remove(call->client, free->handle, free->length);
 }
 
+static u32 access_bits(bool writable)
+{
+	return MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0);
+}
+
 static int ioctl_query(struct mal_call *call)
 {
 	struct memalloc_query *query = call->arg;
@@ -133,7 +139,7 @@ static int ioctl_query(struct mal_call *call)
 	buffer = mal_handle_lookup(call->client, query->handle, &writable);
 	if (!buffer)
 		return -ENOENT;
-	query->access = MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0);
+	query->access = access_bits(writable);
 	query->length = buffer->length;
 	query->real_length = (u64)buffer->pages << PAGE_SHIFT;
 	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
@@ -297,6 +303,7 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 		import->handle = handle->id;
 	}
 
+	import->access = access_bits(writable);
 	import->length = buffer->length;
 	import->real_length = (u64)buffer->pages << PAGE_SHIFT;
 	import->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
@@ -318,10 +325,12 @@ static int ioctl_import(struct mal_call *call)
 	bool writable;
 	int err;
 
+	if (import->reserved)
+		return -EINVAL;
 	buffer = mal_dmabuf_import(client->region, import->fd, &writable);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
-	if (import->flags & MEMALLOC_IMPORT_READ_ONLY)
+	if (import->flags & MEMALLOC_IMPORT_READ_ONLY || !client->writable)
 		writable = false;
 
 	err = mutex_lock_killable(&client->import_lock);
@@ -376,7 +385,7 @@ static const struct mal_call_type {
 	CALL(MEMALLOC_IOC_STATS, ioctl_stats, memalloc_stats, reserved, 0),
 	CALL(MEMALLOC_IOC_LAYOUT, ioctl_layout, memalloc_layout, block_size, 0),
 	CALL(MEMALLOC_IOC_EXPORT, ioctl_export, memalloc_export, reserved, 0),
-	CALL(MEMALLOC_IOC_IMPORT, ioctl_import, memalloc_import, mmap_offset,
+	CALL(MEMALLOC_IOC_IMPORT, ioctl_import, memalloc_import, reserved,
 	     MEMALLOC_IMPORT_READ_ONLY),
 };
 
@@ -393,7 +402,7 @@ long mal_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (_IOC_NR(cmd) >= ARRAY_SIZE(call_types))
 		return -ENOTTY;
-	type = &call_types[_IOC_NR(cmd)];
+	type = &call_types[array_index_nospec(_IOC_NR(cmd), ARRAY_SIZE(call_types))];
 	if (cmd != type->cmd)
 		return -ENOTTY;
 

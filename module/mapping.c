@@ -9,11 +9,11 @@
  * mapping, never the client's: a client is gone when its last descriptor is
  * closed, whatever is mapped still.
  */
+#include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mount.h>
 #include <linux/pagemap.h>
 
 #include "buffer.h"
@@ -100,21 +100,19 @@ static const struct file_operations mapping_fops = {
 	.release = mapping_release,
 };
 
-/* A file that holds a reference to @buffer, and one to the module. */
+/*
+ * A file that holds a reference to @buffer. It is on the kernel's own anonymous
+ * mount: one on ours would still use the module's file system after it has
+ * dropped its reference to the module.
+ */
 static struct file *mapping_file(struct mal_buffer *buffer)
 {
-	struct mal_region *region = buffer->region;
-	struct file *file;
+	struct file *file = anon_inode_getfile(buffer->region->name, &mapping_fops, buffer, O_RDWR);
 
-	ihold(region->inode);
-	file = alloc_file_pseudo(region->inode, region->mnt, region->name, O_RDWR, &mapping_fops);
-	if (IS_ERR(file)) {
-		iput(region->inode);
-		return file;
+	if (!IS_ERR(file)) {
+		mal_buffer_get(buffer);
+		file->f_mapping = buffer->region->inode->i_mapping;
 	}
-	/* Dropped with the file, after mapping_release() has returned. */
-	__module_get(THIS_MODULE);
-	file->private_data = mal_buffer_get(buffer);
 	return file;
 }
 

@@ -16,7 +16,7 @@ void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages)
 	 */
 	offsets->band_shift = order_base_2(pages) + 1;
 	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
-		xa_init_flags(&offsets->bands[i], XA_FLAGS_ALLOC);
+		xa_init_flags(&offsets->bands[i], XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 }
 
 void mal_offsets_destroy(struct mal_offsets *offsets)

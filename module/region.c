@@ -20,8 +20,8 @@ static int mal_fs_init(struct fs_context *fc)
 }
 
 /*
- * Holds the regions' inodes; never seen by anyone. Without an owner, or its mount
- * would keep the module from being unloaded; it is unmounted before the module goes.
+ * Holds the regions' inodes; no file is ever opened on it. Without an owner, or its
+ * mount would keep the module from being unloaded; it is gone before the module is.
  */
 static struct file_system_type mal_fs = {
 	.name = KBUILD_MODNAME,

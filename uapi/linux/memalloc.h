@@ -43,8 +43,8 @@
  *   ENFILE      EXPORT: no descriptor is left in the system
  *   EINTR       a fatal signal arrived; nothing was done
  *
- * A call that fails has changed nothing, and wrote nothing to its argument but
- * what may have been copied before an EFAULT.
+ * A call that fails has changed nothing but counters of STATS, and wrote nothing to
+ * its argument but what may have been copied before an EFAULT.
  */
 #ifndef _UAPI_LINUX_MEMALLOC_H
 #define _UAPI_LINUX_MEMALLOC_H
@@ -144,7 +144,7 @@ struct memalloc_free {
 	__aligned_u64 length;
 };
 
-/* memalloc_query.access */
+/* memalloc_query.access, memalloc_import.access */
 #define MEMALLOC_ACCESS_READ	(1U << 0)
 #define MEMALLOC_ACCESS_WRITE	(1U << 1)
 
@@ -153,7 +153,8 @@ struct memalloc_free {
  * @size:        in: sizeof(struct memalloc_query)
  * @flags:       in: 0
  * @handle:      in: the handle
- * @access:      out: MEMALLOC_ACCESS_* bits: what this handle allows
+ * @access:      out: MEMALLOC_ACCESS_* bits: what this handle allows; never WRITE
+ *               if the device was opened with O_RDONLY
  * @length:      out: bytes that were asked for
  * @real_length: out: bytes that the buffer has
  * @mmap_offset: out: the offset to give to mmap()
@@ -251,12 +252,13 @@ struct memalloc_block {
  *              stride, what the kernel does not know of them is zero
  *
  * Blocks come in order of their offset. Others may allocate and free between
- * two pages and, on long pages, within one; each entry was true when it was read.
+ * two pages and, on long pages, within one. Each entry was true when it was read,
+ * but neighbours may then overlap or leave a gap.
  * Start at 0 and call again until @offset is the region's length.
  *
  * Errors: EINVAL (also: @count 0, @offset not inside the region, @block_size
  * below the first version's or above a page), E2BIG, EFAULT (also: @blocks),
- * ENOMEM (kernel memory), EINTR.
+ * EINTR.
  */
 struct memalloc_layout {
 	__u32 size;
@@ -302,18 +304,20 @@ struct memalloc_export {
  *               descriptor can write
  * @fd:          in: a dma-buf descriptor that EXPORT of this device made, in
  *               this process or another
- * @handle:      out: this client's handle for the buffer, writable unless the
- *               flag says otherwise or the descriptor is read-only. If the client
- *               already has a handle with that access, it is that one, and one
- *               FREE gives it up
+ * @handle:      out: this client's handle for the buffer. If the client has one with
+ *               that access already, it is that one, and one FREE gives it up
  * @length:      out: bytes that were asked for when the buffer was made
  * @real_length: out: bytes that the buffer has
  * @mmap_offset: out: the offset to give to mmap()
+ * @access:      out: MEMALLOC_ACCESS_* bits: what the handle allows; WRITE unless
+ *               the flag says otherwise, the descriptor is read-only, or the device
+ *               was opened with O_RDONLY
+ * @reserved:    in: 0
  *
  * The descriptor may be closed at once. A read-only handle can't be mapped
  * writable nor exported O_RDWR (EACCES).
  *
- * Errors: EINVAL, E2BIG, EFAULT, EBADF, ENOMEM.
+ * Errors: EINVAL, E2BIG, EFAULT, EBADF, ENOMEM, EINTR.
  */
 struct memalloc_import {
 	__u32 size;
@@ -323,6 +327,8 @@ struct memalloc_import {
 	__aligned_u64 length;
 	__aligned_u64 real_length;
 	__aligned_u64 mmap_offset;
+	__u32 access;
+	__u32 reserved;
 };
 
 /*

@@ -141,6 +141,12 @@ int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
 	err = memalloc_device_call(mem, MEMALLOC_IOC_IMPORT, &args);
 	if (err)
 		return err;
-	/* IMPORT does not say what access it granted; the handle itself knows. */
-	return memalloc_buffer_query(mem, args.handle, buffer);
+	*buffer = (struct memalloc_buffer) {
+		.length = args.length,
+		.real_length = args.real_length,
+		.mmap_offset = args.mmap_offset,
+		.handle = args.handle,
+		.access = args.access,
+	};
+	return 0;
 }
