@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM: loading and unloading the module. What it refuses and how it says so, that it can be
+# interrupted, that it stays while anything of it is in use, and that it gives everything back.
+#
+#vm --memory 2G
+
+set -eu
+. "$SRC/selftests/tap.sh"
+
+# refuses ERRNO MESSAGE PARAMETER...: so, with a line in the log that matches, and in time.
+refuses() {
+	local errno=$1 message=$2 start=$SECONDS
+	shift 2
+	dmesg -C
+	[ "$(load "$@")" = "$errno" ]
+	dmesg | grep -E "memalloc: .*$message"
+	[ $((SECONDS - start)) -lt 40 ]
+	[ ! -e /dev/memalloc ]
+}
+
+# The region is claimed, and the log says so in one line without an address.
+says_one_line_without_address() {
+	dmesg -C
+	load_ok size=256M
+	is length $((256 << 20))
+	[ "$(dmesg | grep -c memalloc:)" = 1 ]
+	dmesg | grep -E 'memalloc: region of (256 MiB|262144 KiB) on node 0, fit good$'
+	unload_ok
+}
+
+default_size() {
+	load_ok
+	is length $((64 << 20))
+	is fit good
+	unload_ok
+}
+
+size_of() {
+	load_ok size="$1"
+	is length "$2"
+	unload_ok
+}
+
+every_parameter_is_described() {
+	local parameter
+	load_ok
+	for parameter in /sys/module/memalloc/parameters/*; do
+		modinfo -F parm "$MEMALLOC_KO" |
+			grep -E "^${parameter##*/}:[[:alpha:]].*default.* \([a-z]+\)$"
+	done
+	for parameter in size node fit; do
+		[ -e "/sys/module/memalloc/parameters/$parameter" ]
+	done
+	unload_ok
+}
+
+# start NAME [ARG...]: starts a program that says "ready" and waits; let_go ends it.
+start() {
+	coproc "$tools/$1" "${@:2}"
+	read -r line <&"${COPROC[0]}"
+	[ "$line" = ready ]
+}
+
+let_go() {
+	local pid=$COPROC_PID input=${COPROC[1]}
+	exec {input}>&-
+	wait "$pid"
+}
+
+stays_while_held_by() {
+	load_ok
+	start hold "$1"
+	[ "$(unload)" = EAGAIN ]
+	[ "$(unload)" = EAGAIN ]
+	[ -c /dev/memalloc ]
+	let_go
+	wait_until unload_ok
+}
+
+# Free memory, with the free pages that each processor keeps for itself.
+free_kib() {
+	echo 1 >/proc/sys/vm/stat_refresh
+	awk '$1 == "nr_free_pages" || $1 == "count:" { pages += $2 } END { print pages * 4 }' \
+		/proc/zoneinfo
+}
+
+now_ms() {
+	date +%s%3N
+}
+
+# Killed when a quarter of its time is over, loading stops short and leaves nothing behind.
+load_is_killed() {
+	local loader start whole before result=0
+	start=$(now_ms)
+	load_ok size=512M
+	whole=$(($(now_ms) - start))
+	unload_ok
+
+	before=$(free_kib)
+	dmesg -C
+	"$tools/kmod" load "$MEMALLOC_KO" size=512M &
+	loader=$!
+	sleep "$(printf %d.%03d $((whole / 4000)) $((whole / 4 % 1000)))"
+	start=$SECONDS
+	kill -KILL "$loader"
+	wait "$loader" || result=$?
+	[ "$result" = 137 ]
+	[ $((SECONDS - start)) -le 5 ]
+	[ ! -e /sys/module/memalloc ]
+	! dmesg | grep 'memalloc: region' || return 1
+	[ $((before - $(free_kib))) -lt 65536 ]
+	load_ok size=512M
+	unload_ok
+}
+
+no_range_is_found() {
+	start fragment
+	refuses ENOMEM 'largest range found: [0-9]+ MiB' size=512M
+	let_go
+	wait_until load_ok size=512M
+	unload_ok
+}
+
+cycles_leak_nothing() {
+	local cycle second now
+	for cycle in {1..20}; do
+		load_ok size=64M
+		unload_ok
+		echo 3 >/proc/sys/vm/drop_caches
+		now=$(free_kib)
+		[ "$cycle" != 2 ] || second=$now
+	done
+	[ $((second - now)) -lt 1024 ]
+}
+
+# A check that failed half-way may have left the module loaded; the next one begins without.
+check_module() {
+	check "$@"
+	[ ! -e /sys/module/memalloc ] || wait_until unload_ok || true
+}
+
+largest='largest range found: [0-9]+ MiB'
+echo "# program: module"
+check_module einval_size_zero refuses EINVAL 'size=0 ' size=0
+check_module einval_size_not_of_pages refuses EINVAL 'size=12345 ' size=12345
+check_module einval_size_garbage refuses EINVAL 'size=lots ' size=lots
+check_module einval_size_bad_suffix refuses EINVAL 'size=64Q ' size=64Q
+check_module einval_size_trailing_garbage refuses EINVAL 'size=64MB ' size=64MB
+check_module einval_size_negative refuses EINVAL 'size=-64M ' size=-64M
+check_module efbig_size_4P refuses EFBIG 'size=4P ' size=4P
+check_module efbig_size_that_wraps refuses EFBIG 'size=17179869184G' size=17179869184G
+check_module efbig_size_above_memory refuses EFBIG "16384 MiB.*$largest" size=16G
+check_module enomem_size_of_nearly_all_memory refuses ENOMEM "$largest" size=1900M
+check_module einval_fit_unknown refuses EINVAL 'fit=nosuch ' fit=nosuch
+check_module einval_node_unknown refuses EINVAL 'node=99 ' node=99
+check_module size_by_default default_size
+check_module size_in_bytes size_of 8392704 8392704
+check_module size_in_kib size_of 4k 4096
+check_module log_line says_one_line_without_address
+check_module parameters_are_described every_parameter_is_described
+check_module load_is_killed_while_it_clears load_is_killed
+check_module enomem_all_ranges_have_pinned_pages no_range_is_found
+check_module stays_while_a_descriptor_is_open stays_while_held_by descriptor
+check_module stays_while_a_buffer_is_mapped stays_while_held_by mapping
+check_module stays_while_a_dmabuf_is_open stays_while_held_by dmabuf
+check_module stays_while_a_page_is_pinned stays_while_held_by pinned
+check_module unload_in_the_middle_of_munmap "$tools/unload" "$MEMALLOC_KO" 8
+check_module cycles_of_load_and_unload cycles_leak_nothing
+end_checks
+exit $status

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every errno that is particular to one call, and that the call which gave it
+ * has done nothing. Tests are named CALL.ERRNO_WHY. Not here: what all calls
+ * share (abi.c), a descriptor of another exporter (vgem.c), and EINTR, which
+ * only a process that is being killed could see (lifetime.c looks at what is
+ * left of it).
+ */
+#include "memalloc_test.h"
+
+#include <grp.h>
+#include <linux/limits.h>
+
+/* Handles that a client who has made a few buffers does not have. */
+static const __u32 no_handles[] = { 0, 1000, 0x7fffffff, 0x80000000, 0xffffffff };
+
+/* What all fixtures here begin with: two clients, and a buffer of the first. */
+struct clients {
+	int fd;
+	int other;
+	struct memalloc_alloc buffer;
+};
+
+static int set_up(struct clients *clients)
+{
+	clients->fd = open_idle_device();
+	clients->other = open_device();
+	if (clients->fd < 0 || clients->other < 0)
+		return -ENODEV;
+	return alloc_buffer(clients->fd, 10000, &clients->buffer);
+}
+
+/* A read-only handle of clients->other for clients->buffer; negative: an errno. */
+static __s64 read_only_handle(struct clients *clients)
+{
+	int dmabuf = export_buffer(clients->fd, clients->buffer.handle, O_RDONLY);
+	struct memalloc_import import;
+	int ret;
+
+	if (dmabuf < 0)
+		return dmabuf;
+	ret = import_buffer(clients->other, dmabuf, 0, &import);
+	close(dmabuf);
+	return ret ? ret : (__s64)import.handle;
+}
+
+/* ALLOC */
+
+FIXTURE(alloc) {
+	struct clients c;
+	struct memalloc_info info;
+};
+
+FIXTURE_SETUP(alloc)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+	ASSERT_EQ(0, get_info(self->c.fd, &self->info));
+}
+
+FIXTURE_TEARDOWN(alloc)
+{
+}
+
+TEST_F(alloc, einval_reserved)
+{
+	struct memalloc_alloc arg = { .size = sizeof(arg), .length = PAGE };
+
+	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_ALLOC, &arg));
+}
+
+TEST_F(alloc, einval_length_zero)
+{
+	struct memalloc_alloc buffer;
+
+	EXPECT_EQ(-EINVAL, alloc_buffer(self->c.fd, 0, &buffer));
+	EXPECT_EQ(0, buffer.handle);
+}
+
+TEST_F(alloc, einval_alignment_not_a_power_of_two)
+{
+	const __u64 wrong[] = { 3, PAGE - 1, PAGE + 1, 3 * PAGE, 5 * MIB, MIB | 1ULL << 63 };
+	struct memalloc_alloc buffer;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-EINVAL, alloc_aligned(self->c.fd, PAGE, wrong[i], &buffer))
+			TH_LOG("alignment %llx", wrong[i]);
+	}
+}
+
+TEST_F(alloc, einval_alignment_above_maximum)
+{
+	__u64 alignment = self->info.max_alignment;
+	struct memalloc_alloc buffer;
+
+	while (alignment <<= 1)
+		EXPECT_EQ(-EINVAL, alloc_aligned(self->c.fd, PAGE, alignment, &buffer))
+			TH_LOG("alignment %llx", alignment);
+}
+
+TEST_F(alloc, efbig_length)
+{
+	const __u64 wrong[] = {
+		self->info.region_length + 1, self->info.region_length + PAGE,
+		self->info.region_length * 2, 1ULL << 44, 1ULL << 63,
+		/* These wrap around when they are rounded up. */
+		~0ULL - PAGE + 2, ~0ULL,
+	};
+	struct memalloc_alloc buffer;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-EFBIG, alloc_buffer(self->c.fd, wrong[i], &buffer))
+			TH_LOG("length %llx", wrong[i]);
+	}
+	EXPECT_EQ(self->c.buffer.real_length, used_bytes(self->c.fd));
+}
+
+TEST_F(alloc, enomem_region_full)
+{
+	struct memalloc_alloc buffer;
+	struct memalloc_stats before, after;
+
+	take_all(self->c.other);
+	ASSERT_EQ(0, get_stats(self->c.fd, &before));
+	EXPECT_EQ(0, before.free);
+	EXPECT_EQ(-ENOMEM, alloc_buffer(self->c.fd, 1, &buffer));
+	EXPECT_EQ(-ENOMEM, alloc_buffer(self->c.other, self->info.region_length, &buffer));
+	ASSERT_EQ(0, get_stats(self->c.fd, &after));
+	EXPECT_EQ(before.failures + 2, after.failures);
+	EXPECT_EQ(before.allocs, after.allocs);
+}
+
+TEST_F(alloc, enomem_no_block_is_large_enough)
+{
+	struct memalloc_alloc buffer;
+	struct memalloc_stats stats;
+
+	ASSERT_EQ(0, get_stats(self->c.fd, &stats));
+	EXPECT_EQ(-ENOMEM, alloc_buffer(self->c.fd, stats.largest_free + 1, &buffer));
+	EXPECT_EQ(0, alloc_buffer(self->c.fd, stats.largest_free, &buffer));
+}
+
+TEST_F(alloc, enomem_nothing_aligned)
+{
+	struct memalloc_alloc buffer;
+	__u64 alignment = self->info.max_alignment;
+
+	/* One granule is free in the end, and it is not aligned so. */
+	ASSERT_LT(PAGE, alignment);
+	take_all(self->c.other);
+	ASSERT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	ASSERT_EQ(0, alloc_aligned(self->c.fd, PAGE, alignment, &buffer));
+	EXPECT_EQ(-ENOMEM, alloc_aligned(self->c.fd, PAGE, alignment, &buffer));
+	EXPECT_EQ(0, alloc_buffer(self->c.fd, PAGE, &buffer));
+}
+
+/* FREE */
+
+FIXTURE(free) {
+	struct clients c;
+};
+
+FIXTURE_SETUP(free)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(free)
+{
+}
+
+TEST_F(free, einval_reserved)
+{
+	struct memalloc_free arg = { .size = sizeof(arg), .handle = self->c.buffer.handle };
+
+	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_FREE, &arg));
+	EXPECT_EQ(0, query_errno(self->c.fd, self->c.buffer.handle));
+}
+
+TEST_F(free, enoent_never_was)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(no_handles); i++)
+		EXPECT_EQ(-ENOENT, free_buffer(self->c.fd, no_handles[i]));
+	EXPECT_EQ(self->c.buffer.real_length, used_bytes(self->c.fd));
+}
+
+TEST_F(free, enoent_double)
+{
+	EXPECT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, free_length(self->c.fd, self->c.buffer.handle, 10000));
+}
+
+TEST_F(free, enoent_other_client)
+{
+	EXPECT_EQ(-ENOENT, free_buffer(self->c.other, self->c.buffer.handle));
+	EXPECT_EQ(0, query_errno(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(self->c.buffer.real_length, used_bytes(self->c.fd));
+}
+
+TEST_F(free, erange_other_length)
+{
+	const __u64 wrong[] = { 1, 9999, 10001, 12288, 12289, 1ULL << 32 | 10000, ~0ULL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-ERANGE, free_length(self->c.fd, self->c.buffer.handle, wrong[i]))
+			TH_LOG("length %llu", wrong[i]);
+	}
+	EXPECT_EQ(self->c.buffer.real_length, used_bytes(self->c.fd));
+	EXPECT_EQ(0, free_length(self->c.fd, self->c.buffer.handle, 10000));
+}
+
+/* QUERY */
+
+FIXTURE(query) {
+	struct clients c;
+};
+
+FIXTURE_SETUP(query)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(query)
+{
+}
+
+TEST_F(query, enoent_never_was)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(no_handles); i++)
+		EXPECT_EQ(-ENOENT, query_errno(self->c.fd, no_handles[i]));
+}
+
+TEST_F(query, enoent_freed)
+{
+	ASSERT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, query_errno(self->c.fd, self->c.buffer.handle));
+}
+
+TEST_F(query, enoent_other_client)
+{
+	EXPECT_EQ(-ENOENT, query_errno(self->c.other, self->c.buffer.handle));
+}
+
+/* LAYOUT */
+
+FIXTURE(layout) {
+	struct clients c;
+	struct memalloc_info info;
+	struct memalloc_block blocks[2];
+	struct memalloc_layout arg;
+};
+
+FIXTURE_SETUP(layout)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+	ASSERT_EQ(0, get_info(self->c.fd, &self->info));
+	self->arg = (struct memalloc_layout){
+		.size = sizeof(self->arg),
+		.blocks = (__u64)(uintptr_t)self->blocks,
+		.count = ARRAY_SIZE(self->blocks),
+		.block_size = sizeof(self->blocks[0]),
+	};
+}
+
+FIXTURE_TEARDOWN(layout)
+{
+}
+
+TEST_F(layout, einval_count_zero)
+{
+	self->arg.count = 0;
+	EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg));
+}
+
+TEST_F(layout, einval_offset_outside)
+{
+	const __u64 outside[] = {
+		self->info.region_length, self->info.region_length + 1, 1ULL << 44, ~0ULL,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(outside); i++) {
+		self->arg.offset = outside[i];
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg))
+			TH_LOG("offset %llx", outside[i]);
+	}
+	self->arg.offset = self->info.region_length - 1;
+	EXPECT_EQ(0, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg));
+}
+
+TEST_F(layout, einval_block_size)
+{
+	const __u32 wrong[] = { 0, 1, sizeof(self->blocks[0]) - 1, PAGE + 1, UINT32_MAX };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		self->arg.block_size = wrong[i];
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg))
+			TH_LOG("block size %u", wrong[i]);
+	}
+}
+
+TEST_F(layout, efault_blocks)
+{
+	void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	self->arg.blocks = 0;
+	EXPECT_EQ(-EFAULT, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg));
+	self->arg.blocks = (__u64)(uintptr_t)page;
+	EXPECT_EQ(-EFAULT, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg));
+	self->arg.blocks = -16 * PAGE;
+	EXPECT_EQ(-EFAULT, call(self->c.fd, MEMALLOC_IOC_LAYOUT, &self->arg));
+	EXPECT_EQ(0, self->arg.offset);
+	EXPECT_EQ(ARRAY_SIZE(self->blocks), self->arg.count);
+}
+
+/* EXPORT */
+
+FIXTURE(export) {
+	struct clients c;
+	char file_max[32];	/* of the system, as it was */
+};
+
+static int write_file_max(const char *value)
+{
+	int fd = open("/proc/sys/fs/file-max", O_WRONLY);
+	int ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
+
+	close(fd);
+	return ret;
+}
+
+FIXTURE_SETUP(export)
+{
+	int fd = open("/proc/sys/fs/file-max", O_RDONLY);
+
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, read(fd, self->file_max, sizeof(self->file_max) - 1));
+	close(fd);
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(export)
+{
+	write_file_max(self->file_max);
+}
+
+TEST_F(export, einval_reserved)
+{
+	struct memalloc_export arg = { .size = sizeof(arg), .handle = self->c.buffer.handle };
+
+	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_EXPORT, &arg));
+}
+
+TEST_F(export, einval_open_flags)
+{
+	int bit;
+
+	EXPECT_EQ(-EINVAL, export_buffer(self->c.fd, self->c.buffer.handle, O_WRONLY));
+	EXPECT_EQ(-EINVAL, export_buffer(self->c.fd, self->c.buffer.handle, O_ACCMODE));
+	for (bit = 2; bit < 32; bit++) {
+		__u32 flag = 1U << bit;
+
+		if (flag != O_CLOEXEC) {
+			EXPECT_EQ(-EINVAL, export_buffer(self->c.fd, self->c.buffer.handle,
+							 O_RDWR | flag))
+				TH_LOG("open flag %x", flag);
+		}
+	}
+}
+
+TEST_F(export, enoent_never_was)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(no_handles); i++)
+		EXPECT_EQ(-ENOENT, export_buffer(self->c.fd, no_handles[i], O_RDWR));
+}
+
+TEST_F(export, enoent_freed)
+{
+	ASSERT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR));
+}
+
+TEST_F(export, enoent_other_client)
+{
+	EXPECT_EQ(-ENOENT, export_buffer(self->c.other, self->c.buffer.handle, O_RDWR));
+}
+
+TEST_F(export, eacces_writable_of_read_only)
+{
+	__s64 handle = read_only_handle(&self->c);
+
+	ASSERT_LT(0, handle);
+	EXPECT_EQ(-EACCES, export_buffer(self->c.other, handle, O_RDWR));
+	EXPECT_EQ(-EACCES, export_buffer(self->c.other, handle, O_RDWR | O_CLOEXEC));
+	EXPECT_LE(0, export_buffer(self->c.other, handle, O_RDONLY));
+}
+
+TEST_F(export, eacces_writable_of_a_device_opened_read_only)
+{
+	int fd = open(DEVICE, O_RDONLY);
+	struct memalloc_alloc buffer;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, alloc_buffer(fd, PAGE, &buffer));
+	EXPECT_EQ(-EACCES, export_buffer(fd, buffer.handle, O_RDWR));
+	EXPECT_LE(0, export_buffer(fd, buffer.handle, O_RDONLY));
+}
+
+TEST_F(export, emfile_no_descriptor_left)
+{
+	int next = dup(self->c.fd);
+	struct rlimit limit = { next, next };
+
+	close(next);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-EMFILE, export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR));
+	EXPECT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->c.fd)));
+}
+
+TEST_F(export, enfile_no_file_left)
+{
+	pid_t child;
+
+	/* Not 1: the kernel's first look at how many there are is a rough one. */
+	ASSERT_EQ(0, write_file_max("0"));
+	child = fork_child();
+	if (!child) {
+		/* The limit does not hold for an administrator. */
+		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(1);
+		_exit(export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR) != -ENFILE);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	ASSERT_EQ(0, write_file_max(self->file_max));
+	EXPECT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->c.fd)));
+}
+
+/* IMPORT */
+
+FIXTURE(import) {
+	struct clients c;
+};
+
+FIXTURE_SETUP(import)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(import)
+{
+}
+
+TEST_F(import, einval_reserved)
+{
+	int dmabuf = export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR);
+	struct memalloc_import arg = { .size = sizeof(arg), .fd = dmabuf };
+
+	ASSERT_LE(0, dmabuf);
+	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.other, MEMALLOC_IOC_IMPORT, &arg));
+}
+
+TEST_F(import, ebadf_not_open)
+{
+	struct memalloc_import import;
+	int closed = dup(self->c.fd);
+
+	close(closed);
+	EXPECT_EQ(-EBADF, import_buffer(self->c.other, closed, 0, &import));
+	EXPECT_EQ(-EBADF, import_buffer(self->c.other, -1, 0, &import));
+	EXPECT_EQ(-EBADF, import_buffer(self->c.other, INT32_MAX, 0, &import));
+}
+
+TEST_F(import, einval_not_a_dmabuf)
+{
+	struct memalloc_import import;
+	int pipes[2], file = open("/proc/self/exe", O_RDONLY);
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, file, 0, &import));
+	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, pipes[0], 0, &import));
+	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, self->c.fd, 0, &import));
+	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, self->c.other, 0, &import));
+}
+
+/* mmap() */
+
+FIXTURE(mmap) {
+	struct clients c;
+	__u64 offset;
+	__u64 length;
+};
+
+FIXTURE_SETUP(mmap)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+	self->offset = self->c.buffer.mmap_offset;
+	self->length = self->c.buffer.real_length;
+}
+
+FIXTURE_TEARDOWN(mmap)
+{
+}
+
+TEST_F(mmap, einval_private)
+{
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->length, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+				   self->c.fd, self->offset));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->length, PROT_READ, MAP_PRIVATE,
+				   self->c.fd, self->offset));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(mmap, einval_past_the_end)
+{
+	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset, self->length + PAGE, PROT_READ));
+	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset + PAGE, self->length, PROT_READ));
+	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset + self->length - PAGE, 2 * PAGE,
+				     PROT_READ));
+	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset, 1UL << 40, PROT_READ));
+	EXPECT_EQ(0, map_errno(self->c.fd, self->offset + PAGE, self->length - PAGE, PROT_READ));
+}
+
+TEST_F(mmap, enoent_no_buffer_there)
+{
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, 0, PAGE, PROT_READ));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, 1ULL << 50, PAGE, PROT_READ));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, INT64_MAX & -PAGE, PAGE, PROT_READ));
+}
+
+TEST_F(mmap, enoent_other_client)
+{
+	EXPECT_EQ(-ENOENT, map_errno(self->c.other, self->offset, self->length, PROT_READ));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.other, self->offset, PAGE, PROT_READ | PROT_WRITE));
+}
+
+TEST_F(mmap, enoent_freed)
+{
+	ASSERT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, self->offset, self->length, PROT_READ));
+}
+
+/* The offset belongs to the buffer, and the right to use it to a handle. */
+TEST_F(mmap, enoent_freed_but_alive)
+{
+	__s64 handle = read_only_handle(&self->c);
+
+	ASSERT_LT(0, handle);
+	ASSERT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, self->offset, self->length, PROT_READ));
+	EXPECT_EQ(0, map_errno(self->c.other, self->offset, self->length, PROT_READ));
+}
+
+TEST_F(mmap, eacces_read_only_handle)
+{
+	ASSERT_LT(0, read_only_handle(&self->c));
+	EXPECT_EQ(-EACCES, map_errno(self->c.other, self->offset, self->length,
+				     PROT_READ | PROT_WRITE));
+	EXPECT_EQ(-EACCES, map_errno(self->c.other, self->offset, self->length, PROT_WRITE));
+	EXPECT_EQ(0, map_errno(self->c.other, self->offset, self->length, PROT_READ));
+}
+
+TEST_F(mmap, eacces_device_opened_read_only)
+{
+	int fd = open(DEVICE, O_RDONLY);
+	struct memalloc_alloc buffer;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, alloc_buffer(fd, PAGE, &buffer));
+	EXPECT_EQ(-EACCES, map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Not a test: prints for boots/ what INFO and STATS say that they compare, as NAME=VALUE. */
+#include "memalloc_test.h"
+
+int main(void)
+{
+	struct memalloc_info info;
+	struct memalloc_stats stats;
+	int fd = open_device();
+
+	if (fd < 0 || get_info(fd, &info) || get_stats(fd, &stats))
+		return 1;
+	printf("length=%llu\nnode=%d\nfit=%s\n", info.region_length, info.node, info.fit);
+	printf("used=%llu\nquarantined=%llu\nclients=%llu\n", stats.used, stats.quarantined,
+	       stats.clients);
+	return 0;
+}

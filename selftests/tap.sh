@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034 # the scripts that source it use status
+# Sourced by boots/*.sh, which run in the VM: running programs, checks in shell that print TAP,
+# loading the module and the drivers that tests need.
+
+tools=$BUILD/selftests
+status=0 checks=0
+
+# run_program NAME: a test program; what it prints is TAP.
+run_program() {
+	echo "# program: $1"
+	"$tools/$1" || status=1
+}
+
+# check NAME COMMAND [ARG...]: one result. COMMAND may be a function; it fails with the first
+# command in it that fails, and what it printed is shown then.
+check() {
+	local name=$1 failed
+	shift
+	checks=$((checks + 1))
+	set +e
+	(
+		set -ex
+		"$@"
+	) >/tmp/check 2>&1
+	failed=$?
+	set -e
+	if [ $failed = 0 ]; then
+		echo "ok $checks $name"
+	else
+		sed 's/^/# /' /tmp/check
+		echo "not ok $checks $name"
+		status=1
+	fi
+}
+
+# After the last check of a program.
+end_checks() {
+	echo "1..$checks"
+	checks=0
+}
+
+# wait_until COMMAND [ARG...]: false if it does not succeed within 10 seconds.
+wait_until() {
+	local end=$((SECONDS + 10))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# load [PARAMETER=VALUE...] and unload print OK or the errno.
+load() {
+	"$tools/kmod" load "$MEMALLOC_KO" "$@" || true
+}
+
+unload() {
+	"$tools/kmod" unload memalloc || true
+}
+
+load_ok() {
+	[ "$(load "$@")" = OK ]
+}
+
+unload_ok() {
+	[ "$(unload)" = OK ]
+}
+
+# is NAME VALUE: what the device says of itself (see show.c).
+is() {
+	"$tools/show" | grep -qx "$1=$2"
+}
+
+# The kernel's importers of dma-bufs, and the disk.
+load_drivers() {
+	modprobe -a vgem vivid nvme
+	wait_until test -b /dev/nvme0n1
+}

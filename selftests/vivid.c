@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The camera driver vivid captures into dma-bufs of buffers. It reaches them
+ * through a kernel mapping, as drivers of USB cameras do.
+ */
+#include "memalloc_test.h"
+
+#include <poll.h>
+#include <linux/videodev2.h>
+
+#define WIDTH	640
+#define HEIGHT	360
+#define FRAMES	6
+#define BUFFERS	3
+
+FIXTURE(vivid) {
+	int fd;
+	int video;
+	__u32 size;		/* of a frame */
+	__u32 line;		/* bytes of a line */
+	struct memalloc_alloc buffers[BUFFERS];
+	unsigned char *maps[BUFFERS];
+};
+
+/* The capture device of vivid, whatever its number is. */
+static int open_vivid(void)
+{
+	char name[32];
+	int i, fd;
+
+	for (i = 0; i < 64; i++) {
+		struct v4l2_capability cap = { 0 };
+
+		snprintf(name, sizeof(name), "/dev/video%d", i);
+		fd = open(name, O_RDWR | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, "vivid") &&
+		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+FIXTURE_SETUP(vivid)
+{
+	struct v4l2_format format = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.fmt.pix = {
+			.width = WIDTH,
+			.height = HEIGHT,
+			.pixelformat = V4L2_PIX_FMT_RGB24,
+			.field = V4L2_FIELD_NONE,
+		},
+	};
+	struct v4l2_requestbuffers request = {
+		.count = BUFFERS,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	int i;
+
+	self->fd = open_idle_device();
+	ASSERT_LE(0, self->fd);
+	self->video = open_vivid();
+	ASSERT_LE(0, self->video);
+	ASSERT_EQ(0, ioctl(self->video, VIDIOC_S_FMT, &format));
+	ASSERT_EQ(WIDTH, format.fmt.pix.width);
+	ASSERT_EQ(HEIGHT, format.fmt.pix.height);
+	self->size = format.fmt.pix.sizeimage;
+	self->line = format.fmt.pix.bytesperline;
+	ASSERT_EQ(0, ioctl(self->video, VIDIOC_REQBUFS, &request));
+	ASSERT_EQ(BUFFERS, request.count);
+	for (i = 0; i < BUFFERS; i++) {
+		ASSERT_EQ(0, alloc_buffer(self->fd, self->size, &self->buffers[i]));
+		self->maps[i] = map_buffer(self->fd, &self->buffers[i]);
+		ASSERT_NE(MAP_FAILED, (void *)self->maps[i]);
+	}
+}
+
+FIXTURE_TEARDOWN(vivid)
+{
+}
+
+/* Hand buffer @index to the driver, through a descriptor that is gone afterwards. */
+static int queue(FIXTURE_DATA(vivid) * self, int index, __u32 open_flags)
+{
+	struct v4l2_buffer buf = {
+		.index = index,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	int ret;
+
+	buf.m.fd = export_buffer(self->fd, self->buffers[index].handle, open_flags);
+	if (buf.m.fd < 0)
+		return buf.m.fd;
+	buf.length = self->buffers[index].real_length;
+	ret = call(self->video, VIDIOC_QBUF, &buf);
+	close(buf.m.fd);
+	return ret;
+}
+
+/* The index of the buffer with the next frame, or a negative errno. */
+static int dequeue(int video, struct v4l2_buffer *buf)
+{
+	struct pollfd wait = { .fd = video, .events = POLLIN };
+	int ret;
+
+	*buf = (struct v4l2_buffer){
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	if (poll(&wait, 1, DEADLINE_MS) != 1)
+		return -ETIMEDOUT;
+	ret = call(video, VIDIOC_DQBUF, buf);
+	return ret ? ret : (int)buf->index;
+}
+
+static int stream(int video, bool on)
+{
+	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+	return call(video, on ? VIDIOC_STREAMON : VIDIOC_STREAMOFF, &type);
+}
+
+TEST_F_TIMEOUT(vivid, captures_into_buffers, 60)
+{
+	unsigned char *last = malloc(self->size);
+	struct v4l2_buffer buf;
+	int i, frame;
+	__u32 sequence = 0;
+
+	for (i = 0; i < BUFFERS; i++)
+		ASSERT_EQ(0, queue(self, i, O_RDWR));
+	ASSERT_EQ(0, stream(self->video, true));
+	for (frame = 0; frame < FRAMES; frame++) {
+		const unsigned char *first_pixel, *last_pixel;
+
+		i = dequeue(self->video, &buf);
+		ASSERT_LE(0, i);
+		ASSERT_FALSE(buf.flags & V4L2_BUF_FLAG_ERROR);
+		EXPECT_EQ(self->size, buf.bytesused);
+		if (frame) {
+			EXPECT_LT(sequence, buf.sequence);
+			/* vivid writes the time into the picture. */
+			EXPECT_NE(0, memcmp(last, self->maps[i], self->size));
+		}
+		sequence = buf.sequence;
+		memcpy(last, self->maps[i], self->size);
+
+		/* Colour bars: the bottom line begins white and ends black. */
+		first_pixel = self->maps[i] + (HEIGHT - 1) * self->line;
+		last_pixel = first_pixel + (WIDTH - 1) * 3;
+		EXPECT_LT(150, first_pixel[0]);
+		EXPECT_LT(150, first_pixel[1]);
+		EXPECT_LT(150, first_pixel[2]);
+		EXPECT_GT(50, last_pixel[0]);
+		EXPECT_GT(50, last_pixel[1]);
+		EXPECT_GT(50, last_pixel[2]);
+		memset(self->maps[i], 0, self->size);
+		ASSERT_EQ(0, queue(self, i, O_RDWR));
+	}
+	EXPECT_EQ(0, stream(self->video, false));
+}
+
+/* The driver writes, so it does not get what is read-only; the buffer stays as it was. */
+TEST_F(vivid, refuses_a_read_only_export)
+{
+	struct v4l2_buffer buf;
+
+	fill(self->maps[0], self->size & -8, 1);
+	EXPECT_NE(0, queue(self, 0, O_RDONLY));
+	ASSERT_EQ(0, queue(self, 1, O_RDWR));
+	ASSERT_EQ(0, stream(self->video, true));
+	EXPECT_EQ(1, dequeue(self->video, &buf));
+	EXPECT_EQ(0, stream(self->video, false));
+	EXPECT_EQ(self->size & -8, first_difference(self->maps[0], self->size & -8, 1));
+}
+
+/* The driver keeps what it was given, after handle, mapping and descriptor are gone. */
+TEST_F(vivid, keeps_a_buffer_that_is_freed)
+{
+	struct v4l2_buffer buf;
+	int i;
+
+	for (i = 0; i < BUFFERS; i++) {
+		ASSERT_EQ(0, queue(self, i, O_RDWR));
+		ASSERT_EQ(0, free_buffer(self->fd, self->buffers[i].handle));
+		munmap(self->maps[i], self->buffers[i].real_length);
+	}
+	EXPECT_EQ(BUFFERS * self->buffers[0].real_length, used_bytes(self->fd));
+	ASSERT_EQ(0, stream(self->video, true));
+	EXPECT_LE(0, dequeue(self->video, &buf));
+	EXPECT_EQ(0, stream(self->video, false));
+	EXPECT_EQ(BUFFERS * self->buffers[0].real_length, used_bytes(self->fd));
+	close(self->video);
+	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
+}
+
+TEST_HARNESS_MAIN
