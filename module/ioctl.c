@@ -152,8 +152,6 @@ static int ioctl_stats(struct mal_call *call)
 	struct mal_region *region = call->client->region;
 	struct memalloc_stats *stats = call->arg;
 
-	if (stats->reserved)
-		return -EINVAL;
 	*stats = (struct memalloc_stats) {
 		.size = stats->size,
 		.clients = atomic_read(&region->clients),

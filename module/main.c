@@ -22,7 +22,10 @@ MODULE_PARM_DESC(fit, "how a free block is picked: good (default: good)");
 
 static struct mal_region *region;
 
-/* Like memparse(), but a number that is too large or followed by anything is refused. */
+/*
+ * Like memparse(), but what is not a size is refused, and one that is too large for
+ * @bytes is as large as can be.
+ */
 static int parse_size(const char *text, u64 *bytes)
 {
 	static const char suffixes[] = "KMGTPE";
@@ -43,9 +46,7 @@ static int parse_size(const char *text, u64 *bytes)
 			return -EINVAL;
 		shift = 10 * (suffix - suffixes + 1);
 	}
-	if (value > U64_MAX >> shift)
-		return -EFBIG;
-	*bytes = value << shift;
+	*bytes = value > U64_MAX >> shift ? ALIGN_DOWN(U64_MAX, PAGE_SIZE) : value << shift;
 	return 0;
 }
 
@@ -54,19 +55,18 @@ static int parse_pages(unsigned long *pages)
 	u64 bytes;
 	int err = parse_size(size, &bytes);
 
-	if (!err && (!bytes || !IS_ALIGNED(bytes, PAGE_SIZE)))
-		err = -EINVAL;
-	if (!err && bytes >> PAGE_SHIFT > MAL_HEAP_MAX)
-		err = -EFBIG;
-	if (err == -EFBIG)
-		pr_err("size=%s is more than a region can have (%llu GiB)\n", size,
-		       ((u64)MAL_HEAP_MAX << PAGE_SHIFT) >> 30);
-	else if (err)
+	if (err || !bytes || !IS_ALIGNED(bytes, PAGE_SIZE)) {
 		pr_err("size=%s is not a number of bytes, or not a multiple of %lu above 0\n", size,
 		       PAGE_SIZE);
-	else
-		*pages = bytes >> PAGE_SHIFT;
-	return err;
+		return -EINVAL;
+	}
+	*pages = bytes >> PAGE_SHIFT;
+	/* What is more than the memory, too, is left to mal_claim() to explain. */
+	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
+		pr_err("size=%s is more than a region can have\n", size);
+		return -EFBIG;
+	}
+	return 0;
 }
 
 static int __init memalloc_init(void)
