@@ -16,7 +16,7 @@
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node)
 {
 	/* Not kvmalloc: the tags of a large region are larger than it allows. */
-	arena->memory = vzalloc_node(mal_heap_bytes(pages, fit), node);
+	arena->memory = vzalloc_node(mal_heap_bytes(pages), node);
 	if (!arena->memory)
 		return -ENOMEM;
 	spin_lock_init(&arena->lock);

@@ -4,6 +4,9 @@
 
 const struct mal_fit *const mal_fits[] = {
 	&mal_fit_good,
+	&mal_fit_first,
+	&mal_fit_best,
+	&mal_fit_worst,
 	NULL
 };
 

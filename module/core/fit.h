@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * A fit: the strategy that indexes the free blocks of a heap and picks the one
- * that serves a request. To add one, write a file with its table and add a line
- * to mal_fits[] in fit.c.
+ * that serves a request. To add one, write a file with its table, declare that
+ * below and add it to mal_fits[] in fit.c.
  *
  * A fit keeps its links in the tags of free blocks: link0 and link[] of the head
  * tag and, if the block has two granules or more, the same again in the foot
@@ -16,7 +16,13 @@
 struct mal_fit {
 	const char *name;
 
-	/* Bytes of index that a heap of @granules needs beside its tags. */
+	/* For fits that keep their blocks in tree.c: ordered by size, or by address. */
+	bool by_size;
+
+	/*
+	 * Bytes of index that a heap of @granules needs beside its tags. No switch
+	 * takes longer than clearing them.
+	 */
 	size_t (*index_bytes)(u32 granules);
 
 	/* Begin with no free block; the index is zeros. */
@@ -45,6 +51,9 @@ struct mal_fit {
 };
 
 extern const struct mal_fit mal_fit_good;
+extern const struct mal_fit mal_fit_first;
+extern const struct mal_fit mal_fit_best;
+extern const struct mal_fit mal_fit_worst;
 
 /* All fits, the default first; NULL ends the list. */
 extern const struct mal_fit *const mal_fits[];
@@ -59,10 +68,28 @@ static inline bool mal_is_head(const struct mal_heap *heap, u32 granule)
 	return heap->map[0][granule / 64] >> granule % 64 & 1;
 }
 
-/* Is @link, which may be anything, the head of a free block? */
+/* Does the index have the free block that begins at @head? Not yet all, during a switch. */
+static inline bool mal_is_indexed(const struct mal_heap *heap, u32 head)
+{
+	return head < heap->indexed;
+}
+
+/* Is @link, which may be anything, the head of a free block that is indexed? */
 static inline bool mal_is_free_head(const struct mal_heap *heap, u32 link)
 {
-	return link < heap->granules && mal_is_head(heap, link) && !mal_block_used(heap, link);
+	return mal_is_indexed(heap, link) && mal_is_head(heap, link) &&
+	       !mal_block_used(heap, link);
+}
+
+/*
+ * The first free block from the one at @head on that is indexed; the end of the heap
+ * if there is none. For checks: they go through all of them.
+ */
+static inline u32 mal_next_indexed(const struct mal_heap *heap, u32 head)
+{
+	while (head < heap->granules && (mal_block_used(heap, head) || !mal_is_indexed(heap, head)))
+		head += mal_block_size(heap, head);
+	return head;
 }
 
 #endif /* MAL_FIT_H */

@@ -468,13 +468,13 @@ static const char *check_classes(const struct mal_heap *heap)
 static const char *good_check(const struct mal_heap *heap)
 {
 	const char *wrong;
-	u32 listed = 0;
+	u32 blocks = 0, listed = 0;
 	u32 head, size, at;
 
-	for (head = 0; head < heap->granules; head += size) {
+	for (head = mal_next_indexed(heap, 0); head < heap->granules;
+	     head = mal_next_indexed(heap, head + size)) {
 		size = mal_block_size(heap, head);
-		if (mal_block_used(heap, head))
-			continue;
+		blocks++;
 		wrong = check_list(heap, head, size);
 		if (!wrong && *prev_of(heap->tags, head, size) == MAL_NONE)
 			wrong = check_path(heap, head, size);
@@ -483,14 +483,15 @@ static const char *good_check(const struct mal_heap *heap)
 	}
 
 	/* All links have proved to be mutual, so that none but a ring is without end. */
-	for (head = 0; head < heap->granules; head += size) {
+	for (head = mal_next_indexed(heap, 0); head < heap->granules;
+	     head = mal_next_indexed(heap, head + size)) {
 		size = mal_block_size(heap, head);
-		if (mal_block_used(heap, head) || *prev_of(heap->tags, head, size) != MAL_NONE)
+		if (*prev_of(heap->tags, head, size) != MAL_NONE)
 			continue;
 		for (at = head; at != MAL_NONE; at = *next_of(heap->tags, at))
 			listed++;
 	}
-	if (listed != heap->free_blocks)
+	if (listed != blocks)
 		return "good fit: a list is a ring";
 	return check_classes(heap);
 }

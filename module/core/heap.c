@@ -9,7 +9,8 @@
  *  - No two free blocks are neighbours.
  *  - A bit of map[0] is set if and only if a block begins at that granule. A bit of
  *    map[n + 1] is set if and only if that word of map[n] is not 0.
- *  - The fit knows each free block, and none but those.
+ *  - The fit knows each free block that begins before @indexed, and none but those;
+ *    @indexed is the end of the heap, except during a switch.
  *  - @free is the sum of the sizes of the free blocks; @free_blocks and
  *    @used_blocks are how many there are.
  */
@@ -91,17 +92,33 @@ static void write_tags(struct mal_heap *heap, u32 head, u32 size, u32 state)
 static void add_free(struct mal_heap *heap, u32 head, u32 size)
 {
 	write_tags(heap, head, size, 0);
-	heap->fit->insert(heap, head, size);
+	if (mal_is_indexed(heap, head))
+		heap->fit->insert(heap, head, size);
 	heap->free_blocks++;
 }
 
 static void remove_free(struct mal_heap *heap, u32 head, u32 size)
 {
-	heap->fit->remove(heap, head, size);
+	if (mal_is_indexed(heap, head))
+		heap->fit->remove(heap, head, size);
 	heap->free_blocks--;
 }
 
-size_t mal_heap_bytes(u32 granules, const struct mal_fit *fit)
+/* Of the index: as much as any fit needs, for a switch. */
+static size_t index_bytes(u32 granules)
+{
+	const struct mal_fit *const *fit;
+	size_t bytes, most = 0;
+
+	for (fit = mal_fits; *fit; fit++) {
+		bytes = (*fit)->index_bytes(granules);
+		if (bytes > most)
+			most = bytes;
+	}
+	return most;
+}
+
+size_t mal_heap_bytes(u32 granules)
 {
 	u64 bytes = (u64)granules * sizeof(struct mal_tag);
 	u32 bits = granules;
@@ -111,7 +128,7 @@ size_t mal_heap_bytes(u32 granules, const struct mal_fit *fit)
 		bits = map_words(bits);
 		bytes += (u64)bits * sizeof(u64);
 	}
-	bytes += fit->index_bytes(granules);
+	bytes += index_bytes(granules);
 	return bytes == (size_t)bytes ? bytes : SIZE_MAX;
 }
 
@@ -126,6 +143,7 @@ void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 		.tags = memory,
 		.fit = fit,
 		.granules = granules,
+		.indexed = granules,
 		.free = granules,
 	};
 	for (level = 0; level < MAL_MAP_LEVELS; level++) {
@@ -139,12 +157,28 @@ void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 	add_free(heap, 0, granules);
 }
 
-/* Where in the free block at @head the request can lie, or MAL_NONE. */
+/*
+ * Can there be a place at all, in this heap or another state of it? A size of 0 wraps
+ * to too many.
+ */
+static bool is_possible(const struct mal_heap *heap, const struct mal_request *req)
+{
+	return req->size - 1 < heap->granules && req->lo < heap->granules &&
+	       req->size - 1 <= req->boundary - 1;	/* as does a boundary of 0 */
+}
+
+/* Where in the free block at @head a possible request can lie, or MAL_NONE. */
 static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
 {
 	u32 end = head + mal_block_size(heap, head);
-	u32 place = (head + req->align - 1) & ~(req->align - 1);
+	u32 place = head > req->lo ? head : req->lo;
 
+	if (req->hi && req->hi < end)
+		end = req->hi;
+	place = (place + req->align - 1) & ~(req->align - 1);
+	/* What crosses a boundary has a smaller alignment, which the boundary has, too. */
+	if (req->boundary && place % req->boundary + req->size > req->boundary)
+		place = (place | (req->boundary - 1)) + 1;
 	return place + req->size <= end ? place : MAL_NONE;
 }
 
@@ -175,36 +209,62 @@ static inline u32 take(struct mal_heap *heap, u32 head, u32 place,
 	return place;
 }
 
+/* Are there constraints that a block which is large enough may not meet? */
+static bool is_constrained(const struct mal_request *req)
+{
+	return req->align > 1 || req->boundary || req->lo || req->hi;
+}
+
 u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner)
 {
-	u32 wanted = req->size;
-	u32 head, place;
+	u32 head, place, sure, cursor = 0;
 
-	/* 0 wraps to too many. A second round places it in whatever block it finds. */
-	while (wanted - 1 < heap->granules) {
-		head = heap->fit->find(heap, wanted);
-		if (head == MAL_NONE)
-			break;
+	if (!is_possible(heap, req))
+		return MAL_NONE;
+	head = heap->fit->find(heap, req->size);
+	if (head == MAL_NONE)
+		return MAL_NONE;
+	place = placement(heap, head, req);
+	if (place != MAL_NONE)
+		return take(heap, head, place, req, owner);
+
+	/* In that many granules there is a place, wherever in the window they are. */
+	sure = req->size + req->align - 1;
+	if (req->boundary)
+		sure += req->size - 1;
+	head = sure <= heap->granules ? heap->fit->find(heap, sure) : MAL_NONE;
+	if (head != MAL_NONE)
 		place = placement(heap, head, req);
-		if (place != MAL_NONE)
-			return take(heap, head, place, req, owner);
-		wanted = req->size + req->align - 1;
-	}
-	return MAL_NONE;
+	if (place != MAL_NONE)
+		return take(heap, head, place, req, owner);
+	if (!req->lo && !req->hi)
+		return MAL_NONE;
+	return mal_heap_sweep(heap, req, owner, &cursor, MAL_PROBES);
+}
+
+bool mal_heap_undecided(const struct mal_heap *heap, const struct mal_request *req)
+{
+	if (!is_possible(heap, req))
+		return false;
+	return heap->indexed < heap->granules ||
+	       (is_constrained(req) && mal_heap_largest(heap) >= req->size);
 }
 
 u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 owner,
 		   u32 *cursor, u32 blocks)
 {
+	u32 end = req->hi && req->hi < heap->granules ? req->hi : heap->granules;
 	u32 head, place;
 
-	if (req->size - 1 >= heap->granules)
+	if (*cursor < req->lo)
+		*cursor = req->lo;
+	if (!is_possible(heap, req) || *cursor >= end) {
 		*cursor = heap->granules;
-	if (*cursor >= heap->granules)
 		return MAL_NONE;
+	}
 
 	head = mal_heap_block_of(heap, *cursor);
-	while (blocks-- && head < heap->granules) {
+	while (blocks-- && head < end) {
 		if (!mal_block_used(heap, head)) {
 			place = placement(heap, head, req);
 			if (place != MAL_NONE)
@@ -213,7 +273,24 @@ u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 own
 		head += mal_block_size(heap, head);
 		*cursor = head;
 	}
+	if (*cursor >= end)
+		*cursor = heap->granules;
 	return MAL_NONE;
+}
+
+int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner)
+{
+	const struct mal_request req = {
+		.size = size,
+		.align = 1,
+		.lo = place,
+		.hi = place + size,
+	};
+	u32 cursor = place;
+
+	if (place >= heap->granules || size - 1 >= heap->granules - place)
+		return -EINVAL;
+	return mal_heap_sweep(heap, &req, owner, &cursor, 1) == place ? 0 : -ENOMEM;
 }
 
 /* Make the @size granules at @head free, and one block with free neighbours. */
@@ -238,22 +315,92 @@ static void release(struct mal_heap *heap, u32 head, u32 size)
 	add_free(heap, head, size);
 }
 
-int mal_heap_free(struct mal_heap *heap, u32 head, u32 size)
+/* 0 if the used block of @size, or of any size if that is 0, begins at @head. */
+static int expect_used(const struct mal_heap *heap, u32 head, u32 size)
 {
-	u32 found;
-
 	if (head >= heap->granules)
 		return -EINVAL;
 	if (!mal_is_head(heap, head) || !mal_block_used(heap, head))
 		return -ENOENT;
-	found = mal_block_size(heap, head);
-	if (size && size != found)
+	if (size && size != mal_block_size(heap, head))
 		return -ERANGE;
+	return 0;
+}
 
+int mal_heap_free(struct mal_heap *heap, u32 head, u32 size)
+{
+	int err = expect_used(heap, head, size);
+	u32 found;
+
+	if (err)
+		return err;
+	found = mal_block_size(heap, head);
 	release(heap, head, found);
 	heap->free += found;
 	heap->used_blocks--;
 	return 0;
+}
+
+int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size)
+{
+	int err = expect_used(heap, head, size);
+	u32 next, end;
+
+	if (err)
+		return err;
+	if (!new_size)
+		return -EINVAL;
+	size = mal_block_size(heap, head);
+	next = head + size;
+	end = next;
+	if (next < heap->granules && !mal_block_used(heap, next))
+		end += mal_block_size(heap, next);
+	if (new_size > end - head)
+		return -ENOMEM;
+	if (new_size == size)
+		return 0;
+
+	if (end > next) {
+		remove_free(heap, next, end - next);
+		map_clear(heap, next);
+	}
+	write_tags(heap, head, new_size, MAL_TAG_USED);
+	next = head + new_size;
+	if (next < end) {
+		map_set(heap, next);
+		add_free(heap, next, end - next);
+	}
+	heap->free += size - new_size;
+	return 0;
+}
+
+void mal_heap_switch(struct mal_heap *heap, const struct mal_fit *fit)
+{
+	memset(heap->index, 0, index_bytes(heap->granules));
+	heap->fit = fit;
+	heap->indexed = 0;
+	fit->init(heap);
+}
+
+bool mal_heap_switch_more(struct mal_heap *heap, u32 blocks)
+{
+	u32 head = heap->indexed;
+	u32 size;
+
+	/* By now a block may lie across: it begins before, so that it is indexed. */
+	if (head < heap->granules && !mal_is_head(heap, head)) {
+		head = mal_heap_block_of(heap, head);
+		head += mal_block_size(heap, head);
+		heap->indexed = head;
+	}
+	for (; blocks && head < heap->granules; blocks--) {
+		size = mal_block_size(heap, head);
+		heap->indexed = head + size;
+		if (!mal_block_used(heap, head))
+			heap->fit->insert(heap, head, size);
+		head += size;
+	}
+	return head < heap->granules;
 }
 
 u32 mal_heap_largest(const struct mal_heap *heap)

@@ -67,6 +67,7 @@ struct mal_heap {
 	void *index;			/* of the free blocks: the fit's */
 	const struct mal_fit *fit;
 	u32 granules;
+	u32 indexed;			/* the free blocks before this are in the index */
 	u32 free;			/* granules in free blocks */
 	u32 free_blocks;
 	u32 used_blocks;
@@ -74,15 +75,20 @@ struct mal_heap {
 
 /*
  * What is wanted: @size granules, 1 or more, from a place that is a multiple of
- * @align, a power of two (1: anywhere).
+ * @align, a power of two (1: anywhere). 0 in any of the others is no constraint:
+ * no multiple of @boundary, a power of two, lies inside; and all of it lies from
+ * granule @lo on and before granule @hi.
  */
 struct mal_request {
 	u32 size;
 	u32 align;
+	u32 boundary;
+	u32 lo;
+	u32 hi;
 };
 
 /* Bytes of memory, aligned to 8, that a heap of @granules needs; 1 to MAL_HEAP_MAX. */
-size_t mal_heap_bytes(u32 granules, const struct mal_fit *fit);
+size_t mal_heap_bytes(u32 granules);
 
 /*
  * Make @heap one free block of @granules. @memory is mal_heap_bytes() of zeros
@@ -93,21 +99,35 @@ void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 		   const struct mal_fit *fit);
 
 /*
- * Take a block by the fit's rule; its first granule, or MAL_NONE, which is also the
- * answer to a size of 0 or beyond the heap's. With an alignment, MAL_NONE only says
- * that the fit's first candidates would not do; mal_heap_sweep() gives the final
- * answer.
+ * Take a block by the fit's rule, at its first placement; its first granule, or
+ * MAL_NONE, which is also the answer to a request that no heap of this size can
+ * serve. Only where mal_heap_undecided(), mal_heap_sweep() gives the final answer:
+ * with constraints, this looks at what the fit picks for the size, at what it picks
+ * for a size in which there is always a place, and at MAL_PROBES blocks from where
+ * the window begins.
  */
 u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner);
+
+#define MAL_PROBES	4
+
+/* After MAL_NONE from mal_heap_alloc(): may a sweep find a place all the same? */
+bool mal_heap_undecided(const struct mal_heap *heap, const struct mal_request *req);
 
 /*
  * Look at up to @blocks blocks from the one that holds *@cursor on, and take the
  * first placement. MAL_NONE: none there; *@cursor is where to go on, and
- * @heap->granules when all have been seen. Start with *@cursor at 0. The heap may
- * change between two calls: a placement that is there all the time is found.
+ * @heap->granules when all that could do have been seen. Start with *@cursor at 0.
+ * The heap may change between two calls: a placement that is there all the time is
+ * found.
  */
 u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 owner,
 		   u32 *cursor, u32 blocks);
+
+/*
+ * Take the @size granules at @place. Errors, with the heap as it was: -EINVAL, they
+ * are none or not all inside the heap; -ENOMEM, they are not all free.
+ */
+int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner);
 
 /*
  * Give the used block that begins at @head back, and merge it with its free
@@ -116,6 +136,24 @@ u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 own
  * there; -ERANGE, the size is another one.
  */
 int mal_heap_free(struct mal_heap *heap, u32 head, u32 size);
+
+/*
+ * Let the used block that begins at @head have @new_size granules instead of @size,
+ * where it is: give back the last ones, or take some from the free block behind. What
+ * constraints it was allocated with is not known here. Errors: those of
+ * mal_heap_free(); -EINVAL, @new_size is 0; -ENOMEM, so much is not free behind it.
+ */
+int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size);
+
+/*
+ * Change to another fit; all blocks stay. The switch itself takes no longer with more
+ * blocks; then mal_heap_switch_more() indexes up to @blocks more of them each time,
+ * until it returns false. In between, every call is allowed and does what it should,
+ * but mal_heap_alloc() and mal_heap_largest() know only of the free blocks that are
+ * indexed. Another switch may begin at any time.
+ */
+void mal_heap_switch(struct mal_heap *heap, const struct mal_fit *fit);
+bool mal_heap_switch_more(struct mal_heap *heap, u32 blocks);
 
 /* The first granule of the block that holds @granule, which is inside the heap. */
 u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule);

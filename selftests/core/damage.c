@@ -280,7 +280,7 @@ static void every_bit_that_counts(void)
 		else
 			flip_free_block(at, size);
 	}
-	end = (unsigned char *)heap.tags + mal_heap_bytes(heap.granules, heap.fit);
+	end = (unsigned char *)heap.tags + mal_heap_bytes(heap.granules);
 	flip_each(heap.map[0], end - (unsigned char *)heap.map[0], true, "bitmaps and index");
 	flip_each(&heap.free, sizeof(heap.free), true, "the count of free granules");
 	flip_each(&heap.free_blocks, sizeof(heap.free_blocks), true, "the count of free blocks");

@@ -13,14 +13,19 @@
 u64 mal_steps;
 
 /* Exactly the memory that a heap asks for, so that the sanitizer sees a step beyond it. */
-static inline struct mal_heap heap_make(u32 granules)
+static inline struct mal_heap heap_make_fit(u32 granules, const struct mal_fit *fit)
 {
 	struct mal_heap heap;
-	void *memory = calloc(1, mal_heap_bytes(granules, mal_fits[0]));
+	void *memory = calloc(1, mal_heap_bytes(granules));
 
 	EXPECT(memory);
-	mal_heap_init(&heap, memory, granules, mal_fits[0]);
+	mal_heap_init(&heap, memory, granules, fit);
 	return heap;
+}
+
+static inline struct mal_heap heap_make(u32 granules)
+{
+	return heap_make_fit(granules, mal_fits[0]);
 }
 
 static inline void heap_drop(struct mal_heap *heap)
@@ -32,20 +37,25 @@ static inline void heap_drop(struct mal_heap *heap)
  * A heap whose memory is mapped, so that only what is touched of it ever exists: the
  * largest one has 16 GiB of tags.
  */
-static inline struct mal_heap heap_map(u32 granules)
+static inline struct mal_heap heap_map_fit(u32 granules, const struct mal_fit *fit)
 {
 	struct mal_heap heap;
-	void *memory = mmap(NULL, mal_heap_bytes(granules, mal_fits[0]), PROT_READ | PROT_WRITE,
+	void *memory = mmap(NULL, mal_heap_bytes(granules), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	EXPECT(memory != MAP_FAILED);
-	mal_heap_init(&heap, memory, granules, mal_fits[0]);
+	mal_heap_init(&heap, memory, granules, fit);
 	return heap;
+}
+
+static inline struct mal_heap heap_map(u32 granules)
+{
+	return heap_map_fit(granules, mal_fits[0]);
 }
 
 static inline void heap_unmap(struct mal_heap *heap)
 {
-	EXPECT(munmap(heap->tags, mal_heap_bytes(heap->granules, heap->fit)) == 0);
+	EXPECT(munmap(heap->tags, mal_heap_bytes(heap->granules)) == 0);
 }
 
 static inline u32 take_aligned(struct mal_heap *heap, u32 size, u32 align)

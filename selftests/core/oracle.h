@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The oracle: a plain array that says of each granule to which block it belongs,
- * and does everything by looking at all of it. It shares no idea with the heap.
+ * and does everything by looking at all of it, each fit's rule to the letter. It
+ * shares no idea with the heap.
  */
 #ifndef ORACLE_H
 #define ORACLE_H
@@ -12,11 +13,13 @@ struct oracle {
 	u32 granules;
 	u32 *block;		/* number of the used block that holds it, or 0 */
 	u32 last;		/* number given out last */
+	const struct mal_fit *fit;
+	u32 rover;		/* next fit: where it left off */
 };
 
-static inline struct oracle oracle_make(u32 granules)
+static inline struct oracle oracle_make(u32 granules, const struct mal_fit *fit)
 {
-	struct oracle oracle = { .granules = granules };
+	struct oracle oracle = { .granules = granules, .fit = fit };
 
 	oracle.block = calloc(granules, sizeof(u32));
 	EXPECT(oracle.block);
@@ -46,41 +49,86 @@ static inline u32 oracle_start(const struct oracle *oracle, u32 at)
 	return at;
 }
 
-/* Is there a free run in which @size granules can lie at a multiple of @align? */
-static inline bool oracle_has_room(const struct oracle *oracle, u32 size, u32 align)
+/* Are the @size granules at @at inside the heap, and free? */
+static inline bool oracle_is_free(const struct oracle *oracle, u32 at, u32 size)
 {
-	u32 at, run, place;
+	if (at > oracle->granules || size > oracle->granules - at)
+		return false;
+	while (size--)
+		if (oracle->block[at + size])
+			return false;
+	return true;
+}
 
-	for (at = 0; at < oracle->granules; at += run) {
-		run = oracle_run(oracle, at);
-		for (place = at; place < at + run && place % align; place++)
-			;
-		if (!oracle->block[at] && size <= at + run - place)
-			return true;
+/* The first place for a request in the run at @at, or MAL_NONE. */
+static inline u32 oracle_place(const struct oracle *oracle, u32 at, const struct mal_request *req)
+{
+	u32 end = at + oracle_run(oracle, at);
+	u64 last;
+
+	if (!req->size || oracle->block[at])
+		return MAL_NONE;
+	for (; at < end; at++) {
+		last = (u64)at + req->size - 1;
+		if (last < end && at % req->align == 0 && at >= req->lo &&
+		    (!req->hi || last < req->hi) &&
+		    (!req->boundary || at / req->boundary == last / req->boundary))
+			return at;
 	}
+	return MAL_NONE;
+}
+
+/* Of the first @runs runs from the one that holds @at on, the first that has a place. */
+static inline u32 oracle_sweep(const struct oracle *oracle, const struct mal_request *req,
+			       u32 at, u32 runs)
+{
+	u32 place = MAL_NONE;
+
+	if (at >= oracle->granules)
+		return MAL_NONE;
+	for (at = oracle_start(oracle, at); at < oracle->granules && runs--;
+	     at += oracle_run(oracle, at)) {
+		place = oracle_place(oracle, at, req);
+		if (place != MAL_NONE)
+			break;
+	}
+	return place;
+}
+
+/* Does the rule prefer the run at @at to @other, which has a lower address? */
+static inline bool oracle_prefers(const struct oracle *oracle, u32 at, u32 other)
+{
+	const char *rule = oracle->fit->name;
+
+	if (!strcmp(rule, "good") || !strcmp(rule, "best"))
+		return oracle_run(oracle, at) < oracle_run(oracle, other);
+	if (!strcmp(rule, "worst"))
+		return oracle_run(oracle, at) > oracle_run(oracle, other);
+	if (!strcmp(rule, "next"))
+		return other < oracle->rover && at >= oracle->rover;
+	EXPECT(!strcmp(rule, "first"));
 	return false;
 }
 
-/* The smallest free run of @size or more, and the largest of all; 0 if there is none. */
-static inline u32 oracle_smallest(const struct oracle *oracle, u32 size)
+/* The free run of @size or more that the rule picks among those that begin before @before. */
+static inline u32 oracle_pick(const struct oracle *oracle, u32 size, u32 before)
 {
-	u32 smallest = 0;
-	u32 at, run;
+	u32 pick = MAL_NONE;
+	u32 at;
 
-	for (at = 0; at < oracle->granules; at += run) {
-		run = oracle_run(oracle, at);
-		if (!oracle->block[at] && run >= size && (!smallest || run < smallest))
-			smallest = run;
-	}
-	return smallest;
+	for (at = 0; at < before; at += oracle_run(oracle, at))
+		if (!oracle->block[at] && oracle_run(oracle, at) >= size &&
+		    (pick == MAL_NONE || oracle_prefers(oracle, at, pick)))
+			pick = at;
+	return pick;
 }
 
-static inline u32 oracle_largest(const struct oracle *oracle)
+static inline u32 oracle_largest(const struct oracle *oracle, u32 before)
 {
 	u32 largest = 0;
 	u32 at, run;
 
-	for (at = 0; at < oracle->granules; at += run) {
+	for (at = 0; at < before; at += run) {
 		run = oracle_run(oracle, at);
 		if (!oracle->block[at] && run > largest)
 			largest = run;
@@ -93,11 +141,9 @@ static inline u32 oracle_take(struct oracle *oracle, u32 place, u32 size)
 	u32 number = ++oracle->last;
 	u32 at;
 
-	EXPECT(size && place < oracle->granules && size <= oracle->granules - place);
-	for (at = place; at < place + size; at++) {
-		EXPECT(!oracle->block[at]);
+	EXPECT(size && oracle_is_free(oracle, place, size));
+	for (at = place; at < place + size; at++)
 		oracle->block[at] = number;
-	}
 	return number;
 }
 
@@ -133,49 +179,157 @@ static inline void oracle_compare(const struct oracle *oracle, const struct mal_
 	EXPECT(heap->free == free);
 	EXPECT(heap->free_blocks == free_blocks);
 	EXPECT(heap->used_blocks == used_blocks);
-	EXPECT(mal_heap_largest(heap) == oracle_largest(oracle));
+	EXPECT(mal_heap_largest(heap) == oracle_largest(oracle, heap->indexed));
 }
 
 /*
- * Ask both for a block, by the fit and, if that finds nothing, by a sweep in slices
- * of @slice blocks. Expects what is promised: success if and only if there is room;
- * without a sweep if there is an easy place; good fit's choice. True: it was given.
+ * Is @place what the fit's pick for @wanted leads to? If not, true in @fails if it could
+ * be that the pick, which good fit has a choice for, has no place for the request.
  */
-static inline bool oracle_alloc(struct oracle *oracle, struct mal_heap *heap, u32 size,
-				u32 align, u32 slice)
+static inline bool oracle_explains(struct oracle *oracle, const struct mal_request *req,
+				   u32 wanted, u32 before, u32 place, bool *fails)
 {
-	const struct mal_request req = { .size = size, .align = align };
-	bool room = oracle_has_room(oracle, size, align);
-	u32 smallest = oracle_smallest(oracle, size);
+	u32 pick = oracle_pick(oracle, wanted, before);
+	bool any = !strcmp(oracle->fit->name, "good");
+	u32 size, at;
+
+	*fails = pick == MAL_NONE;
+	if (pick == MAL_NONE)
+		return false;
+	oracle->rover = pick + wanted;
+	size = oracle_run(oracle, pick);
+	for (at = 0; at < before; at += oracle_run(oracle, at)) {
+		if (oracle->block[at] || oracle_run(oracle, at) != size || (at != pick && !any))
+			continue;
+		if (oracle_place(oracle, at, req) == MAL_NONE)
+			*fails = true;
+		else if (oracle_place(oracle, at, req) == place)
+			return true;
+	}
+	return false;
+}
+
+/* mal_heap_alloc() answered @place: was that right? */
+static inline void oracle_expect(struct oracle *oracle, const struct mal_request *req,
+				 u32 before, u32 place)
+{
+	u64 sure = (u64)req->size + req->align - 1 + (req->boundary ? req->size - 1 : 0);
+	bool fails, none = oracle_pick(oracle, req->size, before) == MAL_NONE;
+
+	if (!req->size || req->lo >= oracle->granules ||
+	    (req->boundary && req->size > req->boundary)) {
+		EXPECT(place == MAL_NONE);
+		return;
+	}
+	if (oracle_explains(oracle, req, req->size, before, place, &fails))
+		return;
+	EXPECT(fails);
+	if (!none && sure <= oracle->granules) {
+		if (oracle_explains(oracle, req, sure, before, place, &fails))
+			return;
+		EXPECT(fails);
+	}
+	if (!none && (req->lo || req->hi))
+		EXPECT(place == oracle_sweep(oracle, req, req->lo, MAL_PROBES));
+	else
+		EXPECT(place == MAL_NONE);
+}
+
+/*
+ * Ask both for a block, by the fit and, if that is not the last word, by a sweep in
+ * slices of @slice blocks. Its place, or MAL_NONE.
+ */
+static inline u32 oracle_alloc(struct oracle *oracle, struct mal_heap *heap,
+			       const struct mal_request *req, u32 slice)
+{
+	u32 first = oracle_sweep(oracle, req, 0, MAL_NONE);
 	u64 owner = oracle->last + 1;
 	u32 cursor = 0;
-	u32 place, start;
+	bool undecided;
+	u32 place;
 
-	place = mal_heap_alloc(heap, &req, owner);
+	place = mal_heap_alloc(heap, req, owner);
+	oracle_expect(oracle, req, heap->indexed, place);
 	if (place == MAL_NONE) {
-		EXPECT(oracle_largest(oracle) < size + align - 1);
+		undecided = mal_heap_undecided(heap, req);
 		while (place == MAL_NONE && cursor < oracle->granules)
-			place = mal_heap_sweep(heap, &req, owner, &cursor, slice);
-		smallest = 0;
+			place = mal_heap_sweep(heap, req, owner, &cursor, slice);
+		EXPECT(place == first);
+		EXPECT(place == MAL_NONE || undecided);
 	}
-	EXPECT((place != MAL_NONE) == room);
-	if (place == MAL_NONE)
-		return false;
+	if (place != MAL_NONE)
+		oracle_take(oracle, place, req->size);
+	return place;
+}
 
-	EXPECT(place % align == 0);
-	start = oracle_start(oracle, place);
-	EXPECT(place - start < align);
-	if (smallest && align == 1)
-		EXPECT(oracle_run(oracle, start) == smallest);
-	oracle_take(oracle, place, size);
-	return true;
+static inline int oracle_alloc_at(struct oracle *oracle, struct mal_heap *heap, u32 place,
+				  u32 size)
+{
+	int err = mal_heap_alloc_at(heap, place, size, oracle->last + 1);
+
+	if (!size || place >= oracle->granules || size > oracle->granules - place) {
+		EXPECT(err == -EINVAL);
+	} else if (!oracle_is_free(oracle, place, size)) {
+		EXPECT(err == -ENOMEM);
+	} else {
+		EXPECT(err == 0);
+		oracle_take(oracle, place, size);
+	}
+	return err;
+}
+
+/* What free() and resize() say of a block of @size at @place, or of any size if that is 0. */
+static inline int oracle_block_error(const struct oracle *oracle, u32 place, u32 size)
+{
+	if (place >= oracle->granules)
+		return -EINVAL;
+	if (!oracle->block[place] || oracle_start(oracle, place) != place)
+		return -ENOENT;
+	return size && size != oracle_run(oracle, place) ? -ERANGE : 0;
+}
+
+static inline int oracle_resize(struct oracle *oracle, struct mal_heap *heap, u32 place,
+				u32 size, u32 new_size)
+{
+	int err = mal_heap_resize(heap, place, size, new_size);
+	int expected = oracle_block_error(oracle, place, size);
+	u32 number, at;
+
+	if (!expected && !new_size)
+		expected = -EINVAL;
+	if (!expected) {
+		size = oracle_run(oracle, place);
+		if (new_size > size &&
+		    !oracle_is_free(oracle, place + size, new_size - size))
+			expected = -ENOMEM;
+	}
+	EXPECT(err == expected);
+	if (err)
+		return err;
+	number = oracle->block[place];
+	for (at = 0; at < size || at < new_size; at++)
+		oracle->block[place + at] = at < new_size ? number : 0;
+	return 0;
 }
 
 /* Give the block at @place back to both. */
-static inline void oracle_release(struct oracle *oracle, struct mal_heap *heap, u32 place)
+static inline int oracle_release(struct oracle *oracle, struct mal_heap *heap, u32 place,
+				 u32 size)
 {
-	EXPECT(mal_heap_free(heap, place, oracle_run(oracle, place)) == 0);
-	oracle_free(oracle, place);
+	int err = mal_heap_free(heap, place, size);
+
+	EXPECT(err == oracle_block_error(oracle, place, size));
+	if (!err)
+		oracle_free(oracle, place);
+	return err;
+}
+
+static inline void oracle_switch(struct oracle *oracle, struct mal_heap *heap,
+				 const struct mal_fit *fit)
+{
+	mal_heap_switch(heap, fit);
+	oracle->fit = fit;
+	oracle->rover = 0;
 }
 
 #endif /* ORACLE_H */

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every sequence of calls up to some length, on heaps small enough for that. */
-#include "oracle.h"
+/*
+ * Good fit's tries, which begin at 128 granules: a row of blocks, kept apart by used
+ * ones, that come and go in every order.
+ */
+#include "fixture.h"
 
-#define GRANULES	8
 #define DEPTH_MAX	8
 
-/* A heap and its oracle at one point of a sequence, and what has been run so far. */
+/* A heap at one point of a sequence. */
 struct state {
 	struct mal_heap heap;
-	struct oracle oracle;
 	size_t bytes;
 };
 
@@ -18,8 +19,7 @@ static struct state state_make(u32 granules)
 {
 	struct state state = {
 		.heap = heap_make(granules),
-		.oracle = oracle_make(granules),
-		.bytes = mal_heap_bytes(granules, mal_fits[0]),
+		.bytes = mal_heap_bytes(granules),
 	};
 
 	return state;
@@ -28,7 +28,6 @@ static struct state state_make(u32 granules)
 static void state_drop(struct state *state)
 {
 	heap_drop(&state->heap);
-	oracle_drop(&state->oracle);
 }
 
 /* The figures differ, and what the pointers lead to; the pointers stay. */
@@ -38,73 +37,8 @@ static void state_copy(struct state *to, const struct state *from)
 	to->heap.free = from->heap.free;
 	to->heap.free_blocks = from->heap.free_blocks;
 	to->heap.used_blocks = from->heap.used_blocks;
-	memcpy(to->oracle.block, from->oracle.block, from->oracle.granules * sizeof(u32));
-	to->oracle.last = from->oracle.last;
 }
 
-/* From states[0] on, each call that is possible, then up to @depth - 1 more. */
-static void each_call(struct state *states, unsigned int depth, u32 max_align)
-{
-	struct state *now = &states[0];
-	struct state *next = &states[1];
-	u32 size, align, at;
-
-	if (!depth)
-		return;
-	for (align = 1; align <= max_align; align *= 2) {
-		for (size = 1; size <= GRANULES + 1; size++) {
-			state_copy(next, now);
-			sequences++;
-			if (oracle_alloc(&next->oracle, &next->heap, size, align, 1)) {
-				oracle_compare(&next->oracle, &next->heap);
-				each_call(next, depth - 1, max_align);
-			} else {
-				oracle_compare(&now->oracle, &next->heap);
-			}
-		}
-	}
-	for (at = 0; at < GRANULES; at++) {
-		state_copy(next, now);
-		sequences++;
-		if (now->oracle.block[at] && oracle_start(&now->oracle, at) == at) {
-			oracle_release(&next->oracle, &next->heap, at);
-			oracle_compare(&next->oracle, &next->heap);
-			each_call(next, depth - 1, max_align);
-		} else {
-			EXPECT(mal_heap_free(&next->heap, at, 0) == -ENOENT);
-			oracle_compare(&now->oracle, &next->heap);
-		}
-	}
-}
-
-static void each_sequence(unsigned int depth, u32 max_align)
-{
-	struct state states[DEPTH_MAX + 1];
-	unsigned int i;
-
-	for (i = 0; i <= depth; i++)
-		states[i] = state_make(GRANULES);
-	sequences = 0;
-	each_call(states, depth, max_align);
-	printf("# %llu sequences\n", sequences);
-	for (i = 0; i <= depth; i++)
-		state_drop(&states[i]);
-}
-
-static void plain(void)
-{
-	each_sequence(7, 1);
-}
-
-static void aligned(void)
-{
-	each_sequence(4, 8);
-}
-
-/*
- * The tries begin at 128 granules, so for them the heap is a row of blocks, kept
- * apart by used ones, that come and go in every order.
- */
 #define ROW	6
 
 struct row {
@@ -214,8 +148,6 @@ static void trie_borders(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "every sequence on 8 granules", plain },
-	{ "every sequence with alignment", aligned },
 	{ "every order in a shallow trie", trie_shallow },
 	{ "every order in a deep trie", trie_deep },
 	{ "every order at the borders of classes", trie_borders },

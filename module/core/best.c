@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Best fit: the smallest free block that is large enough; of several of that size,
+ * the one of lowest address.
+ */
+#include "tree.h"
+
+const struct mal_fit mal_fit_best = {
+	.name = "best",
+	.by_size = true,
+	.index_bytes = mal_tree_bytes,
+	.init = mal_tree_init,
+	.insert = mal_tree_insert,
+	.remove = mal_tree_remove,
+	.find = mal_tree_find,
+	.largest = mal_tree_largest,
+	.check = mal_tree_check,
+};

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* First fit: of the free blocks that are large enough, the one of lowest address. */
+#include "tree.h"
+
+const struct mal_fit mal_fit_first = {
+	.name = "first",
+	.index_bytes = mal_tree_bytes,
+	.init = mal_tree_init,
+	.insert = mal_tree_insert,
+	.remove = mal_tree_remove,
+	.find = mal_tree_find,
+	.largest = mal_tree_largest,
+	.check = mal_tree_check,
+};

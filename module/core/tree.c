@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* A tree of free blocks, for the exact fits. See tree.h. */
+#include "tree.h"
+
+/* The tag of a node: a visit of it. */
+static struct mal_tag *node_of(const struct mal_heap *heap, u32 node)
+{
+	mal_step();
+	return &heap->tags[node];
+}
+
+/* Which tree a block belongs to. */
+static unsigned int root_of(const struct mal_heap *heap, u32 size)
+{
+	return heap->fit->by_size ? mal_high_bit(size) : 0;
+}
+
+/*
+ * The highest bit of a size is the same in all of its tree, so that it counts only
+ * where keys of two trees are compared.
+ */
+static unsigned int key_bits(const struct mal_heap *heap, u32 size)
+{
+	return root_of(heap, size) + mal_tree_address_bits(heap);
+}
+
+static u64 key_of(const struct mal_heap *heap, u32 head, u32 size)
+{
+	return heap->fit->by_size ? (u64)size << mal_tree_address_bits(heap) | head : head;
+}
+
+size_t mal_tree_bytes(u32 granules)
+{
+	(void)granules;
+	return sizeof(struct mal_tree);
+}
+
+void mal_tree_init(struct mal_heap *heap)
+{
+	struct mal_tree *tree = heap->index;
+
+	memset(tree->root, 0xff, sizeof(tree->root));
+}
+
+/* Is there a block of @size or more from @node, which may be MAL_NONE, down? */
+static bool has_room(const struct mal_heap *heap, u32 node, u32 size)
+{
+	return node != MAL_NONE && node_of(heap, node)->link0 >= size;
+}
+
+void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
+{
+	struct mal_tree *tree = heap->index;
+	unsigned int bits = key_bits(heap, size);
+	u64 key = key_of(heap, head, size);
+	u32 *place = &tree->root[root_of(heap, size)];
+	struct mal_tag *node;
+
+	while (*place != MAL_NONE) {
+		node = node_of(heap, *place);
+		if (node->link0 < size)
+			node->link0 = size;
+		place = &node->link[key >> --bits & 1];
+	}
+	*place = head;
+	node = node_of(heap, head);
+	node->link0 = size;
+	node->link[0] = MAL_NONE;
+	node->link[1] = MAL_NONE;
+	tree->filled |= 1u << root_of(heap, size);
+}
+
+/* Find out anew which is the largest block from @node down. */
+static void update_largest(const struct mal_heap *heap, u32 node)
+{
+	struct mal_tag *tag = node_of(heap, node);
+	unsigned int side;
+
+	tag->link0 = tag->word;
+	for (side = 0; side < 2; side++)
+		if (has_room(heap, tag->link[side], tag->link0))
+			tag->link0 = heap->tags[tag->link[side]].link0;
+}
+
+void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
+{
+	struct mal_tree *tree = heap->index;
+	unsigned int bits = key_bits(heap, size);
+	u64 key = key_of(heap, head, size);
+	u32 *root = &tree->root[root_of(heap, size)];
+	u32 *place = root;
+	u32 path[MAL_TREE_PATH];
+	unsigned int depth = 0;
+	u32 *last, *children;
+	unsigned int above;
+	u32 leaf;
+
+	while (*place != head) {
+		path[depth++] = *place;
+		place = &node_of(heap, *place)->link[key >> --bits & 1];
+	}
+	above = depth;
+	last = place;
+	children = node_of(heap, head)->link;
+	while (children[0] != MAL_NONE || children[1] != MAL_NONE) {
+		path[depth++] = *last;
+		last = &children[children[0] == MAL_NONE];
+		children = node_of(heap, *last)->link;
+	}
+
+	/* The leaf where the path ends goes to the place of the block, if it is another. */
+	leaf = *last;
+	*last = MAL_NONE;
+	if (leaf != head) {
+		memcpy(children, heap->tags[head].link, sizeof(heap->tags[head].link));
+		*place = leaf;
+		path[above] = leaf;
+	}
+	while (depth--)
+		update_largest(heap, path[depth]);
+	if (*root == MAL_NONE)
+		tree->filled &= ~(1u << root_of(heap, size));
+}
+
+u32 mal_tree_first(const struct mal_heap *heap, u32 node, u32 size, u32 other)
+{
+	u64 first = other == MAL_NONE ? ~0ull : key_of(heap, other, heap->tags[other].word);
+	const struct mal_tag *tag;
+	u64 key;
+
+	while (has_room(heap, node, size)) {
+		tag = &heap->tags[node];
+		key = key_of(heap, node, tag->word);
+		if (tag->word >= size && key < first) {
+			first = key;
+			other = node;
+		}
+		node = tag->link[!has_room(heap, tag->link[0], size)];
+	}
+	return other;
+}
+
+u32 mal_tree_find(const struct mal_heap *heap, u32 size)
+{
+	const struct mal_tree *tree = heap->index;
+	u32 filled = tree->filled >> root_of(heap, size) << root_of(heap, size);
+
+	/* Only the first of these trees may have nothing but smaller blocks. */
+	while (filled && !has_room(heap, tree->root[mal_low_bit(filled)], size))
+		filled &= filled - 1;
+	if (!filled)
+		return MAL_NONE;
+	return mal_tree_first(heap, tree->root[mal_low_bit(filled)], size, MAL_NONE);
+}
+
+u32 mal_tree_largest(const struct mal_heap *heap)
+{
+	const struct mal_tree *tree = heap->index;
+
+	if (!tree->filled)
+		return 0;
+	return node_of(heap, tree->root[mal_high_bit(tree->filled)])->link0;
+}
+
+/*
+ * That the key's path leads to the free block at @head, and its children are on
+ * their own paths, on which no other link can lead to them.
+ */
+static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
+{
+	const struct mal_tree *tree = heap->index;
+	unsigned int bits = key_bits(heap, size);
+	u64 key = key_of(heap, head, size);
+	u32 at = tree->root[root_of(heap, size)];
+	u32 largest = size;
+	u32 child, side;
+
+	/* No step into a node before it has proved to be one. */
+	while (mal_is_free_head(heap, at) && at != head && bits)
+		at = heap->tags[at].link[key >> --bits & 1];
+	if (at != head)
+		return "tree: the path of a block does not lead to it";
+
+	for (side = 0; side < 2; side++) {
+		child = heap->tags[head].link[side];
+		if (child == MAL_NONE)
+			continue;
+		if (!bits || !mal_is_free_head(heap, child) ||
+		    key_of(heap, child, mal_block_size(heap, child)) >> (bits - 1) !=
+		    (key >> bits << 1 | side))
+			return "tree: a block has a wrong child";
+		if (heap->tags[child].link0 > largest)
+			largest = heap->tags[child].link0;
+	}
+	if (heap->tags[head].link0 != largest)
+		return "tree: the size of the largest block below one is wrong";
+	return NULL;
+}
+
+const char *mal_tree_check(const struct mal_heap *heap)
+{
+	const struct mal_tree *tree = heap->index;
+	const char *wrong;
+	u32 head, root, i;
+
+	for (head = mal_next_indexed(heap, 0); head < heap->granules;
+	     head = mal_next_indexed(heap, head + mal_block_size(heap, head))) {
+		wrong = check_node(heap, head, mal_block_size(heap, head));
+		if (wrong)
+			return wrong;
+	}
+	for (i = 0; i < MAL_TREE_ROOTS; i++) {
+		root = tree->root[i];
+		if (root != MAL_NONE && (!mal_is_free_head(heap, root) ||
+					 root_of(heap, mal_block_size(heap, root)) != i))
+			return "tree: a root is wrong";
+		if (tree->filled >> i & 1 ? root == MAL_NONE : root != MAL_NONE)
+			return "tree: the bitmap of roots is wrong";
+	}
+	if (tree->filled >> MAL_TREE_ROOTS)
+		return "tree: the bitmap of roots is wrong";
+	return NULL;
+}
