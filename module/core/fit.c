@@ -7,6 +7,7 @@ const struct mal_fit *const mal_fits[] = {
 	&mal_fit_first,
 	&mal_fit_best,
 	&mal_fit_worst,
+	&mal_fit_next,
 	NULL
 };
 

@@ -54,6 +54,7 @@ extern const struct mal_fit mal_fit_good;
 extern const struct mal_fit mal_fit_first;
 extern const struct mal_fit mal_fit_best;
 extern const struct mal_fit mal_fit_worst;
+extern const struct mal_fit mal_fit_next;
 
 /* All fits, the default first; NULL ends the list. */
 extern const struct mal_fit *const mal_fits[];

@@ -2,13 +2,6 @@
 /* A tree of free blocks, for the exact fits. See tree.h. */
 #include "tree.h"
 
-/* The tag of a node: a visit of it. */
-static struct mal_tag *node_of(const struct mal_heap *heap, u32 node)
-{
-	mal_step();
-	return &heap->tags[node];
-}
-
 /* Which tree a block belongs to. */
 static unsigned int root_of(const struct mal_heap *heap, u32 size)
 {
@@ -42,12 +35,6 @@ void mal_tree_init(struct mal_heap *heap)
 	memset(tree->root, 0xff, sizeof(tree->root));
 }
 
-/* Is there a block of @size or more from @node, which may be MAL_NONE, down? */
-static bool has_room(const struct mal_heap *heap, u32 node, u32 size)
-{
-	return node != MAL_NONE && node_of(heap, node)->link0 >= size;
-}
-
 void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 {
 	struct mal_tree *tree = heap->index;
@@ -57,13 +44,13 @@ void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 	struct mal_tag *node;
 
 	while (*place != MAL_NONE) {
-		node = node_of(heap, *place);
+		node = mal_tree_node(heap, *place);
 		if (node->link0 < size)
 			node->link0 = size;
 		place = &node->link[key >> --bits & 1];
 	}
 	*place = head;
-	node = node_of(heap, head);
+	node = mal_tree_node(heap, head);
 	node->link0 = size;
 	node->link[0] = MAL_NONE;
 	node->link[1] = MAL_NONE;
@@ -73,12 +60,12 @@ void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 /* Find out anew which is the largest block from @node down. */
 static void update_largest(const struct mal_heap *heap, u32 node)
 {
-	struct mal_tag *tag = node_of(heap, node);
+	struct mal_tag *tag = mal_tree_node(heap, node);
 	unsigned int side;
 
 	tag->link0 = tag->word;
 	for (side = 0; side < 2; side++)
-		if (has_room(heap, tag->link[side], tag->link0))
+		if (mal_tree_has_room(heap, tag->link[side], tag->link0))
 			tag->link0 = heap->tags[tag->link[side]].link0;
 }
 
@@ -97,15 +84,15 @@ void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
 
 	while (*place != head) {
 		path[depth++] = *place;
-		place = &node_of(heap, *place)->link[key >> --bits & 1];
+		place = &mal_tree_node(heap, *place)->link[key >> --bits & 1];
 	}
 	above = depth;
 	last = place;
-	children = node_of(heap, head)->link;
+	children = mal_tree_node(heap, head)->link;
 	while (children[0] != MAL_NONE || children[1] != MAL_NONE) {
 		path[depth++] = *last;
 		last = &children[children[0] == MAL_NONE];
-		children = node_of(heap, *last)->link;
+		children = mal_tree_node(heap, *last)->link;
 	}
 
 	/* The leaf where the path ends goes to the place of the block, if it is another. */
@@ -128,14 +115,14 @@ u32 mal_tree_first(const struct mal_heap *heap, u32 node, u32 size, u32 other)
 	const struct mal_tag *tag;
 	u64 key;
 
-	while (has_room(heap, node, size)) {
+	while (mal_tree_has_room(heap, node, size)) {
 		tag = &heap->tags[node];
 		key = key_of(heap, node, tag->word);
 		if (tag->word >= size && key < first) {
 			first = key;
 			other = node;
 		}
-		node = tag->link[!has_room(heap, tag->link[0], size)];
+		node = tag->link[!mal_tree_has_room(heap, tag->link[0], size)];
 	}
 	return other;
 }
@@ -146,7 +133,7 @@ u32 mal_tree_find(const struct mal_heap *heap, u32 size)
 	u32 filled = tree->filled >> root_of(heap, size) << root_of(heap, size);
 
 	/* Only the first of these trees may have nothing but smaller blocks. */
-	while (filled && !has_room(heap, tree->root[mal_low_bit(filled)], size))
+	while (filled && !mal_tree_has_room(heap, tree->root[mal_low_bit(filled)], size))
 		filled &= filled - 1;
 	if (!filled)
 		return MAL_NONE;
@@ -159,7 +146,7 @@ u32 mal_tree_largest(const struct mal_heap *heap)
 
 	if (!tree->filled)
 		return 0;
-	return node_of(heap, tree->root[mal_high_bit(tree->filled)])->link0;
+	return mal_tree_node(heap, tree->root[mal_high_bit(tree->filled)])->link0;
 }
 
 /*

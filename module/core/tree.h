@@ -44,6 +44,19 @@ static inline unsigned int mal_tree_address_bits(const struct mal_heap *heap)
 	return mal_high_bit((heap->granules - 1) | 1) + 1;
 }
 
+/* The tag of a node: a visit of it. */
+static inline struct mal_tag *mal_tree_node(const struct mal_heap *heap, u32 node)
+{
+	mal_step();
+	return &heap->tags[node];
+}
+
+/* Is there a block of @size or more from @node, which may be MAL_NONE, down? */
+static inline bool mal_tree_has_room(const struct mal_heap *heap, u32 node, u32 size)
+{
+	return node != MAL_NONE && mal_tree_node(heap, node)->link0 >= size;
+}
+
 /* Of a struct mal_fit: */
 size_t mal_tree_bytes(u32 granules);
 void mal_tree_init(struct mal_heap *heap);
