@@ -196,7 +196,8 @@ static inline bool oracle_explains(struct oracle *oracle, const struct mal_reque
 	*fails = pick == MAL_NONE;
 	if (pick == MAL_NONE)
 		return false;
-	oracle->rover = pick + wanted;
+	if (!strcmp(oracle->fit->name, "next"))
+		oracle->rover = pick + wanted;
 	size = oracle_run(oracle, pick);
 	for (at = 0; at < before; at += oracle_run(oracle, at)) {
 		if (oracle->block[at] || oracle_run(oracle, at) != size || (at != pick && !any))
