@@ -183,11 +183,10 @@ static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_req
 }
 
 /*
- * Make what is asked for, from @place on, a used block; of the free block at @head,
- * in which it lies, what is left on either side stays free.
+ * Make the @size granules at @place a used block; of the free block at @head, in which
+ * they lie, what is left on either side stays free.
  */
-static inline u32 take(struct mal_heap *heap, u32 head, u32 place,
-		       const struct mal_request *req, u64 owner)
+static inline u32 take(struct mal_heap *heap, u32 head, u32 place, u32 size, u64 owner)
 {
 	u32 whole = mal_block_size(heap, head);
 	u32 end = head + whole;
@@ -197,14 +196,14 @@ static inline u32 take(struct mal_heap *heap, u32 head, u32 place,
 		add_free(heap, head, place - head);
 		map_set(heap, place);
 	}
-	head = place + req->size;
+	head = place + size;
 	if (head < end) {
 		add_free(heap, head, end - head);
 		map_set(heap, head);
 	}
-	write_tags(heap, place, req->size, MAL_TAG_USED);
+	write_tags(heap, place, size, MAL_TAG_USED);
 	heap->tags[place].owner = owner;
-	heap->free -= req->size;
+	heap->free -= size;
 	heap->used_blocks++;
 	return place;
 }
@@ -212,34 +211,60 @@ static inline u32 take(struct mal_heap *heap, u32 head, u32 place,
 /* Are there constraints that a block which is large enough may not meet? */
 static bool is_constrained(const struct mal_request *req)
 {
-	return req->align > 1 || req->boundary || req->lo || req->hi;
+	return (req->align - 1) | req->boundary | req->lo | req->hi;
 }
 
-u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner)
+/* Take from the free block at @head, at the first placement in it, if there is one. */
+static u32 take_placed(struct mal_heap *heap, u32 head, const struct mal_request *req, u64 owner)
 {
-	u32 head, place, sure, cursor = 0;
+	u32 place = placement(heap, head, req);
+
+	return place != MAL_NONE ? take(heap, head, place, req->size, owner) : MAL_NONE;
+}
+
+/* Apart from mal_heap_alloc(), whose usual way is shorter without this. */
+static noinline u32 alloc_constrained(struct mal_heap *heap, const struct mal_request *req,
+				      u64 owner)
+{
+	u32 place = MAL_NONE;
+	u32 cursor = 0;
+	u32 head, sure;
 
 	if (!is_possible(heap, req))
 		return MAL_NONE;
 	head = heap->fit->find(heap, req->size);
 	if (head == MAL_NONE)
 		return MAL_NONE;
-	place = placement(heap, head, req);
+	place = take_placed(heap, head, req, owner);
 	if (place != MAL_NONE)
-		return take(heap, head, place, req, owner);
+		return place;
 
 	/* In that many granules there is a place, wherever in the window they are. */
 	sure = req->size + req->align - 1;
 	if (req->boundary)
 		sure += req->size - 1;
-	head = sure <= heap->granules ? heap->fit->find(heap, sure) : MAL_NONE;
-	if (head != MAL_NONE)
-		place = placement(heap, head, req);
-	if (place != MAL_NONE)
-		return take(heap, head, place, req, owner);
-	if (!req->lo && !req->hi)
+	if (sure <= heap->granules) {
+		head = heap->fit->find(heap, sure);
+		if (head != MAL_NONE)
+			place = take_placed(heap, head, req, owner);
+	}
+	if (place == MAL_NONE && (req->lo || req->hi))
+		place = mal_heap_sweep(heap, req, owner, &cursor, MAL_PROBES);
+	return place;
+}
+
+u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner)
+{
+	u32 head;
+
+	if (is_constrained(req))
+		return alloc_constrained(heap, req, owner);
+	if (req->size - 1 >= heap->granules)
 		return MAL_NONE;
-	return mal_heap_sweep(heap, req, owner, &cursor, MAL_PROBES);
+	head = heap->fit->find(heap, req->size);
+	if (head == MAL_NONE)
+		return MAL_NONE;
+	return take(heap, head, head, req->size, owner);
 }
 
 bool mal_heap_undecided(const struct mal_heap *heap, const struct mal_request *req)
@@ -254,7 +279,8 @@ u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 own
 		   u32 *cursor, u32 blocks)
 {
 	u32 end = req->hi && req->hi < heap->granules ? req->hi : heap->granules;
-	u32 head, place;
+	u32 place = MAL_NONE;
+	u32 head;
 
 	if (*cursor < req->lo)
 		*cursor = req->lo;
@@ -265,11 +291,10 @@ u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 own
 
 	head = mal_heap_block_of(heap, *cursor);
 	while (blocks-- && head < end) {
-		if (!mal_block_used(heap, head)) {
-			place = placement(heap, head, req);
-			if (place != MAL_NONE)
-				return take(heap, head, place, req, owner);
-		}
+		if (!mal_block_used(heap, head))
+			place = take_placed(heap, head, req, owner);
+		if (place != MAL_NONE)
+			return place;
 		head += mal_block_size(heap, head);
 		*cursor = head;
 	}
@@ -316,7 +341,7 @@ static void release(struct mal_heap *heap, u32 head, u32 size)
 }
 
 /* 0 if the used block of @size, or of any size if that is 0, begins at @head. */
-static int expect_used(const struct mal_heap *heap, u32 head, u32 size)
+static inline int expect_used(const struct mal_heap *heap, u32 head, u32 size)
 {
 	if (head >= heap->granules)
 		return -EINVAL;
