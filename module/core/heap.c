@@ -477,6 +477,8 @@ static const char *check_blocks(const struct mal_heap *heap)
 		return "the count of free granules is wrong";
 	if (heap->free_blocks != free_blocks || heap->used_blocks != used_blocks)
 		return "the count of blocks is wrong";
+	if (heap->indexed > heap->granules)
+		return "more is indexed than there is";
 	return NULL;
 }
 

@@ -18,9 +18,10 @@
  *
  * Cost. A step is one visit of a tag or of a bitmap's word. With good fit, D being
  * the longest path in its index, at most 20 (see good.c): no call takes more than
- * MAL_STEPS, which is 4 D and what is done once; an allocation that is aligned, so
- * that it may look for two blocks and leave two, MAL_STEPS_ALIGNED: 7 D and the
- * rest; a sweep MAL_STEPS and one per block. That holds for any number of blocks.
+ * MAL_STEPS, which is 4 D and what is done once; an allocation with constraints, so
+ * that it may look for two blocks, probe some and leave two, MAL_STEPS_ALIGNED: 7 D
+ * and the rest; a sweep MAL_STEPS and two per block. That holds for any number of
+ * blocks. The bound of the other fits is in tree.h.
  */
 #ifndef MAL_HEAP_H
 #define MAL_HEAP_H

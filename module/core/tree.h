@@ -33,6 +33,13 @@
 /* The most nodes on a path: the bits of an address and of a size, and one more. */
 #define MAL_TREE_PATH	(30 + 30 + 1)
 
+/*
+ * No call takes more steps: two finds of two a node, two removals of four, two
+ * insertions of one, of which no call does all; and what is done once. By address, half
+ * of that.
+ */
+#define MAL_TREE_STEPS	(10 * MAL_TREE_PATH + 50)
+
 struct mal_tree {
 	u32 filled;			/* roots that are not MAL_NONE */
 	u32 root[MAL_TREE_ROOTS];	/* without by_size, only the first */

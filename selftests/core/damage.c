@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mal_heap_check() sees damage: of each kind, and of every bit that means something. */
 #include "fixture.h"
+#include "tree.h"
 
 /* A row of free blocks, used ones of 2 between them and one of 3 at the end. */
 static const u32 row[] = {
@@ -14,14 +15,14 @@ static const u32 row[] = {
 static u32 head[ROW];
 static struct mal_heap heap;
 
-static void begin(void)
+static void begin_fit(const struct mal_fit *fit)
 {
 	u32 granules = 3;
 	u32 i;
 
 	for (i = 0; i < ROW; i++)
 		granules += row[i] + 2;
-	heap = heap_make(granules);
+	heap = heap_make_fit(granules, fit);
 	for (i = 0; i < ROW; i++) {
 		head[i] = take(&heap, row[i]);
 		EXPECT(take(&heap, 2) == head[i] + row[i]);
@@ -30,6 +31,11 @@ static void begin(void)
 	for (i = 0; i < ROW; i++)
 		EXPECT(mal_heap_free(&heap, head[i], row[i]) == 0);
 	EXPECT_SOUND(&heap);
+}
+
+static void begin(void)
+{
+	begin_fit(&mal_fit_good);
 }
 
 /* The damage was done: this is what the check says of it. */
@@ -220,6 +226,108 @@ static void used_block_indexed(void)
 	expect_wrong("good fit: a class begins with a wrong block");
 }
 
+/* In trees by address and by size the root is what was freed first. */
+static void tree_child_lost(void)
+{
+	begin_fit(&mal_fit_first);
+	head_tag(0)->link[1] = MAL_NONE;
+	expect_wrong("tree: the path of a block does not lead to it");
+}
+
+static void tree_child_on_wrong_side(void)
+{
+	begin_fit(&mal_fit_first);
+	EXPECT(head_tag(0)->link[1] != MAL_NONE && head_tag(0)->link[0] != MAL_NONE);
+	head_tag(0)->link[0] = head_tag(0)->link[1];
+	expect_wrong("tree: a block has a wrong child");
+}
+
+static void tree_child_of_other_root(void)
+{
+	begin_fit(&mal_fit_best);
+	EXPECT(head_tag(0)->link[0] != MAL_NONE);
+	head_tag(0)->link[0] = head[3];
+	expect_wrong("tree: a block has a wrong child");
+}
+
+static void tree_largest(void)
+{
+	begin_fit(&mal_fit_worst);
+	head_tag(3)->link0++;
+	expect_wrong("tree: the size of the largest block below one is wrong");
+}
+
+static struct mal_tree *tree(void)
+{
+	return heap.index;
+}
+
+static void tree_root_of_other_range(void)
+{
+	begin_fit(&mal_fit_best);
+	EXPECT(tree()->root[5] == MAL_NONE);
+	tree()->root[5] = head[3];
+	tree()->filled |= 1u << 5;
+	expect_wrong("tree: a root is wrong");
+}
+
+static void tree_root_not_in_bitmap(void)
+{
+	begin_fit(&mal_fit_best);
+	tree()->filled &= ~4u;
+	expect_wrong("tree: the bitmap of roots is wrong");
+}
+
+static void tree_root_beyond_the_last(void)
+{
+	begin_fit(&mal_fit_best);
+	tree()->filled |= 1u << 31;
+	expect_wrong("tree: the bitmap of roots is wrong");
+}
+
+static void tree_block_not_indexed(void)
+{
+	begin_fit(&mal_fit_first);
+	heap.fit->remove(&heap, head[7], row[7]);
+	expect_wrong("tree: the path of a block does not lead to it");
+}
+
+static void tree_used_block_indexed(void)
+{
+	begin_fit(&mal_fit_best);
+	EXPECT(take_block(&heap, head[6]) == head[6] && tree()->root[6] == MAL_NONE);
+	heap.fit->insert(&heap, head[6], row[6]);
+	expect_wrong("tree: a root is wrong");
+}
+
+static void next_outside(void)
+{
+	begin_fit(&mal_fit_next);
+	*(u32 *)(tree() + 1) = heap.granules;
+	EXPECT_SOUND(&heap);
+	++*(u32 *)(tree() + 1);
+	expect_wrong("next fit: it left off outside the heap");
+}
+
+/* What is not indexed yet is not looked for, and what is indexed too early is seen. */
+static void during_a_switch(void)
+{
+	begin();
+	mal_heap_switch(&heap, &mal_fit_first);
+	EXPECT_SOUND(&heap);
+	EXPECT(mal_heap_switch_more(&heap, 20));
+	EXPECT_SOUND(&heap);
+	heap.fit->insert(&heap, head[15], row[15]);
+	expect_wrong("tree: a block has a wrong child");
+}
+
+static void indexed_beyond_the_end(void)
+{
+	begin();
+	heap.indexed++;
+	expect_wrong("more is indexed than there is");
+}
+
 /* Flip each bit of @bytes at @memory; the check tells if and only if it @counts. */
 static void flip_each(void *memory, size_t bytes, bool counts, const char *of)
 {
@@ -239,17 +347,23 @@ static void flip_free_block(u32 block, u32 size)
 {
 	struct mal_tag *first = &heap.tags[block];
 	struct mal_tag *last = &heap.tags[block + size - 1];
-	bool node = size >= 128 && last->link[1] == MAL_NONE;
+	bool good = heap.fit == &mal_fit_good;
+	bool node = good && size >= 128 && last->link[1] == MAL_NONE;
 
 	flip_each(&first->word, 4, true, "a free head's word");
-	flip_each(&first->link0, 4, true, "next");
-	flip_each(&last->link[1], 4, true, "prev");
-	flip_each(&last->link[0], 4, node, "parent");
+	flip_each(&first->link0, 4, true, "next, or the size of the largest");
+	if (good) {
+		flip_each(&last->link[1], 4, true, "prev");
+		flip_each(&last->link[0], 4, node, "parent");
+	}
+	if (!good || first != last)
+		flip_each(first->link, 8, node || !good, "children");
 	if (first == last)
 		return;
-	flip_each(first->link, 8, node, "children");
 	flip_each(&last->word, 4, true, "a free foot's word");
 	flip_each(&last->link0, 4, false, "what a free foot has left");
+	if (!good)
+		flip_each(last->link, 8, false, "a free foot");
 	if (size > 2)
 		flip_each(first + 1, sizeof(*first), false, "a tag inside a free block");
 }
@@ -267,12 +381,13 @@ static void flip_used_block(u32 block, u32 size)
 		flip_each(first + 1, sizeof(*first), false, "a tag inside a used block");
 }
 
-static void every_bit_that_counts(void)
+static void every_bit(const struct mal_fit *fit)
 {
-	unsigned char *end;
+	size_t index_bytes;
 	u32 at, size;
 
-	begin();
+	begin_fit(fit);
+	index_bytes = fit->index_bytes(heap.granules);
 	for (at = 0; at < heap.granules; at += size) {
 		size = mal_block_size(&heap, at);
 		if (mal_block_used(&heap, at))
@@ -280,12 +395,24 @@ static void every_bit_that_counts(void)
 		else
 			flip_free_block(at, size);
 	}
-	end = (unsigned char *)heap.tags + mal_heap_bytes(heap.granules);
-	flip_each(heap.map[0], end - (unsigned char *)heap.map[0], true, "bitmaps and index");
+	flip_each(heap.map[0], (unsigned char *)heap.index - (unsigned char *)heap.map[0], true,
+		  "bitmaps");
+	/* Where next fit goes on may be anywhere. */
+	if (fit == &mal_fit_next)
+		index_bytes = sizeof(struct mal_tree);
+	flip_each(heap.index, index_bytes, true, "the index");
 	flip_each(&heap.free, sizeof(heap.free), true, "the count of free granules");
 	flip_each(&heap.free_blocks, sizeof(heap.free_blocks), true, "the count of free blocks");
 	flip_each(&heap.used_blocks, sizeof(heap.used_blocks), true, "the count of used blocks");
 	heap_drop(&heap);
+}
+
+static void every_bit_that_counts(void)
+{
+	const struct mal_fit *const *fit;
+
+	for (fit = mal_fits; *fit; fit++)
+		every_bit(*fit);
 }
 
 static const struct tap_test tests[] = {
@@ -311,6 +438,18 @@ static const struct tap_test tests[] = {
 	{ "trie: child of another class", trie_child_of_other_class },
 	{ "free block that is not indexed", free_block_not_indexed },
 	{ "used block that is indexed", used_block_indexed },
+	{ "tree: child lost", tree_child_lost },
+	{ "tree: child on the wrong side", tree_child_on_wrong_side },
+	{ "tree: child of another root", tree_child_of_other_root },
+	{ "tree: size of the largest", tree_largest },
+	{ "tree: root of another range", tree_root_of_other_range },
+	{ "tree: root that is not in the bitmap", tree_root_not_in_bitmap },
+	{ "tree: root beyond the last", tree_root_beyond_the_last },
+	{ "tree: free block that is not indexed", tree_block_not_indexed },
+	{ "tree: used block that is indexed", tree_used_block_indexed },
+	{ "next fit: outside the heap", next_outside },
+	{ "block that is indexed too early", during_a_switch },
+	{ "indexed beyond the end", indexed_beyond_the_end },
 	{ "every bit that counts", every_bit_that_counts },
 };
 

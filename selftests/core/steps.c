@@ -4,6 +4,7 @@
  * The core must be compiled with MAL_COUNT_STEPS.
  */
 #include "fixture.h"
+#include "tree.h"
 
 /* Good fit's classes from 2^b on have b - 6 open bits, its tries paths of as many nodes. */
 #define OPEN		17
@@ -24,6 +25,15 @@ static void end(void)
 	EXPECT_OR(worst, "no step was counted: compile all with -DMAL_COUNT_STEPS");
 	EXPECT(worst <= MAL_STEPS);
 	EXPECT(worst_aligned <= MAL_STEPS_ALIGNED);
+}
+
+/* The same for the fits that keep their blocks in trees. */
+static void end_trees(void)
+{
+	u64 steps = worst > worst_aligned ? worst : worst_aligned;
+
+	printf("# worst: %llu steps of %u\n", steps, MAL_TREE_STEPS);
+	EXPECT(steps > MAL_TREE_STEPS / 8 && steps <= MAL_TREE_STEPS);
 }
 
 /* The calls, counted. */
@@ -164,9 +174,10 @@ static void free_on_long_paths(void)
 }
 
 /* Long runs on tries that are as full as they get. */
-static void random_run(u32 granules, u32 base, u32 spread, u32 live, u32 rounds)
+static void random_run(const struct mal_fit *fit, u32 granules, u32 base, u32 spread, u32 live,
+		       u32 rounds)
 {
-	struct mal_heap heap = heap_map(granules);
+	struct mal_heap heap = heap_map_fit(granules, fit);
 	u32 *place = malloc(live * sizeof(*place));
 	u64 state = 17;
 	u32 i, round;
@@ -189,17 +200,62 @@ static void random_run(u32 granules, u32 base, u32 spread, u32 live, u32 rounds)
 static void random_runs(void)
 {
 	begin();
-	random_run(1u << 22, 1, 100, 80000, 200000);
-	random_run(1u << 22, 1, 10000, 800, 200000);
-	random_run(1u << 22, 1024, 4096, 2000, 200000);
-	random_run(1u << 22, 4096, 128, 1000, 200000);
+	random_run(&mal_fit_good, 1u << 22, 1, 100, 80000, 200000);
+	random_run(&mal_fit_good, 1u << 22, 1, 10000, 800, 200000);
+	random_run(&mal_fit_good, 1u << 22, 1024, 4096, 2000, 200000);
+	random_run(&mal_fit_good, 1u << 22, 4096, 128, 1000, 200000);
 	end();
+}
+
+/* A path through the whole tree: of one-granule blocks, each at a power of two. */
+static void alloc_and_free_in_deep_trees(void)
+{
+	const struct mal_fit *const *fit;
+	struct mal_heap heap;
+	u32 at, place;
+
+	begin();
+	for (fit = mal_fits; *fit; fit++) {
+		heap = heap_map_fit(MAL_HEAP_MAX, *fit);
+		EXPECT(take(&heap, 2) == 0);
+		for (at = 2; at < MAL_HEAP_MAX; at += at)
+			EXPECT(mal_heap_alloc_at(&heap, at, 1, 0) == 0 &&
+			       mal_heap_alloc_at(&heap, at + 1, at - 1, 0) == 0);
+		for (at = MAL_HEAP_MAX / 2; at > 1; at /= 2)
+			counted_free(&heap, at);
+		for (at = 2; at < MAL_HEAP_MAX; at += at) {
+			place = counted_alloc(&heap, 1, 1);
+			EXPECT(place != MAL_NONE);
+			counted_free(&heap, place);
+			place = counted_alloc(&heap, 1, at);
+			if (place != MAL_NONE)
+				counted_free(&heap, place);
+		}
+		for (at = 2; at < MAL_HEAP_MAX; at += at)
+			counted_free(&heap, at + 1);
+		heap_unmap(&heap);
+	}
+	end_trees();
+}
+
+static void random_runs_in_trees(void)
+{
+	const struct mal_fit *const *fit;
+
+	begin();
+	for (fit = mal_fits; *fit; fit++) {
+		random_run(*fit, 1u << 22, 1, 100, 80000, 50000);
+		random_run(*fit, 1u << 22, 1, 10000, 800, 50000);
+	}
+	end_trees();
 }
 
 static const struct tap_test tests[] = {
 	{ "alloc on long paths", alloc_on_long_paths },
 	{ "free on long paths", free_on_long_paths },
 	{ "random runs", random_runs },
+	{ "deep trees", alloc_and_free_in_deep_trees },
+	{ "random runs in trees", random_runs_in_trees },
 };
 
 int main(void)
