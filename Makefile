@@ -20,6 +20,7 @@ KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(s
 stock = $(shell $(setup) --print stock_headers)
 
 .PHONY: all module lib tests demo test test-faults vm setup install clean help
+.PHONY: coverage-core mutate-core fuzz-core
 .PHONY: setup-build stock-module
 
 all: module lib tests		## module, library and test programs (the default)
@@ -51,6 +52,15 @@ test: stock-module lib tests	## all tests: natively, and in VMs
 
 test-faults: setup		## whether the tests notice faults that are put in on purpose
 	@scripts/faults
+
+coverage-core: setup		## lines and branches of the core that its tests reach
+	@scripts/coverage-core
+
+mutate-core: setup		## whether the tests notice each small change to the core (slow)
+	@scripts/mutate-core
+
+fuzz-core: setup		## fuzzes the core for a minute
+	@scripts/fuzz-core
 
 vm: stock-module lib tests	## a shell in a VM with the module loaded
 	@scripts/vm --shell

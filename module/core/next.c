@@ -31,9 +31,7 @@ static u32 find_from(const struct mal_heap *heap, u32 size, u32 from)
 		tag = &heap->tags[node];
 		if (tag->word >= size && node >= from && node < found)
 			found = node;
-		if (!bits--)
-			break;
-		if (from >> bits & 1) {
+		if (from >> --bits & 1) {
 			node = tag->link[1];
 		} else {
 			if (mal_tree_has_room(heap, tag->link[1], size))

@@ -162,8 +162,8 @@ static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
 	u32 largest = size;
 	u32 child, side;
 
-	/* No step into a node before it has proved to be one. */
-	while (mal_is_free_head(heap, at) && at != head && bits)
+	/* No step into a node before it has proved to be one, nor by the last bit. */
+	while (mal_is_free_head(heap, at) && at != head && bits > 1)
 		at = heap->tags[at].link[key >> --bits & 1];
 	if (at != head)
 		return "tree: the path of a block does not lead to it";
@@ -172,7 +172,7 @@ static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
 		child = heap->tags[head].link[side];
 		if (child == MAL_NONE)
 			continue;
-		if (!bits || !mal_is_free_head(heap, child) ||
+		if (!mal_is_free_head(heap, child) ||
 		    key_of(heap, child, mal_block_size(heap, child)) >> (bits - 1) !=
 		    (key >> bits << 1 | side))
 			return "tree: a block has a wrong child";

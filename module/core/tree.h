@@ -10,7 +10,8 @@
  * the key, and the next bit says on which side they hang. Besides that nodes are in
  * no order: a new one goes to the first empty place on its key's path, and any leaf
  * below can take the place of one that leaves. So nothing is ever balanced, and a
- * path has at most one node more than a key has bits, whatever the blocks.
+ * path has at most as many nodes as a key has bits, whatever the blocks: the last bit
+ * tells no two of them apart, since no two free blocks are neighbours.
  *
  * Each node also has the size of the largest block from it down. All that hangs on
  * the side of the zeros comes before all on the side of the ones, so the first
@@ -30,8 +31,8 @@
 /* One for each size from 2^b on, up to MAL_HEAP_MAX. */
 #define MAL_TREE_ROOTS	31
 
-/* The most nodes on a path: the bits of an address and of a size, and one more. */
-#define MAL_TREE_PATH	(30 + 30 + 1)
+/* The most nodes on a path: the bits of an address and of a size. */
+#define MAL_TREE_PATH	(30 + 30)
 
 /*
  * No call takes more steps: two finds of two a node, two removals of four, two

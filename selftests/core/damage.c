@@ -211,6 +211,20 @@ static void trie_child_of_other_class(void)
 	expect_wrong("good fit: a block has a wrong child");
 }
 
+/* A child below the last open bit: of 258, which is below 256, which is below the root. */
+static void trie_too_deep(void)
+{
+	begin();
+	head_tag(7)->link[0] = head[9];
+	head_tag(7)->link[1] = MAL_NONE;
+	foot_tag(9)->link[0] = head[7];
+	head_tag(9)->link[1] = head[10];
+	foot_tag(10)->link[0] = head[9];
+	head_tag(10)->link[1] = head[8];
+	foot_tag(8)->link[0] = head[10];
+	expect_wrong("good fit: the path of a size does not lead to its block");
+}
+
 static void free_block_not_indexed(void)
 {
 	begin();
@@ -224,6 +238,11 @@ static void used_block_indexed(void)
 	EXPECT(take_block(&heap, head[15]) == head[15]);
 	heap.fit->insert(&heap, head[15], row[15]);
 	expect_wrong("good fit: a class begins with a wrong block");
+}
+
+static struct mal_tree *tree(void)
+{
+	return heap.index;
 }
 
 /* In trees by address and by size the root is what was freed first. */
@@ -242,6 +261,15 @@ static void tree_child_on_wrong_side(void)
 	expect_wrong("tree: a block has a wrong child");
 }
 
+/* The root, at address 0, could be its own child on the side of the zeros. */
+static void tree_ring(void)
+{
+	begin_fit(&mal_fit_first);
+	EXPECT(tree()->root[0] == 0);
+	head_tag(0)->link[0] = 0;
+	expect_wrong("tree: the path of a block does not lead to it");
+}
+
 static void tree_child_of_other_root(void)
 {
 	begin_fit(&mal_fit_best);
@@ -255,11 +283,6 @@ static void tree_largest(void)
 	begin_fit(&mal_fit_worst);
 	head_tag(3)->link0++;
 	expect_wrong("tree: the size of the largest block below one is wrong");
-}
-
-static struct mal_tree *tree(void)
-{
-	return heap.index;
 }
 
 static void tree_root_of_other_range(void)
@@ -436,10 +459,12 @@ static const struct tap_test tests[] = {
 	{ "trie: child lost", trie_child_lost },
 	{ "trie: child on the wrong side", trie_child_on_wrong_side },
 	{ "trie: child of another class", trie_child_of_other_class },
+	{ "trie: too deep", trie_too_deep },
 	{ "free block that is not indexed", free_block_not_indexed },
 	{ "used block that is indexed", used_block_indexed },
 	{ "tree: child lost", tree_child_lost },
 	{ "tree: child on the wrong side", tree_child_on_wrong_side },
+	{ "tree: ring", tree_ring },
 	{ "tree: child of another root", tree_child_of_other_root },
 	{ "tree: size of the largest", tree_largest },
 	{ "tree: root of another range", tree_root_of_other_range },
