@@ -20,13 +20,37 @@ int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit
 	if (!arena->memory)
 		return -ENOMEM;
 	spin_lock_init(&arena->lock);
+	mutex_init(&arena->switching);
 	mal_heap_init(&arena->heap, arena->memory, pages, fit);
 	return 0;
 }
 
 void mal_arena_destroy(struct mal_arena *arena)
 {
+	mutex_destroy(&arena->switching);
 	vfree(arena->memory);
+}
+
+void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
+{
+	bool more = true;
+
+	mutex_lock(&arena->switching);
+	spin_lock(&arena->lock);
+	mal_heap_switch(&arena->heap, fit);
+	spin_unlock(&arena->lock);
+	while (more) {
+		cond_resched();
+		spin_lock(&arena->lock);
+		more = mal_heap_switch_more(&arena->heap, MAL_ARENA_SLICE);
+		spin_unlock(&arena->lock);
+	}
+	mutex_unlock(&arena->switching);
+}
+
+const struct mal_fit *mal_arena_fit(const struct mal_arena *arena)
+{
+	return READ_ONCE(arena->heap.fit);
 }
 
 /* The heap gave @buffer the block at @first. Under the lock. */
@@ -63,7 +87,7 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 align)
 {
 	struct mal_request req = { .size = buffer->pages, .align = align };
-	bool elsewhere = false;
+	bool undecided = false;
 	int err = -ENOMEM;
 	u32 first;
 
@@ -73,11 +97,11 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 alig
 		allocated(arena, buffer, first);
 		err = 0;
 	} else {
-		elsewhere = align > 1 && mal_heap_largest(&arena->heap) >= req.size;
+		undecided = mal_heap_undecided(&arena->heap, &req);
 	}
 	spin_unlock(&arena->lock);
 
-	return elsewhere ? sweep(arena, buffer, &req) : err;
+	return undecided ? sweep(arena, buffer, &req) : err;
 }
 
 void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer)

@@ -2,6 +2,7 @@
 #ifndef MAL_ARENA_H
 #define MAL_ARENA_H
 
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -17,6 +18,7 @@ struct memalloc_stats;
  */
 struct mal_arena {
 	spinlock_t lock;	/* of all below; innermost, nothing is taken under it */
+	struct mutex switching;	/* to another fit; before @lock */
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
@@ -42,6 +44,13 @@ struct mal_arena_block {
 /* Sleeps. @pages is at most MAL_HEAP_MAX. */
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node);
 void mal_arena_destroy(struct mal_arena *arena);
+
+/*
+ * Change to another fit. Sleeps. All blocks stay, and allocations go on: those that
+ * do not find a block in the half-made index look everywhere.
+ */
+void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
+const struct mal_fit *mal_arena_fit(const struct mal_arena *arena);
 
 /*
  * Take @buffer->pages at a multiple of @align pages for @buffer, which must live

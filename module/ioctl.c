@@ -60,7 +60,7 @@ static int ioctl_info(struct mal_call *call)
 		.max_alignment = max_alignment(region),
 	};
 	strscpy(info->name, region->name, sizeof(info->name));
-	strscpy(info->fit, region->arena.heap.fit->name, sizeof(info->fit));
+	strscpy(info->fit, mal_arena_fit(&region->arena)->name, sizeof(info->fit));
 	return respond(call);
 }
 

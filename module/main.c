@@ -4,6 +4,8 @@
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/memalloc.h>
 
 #include "core/fit.h"
 #include "region.h"
@@ -16,11 +18,36 @@ static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
 
-static char *fit = "good";
-module_param(fit, charp, 0444);
-MODULE_PARM_DESC(fit, "how a free block is picked: good (default: good)");
+static struct mal_region *region;	/* under kernel_param_lock(), once parameters can be set */
+static const struct mal_fit *wanted_fit = &mal_fit_good;
 
-static struct mal_region *region;
+/* Before the region is there, what it will begin with; later, what it changes to. */
+static int set_fit(const char *text, const struct kernel_param *param)
+{
+	char name[MEMALLOC_NAME_LEN];
+	const struct mal_fit *fit;
+
+	strscpy(name, text, sizeof(name));
+	fit = mal_fit_by_name(strim(name));
+	if (!fit) {
+		pr_err("fit=%s is not known\n", strim(name));
+		return -EINVAL;
+	}
+	wanted_fit = fit;
+	if (region)
+		mal_arena_switch(&region->arena, fit);
+	return 0;
+}
+
+static int get_fit(char *text, const struct kernel_param *param)
+{
+	return sysfs_emit(text, "%s\n", wanted_fit->name);
+}
+
+static const struct kernel_param_ops fit_ops = { .set = set_fit, .get = get_fit };
+module_param_cb(fit, &fit_ops, NULL, 0644);
+__MODULE_PARM_TYPE(fit, "charp");
+MODULE_PARM_DESC(fit, "how a free block is picked, also while loaded: good, first, best, worst, next (default: good)");
 
 /*
  * Like memparse(), but what is not a size is refused, and one that is too large for
@@ -71,33 +98,42 @@ static int parse_pages(unsigned long *pages)
 
 static int __init memalloc_init(void)
 {
-	const struct mal_fit *strategy = mal_fit_by_name(fit);
+	struct mal_region *created;
 	unsigned long pages;
 	int err;
 
 	err = parse_pages(&pages);
 	if (err)
 		return err;
-	if (!strategy) {
-		pr_err("fit=%s is not known\n", fit);
-		return -EINVAL;
-	}
 	if (node != NUMA_NO_NODE && (node < 0 || node >= MAX_NUMNODES || !node_online(node))) {
 		pr_err("node=%d is not an online NUMA node\n", node);
 		return -EINVAL;
 	}
 
-	region = mal_region_create(KBUILD_MODNAME, pages, node, strategy);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
+	created = mal_region_create(KBUILD_MODNAME, pages, node, wanted_fit);
+	if (IS_ERR(created))
+		return PTR_ERR(created);
 	pr_info("region of %lu KiB on node %d, fit %s\n", pages << (PAGE_SHIFT - 10),
-		region->claim.node, strategy->name);
+		created->claim.node, mal_arena_fit(&created->arena)->name);
+
+	/* It may have been changed meanwhile. */
+	kernel_param_lock(THIS_MODULE);
+	region = created;
+	if (mal_arena_fit(&region->arena) != wanted_fit)
+		mal_arena_switch(&region->arena, wanted_fit);
+	kernel_param_unlock(THIS_MODULE);
 	return 0;
 }
 
 static void __exit memalloc_exit(void)
 {
-	mal_region_destroy(region);
+	struct mal_region *last;
+
+	kernel_param_lock(THIS_MODULE);
+	last = region;
+	region = NULL;
+	kernel_param_unlock(THIS_MODULE);
+	mal_region_destroy(last);
 }
 
 module_init(memalloc_init);

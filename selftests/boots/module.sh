@@ -37,6 +37,16 @@ default_size() {
 	unload_ok
 }
 
+each_fit_is_chosen() {
+	local fit
+	for fit in good first best worst next; do
+		load_ok size=4M fit=$fit
+		is fit $fit
+		[ "$(cat /sys/module/memalloc/parameters/fit)" = $fit ]
+		unload_ok
+	done
+}
+
 size_of() {
 	load_ok size="$1"
 	is length "$2"
@@ -158,6 +168,7 @@ check_module einval_node_unknown refuses EINVAL 'node=99 ' node=99
 check_module size_by_default default_size
 check_module size_in_bytes size_of 8392704 8392704
 check_module size_in_kib size_of 4k 4096
+check_module fit_by_name each_fit_is_chosen
 check_module log_line says_one_line_without_address
 check_module parameters_are_described every_parameter_is_described
 check_module load_is_killed_while_it_clears load_is_killed
