@@ -40,9 +40,9 @@ default_size() {
 each_fit_is_chosen() {
 	local fit
 	for fit in good first best worst next; do
-		load_ok size=4M fit=$fit
-		is fit $fit
-		[ "$(cat /sys/module/memalloc/parameters/fit)" = $fit ]
+		load_ok size=4M fit="$fit"
+		is fit "$fit"
+		[ "$(cat /sys/module/memalloc/parameters/fit)" = "$fit" ]
 		unload_ok
 	done
 }
