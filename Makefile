@@ -20,19 +20,21 @@ KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(s
 stock = $(shell $(setup) --print stock_headers)
 
 .PHONY: all module lib tests demo test test-faults vm setup install clean help
-.PHONY: coverage-core mutate-core fuzz-core
+.PHONY: coverage-core mutate-core fuzz-core bench-core bench-kernel
 .PHONY: setup-build stock-module
 
 all: module lib tests		## module, library and test programs (the default)
 
-# kbuild puts objects beside the sources, so it gets one folder of symlinks per kernel.
+# kbuild puts objects beside the sources, so it gets a folder of symlinks to build in: $$tree, of
+# what $(1) names.
+symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
+	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
+
 module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
 	@kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
 	tree='$(BUILD)'/kernel-$$release && \
-	mkdir -p "$$tree" && \
-	cp -rsn $(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi "$$tree" && \
-	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete && \
+	$(call symlinks,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi) && \
 	$(MAKE) -C "$$kdir" M="$$tree" modules
 
 lib: setup-build		## libmemalloc and its example programs
@@ -61,6 +63,18 @@ mutate-core: setup		## whether the tests notice each small change to the core (s
 
 fuzz-core: setup		## fuzzes the core for a minute
 	@scripts/fuzz-core
+
+bench-core: setup		## strategies on traces of real programs (TRACES=DIR: on these)
+	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
+	@scripts/bench-core
+
+bench-kernel: setup		## allocators in the kernel, counted in instructions, in a VM
+	@for unit in instructions steps; do \
+		tree='$(BUILD)'/bench/kernel-$$unit && \
+		$(call symlinks,$(CURDIR)/selftests/bench-kernel/. $(CURDIR)/module/core) && \
+		$(MAKE) -C '$(stock)' M="$$tree" UNIT=$$unit modules || exit; \
+	done
+	@scripts/bench-kernel
 
 vm: stock-module lib tests	## a shell in a VM with the module loaded
 	@scripts/vm --shell
