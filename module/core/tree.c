@@ -57,16 +57,19 @@ void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 	tree->filled |= 1u << root_of(heap, size);
 }
 
-/* Find out anew which is the largest block from @node down. */
-static void update_largest(const struct mal_heap *heap, u32 node)
+/* Find out anew which is the largest block from @node down; false: the same as before. */
+static bool update_largest(const struct mal_heap *heap, u32 node)
 {
 	struct mal_tag *tag = mal_tree_node(heap, node);
+	u32 largest = tag->word;
+	u32 before = tag->link0;
 	unsigned int side;
 
-	tag->link0 = tag->word;
 	for (side = 0; side < 2; side++)
-		if (mal_tree_has_room(heap, tag->link[side], tag->link0))
-			tag->link0 = heap->tags[tag->link[side]].link0;
+		if (mal_tree_has_room(heap, tag->link[side], largest))
+			largest = heap->tags[tag->link[side]].link0;
+	tag->link0 = largest;
+	return largest != before;
 }
 
 void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
@@ -103,8 +106,10 @@ void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
 		*place = leaf;
 		path[above] = leaf;
 	}
+	/* Above that place nothing else has changed. */
 	while (depth--)
-		update_largest(heap, path[depth]);
+		if (!update_largest(heap, path[depth]) && depth < above)
+			break;
 	if (*root == MAL_NONE)
 		tree->filled &= ~(1u << root_of(heap, size));
 }
