@@ -52,7 +52,7 @@ demo: stock-module lib		## a camera, a disk and a program share buffers, in a VM
 test: stock-module lib tests	## all tests: natively, and in VMs
 	@scripts/test
 
-test-faults: setup		## whether the tests notice faults that are put in on purpose
+test-faults: setup lib tests	## whether the tests notice faults that are put in on purpose
 	@scripts/faults
 
 coverage-core: setup		## lines and branches of the core that its tests reach
