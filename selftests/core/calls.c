@@ -42,7 +42,9 @@ static void blocks_of_one(void)
 
 static void whole_heap(void)
 {
-	static const u32 sizes[] = { 2, 63, 64, 65, 127, 128, 4095, 4096, 4097, 262144, 262145 };
+	static const u32 sizes[] = {
+		2, 63, 64, 65, 127, 128, 4032, 4095, 4096, 4097, 262144, 262145
+	};
 	struct mal_heap heap;
 	u32 i;
 

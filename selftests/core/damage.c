@@ -181,6 +181,28 @@ static void list_ring(void)
 	expect_wrong("good fit: a list is a ring");
 }
 
+/* Links that are mutual, between a block of 5 and the one of 127; and of 127 and 1. */
+static void list_next_of_other_size(void)
+{
+	begin();
+	heap.fit->remove(&heap, head[6], row[6]);
+	EXPECT(head_tag(4)->link0 == MAL_NONE);
+	head_tag(4)->link0 = head[6];
+	head_tag(6)->link0 = MAL_NONE;
+	foot_tag(6)->link[1] = head[4];
+	expect_wrong("good fit: a list is broken after a block");
+}
+
+static void list_prev_of_other_size(void)
+{
+	begin();
+	heap.fit->remove(&heap, head[1], row[1]);
+	head_tag(6)->link0 = head[1];
+	head_tag(1)->link0 = MAL_NONE;
+	foot_tag(1)->link[1] = head[6];
+	expect_wrong("good fit: a list is broken before a block");
+}
+
 static void trie_parent(void)
 {
 	begin();
@@ -455,6 +477,8 @@ static const struct tap_test tests[] = {
 	{ "list: next", list_next },
 	{ "list: prev", list_prev },
 	{ "list: ring", list_ring },
+	{ "list: next of another size", list_next_of_other_size },
+	{ "list: prev of another size", list_prev_of_other_size },
 	{ "trie: parent", trie_parent },
 	{ "trie: child lost", trie_child_lost },
 	{ "trie: child on the wrong side", trie_child_on_wrong_side },

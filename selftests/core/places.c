@@ -133,6 +133,18 @@ static void impossible_windows(void)
 	heap_drop(&heap);
 }
 
+/* A sweep is over where the window is, even if a block ends there. */
+static void sweep_of_a_window(void)
+{
+	const struct mal_request req = { .size = 6, .align = 1, .lo = 10, .hi = 15 };
+	struct mal_heap heap = heap_make(20);
+	u32 cursor = 0;
+
+	EXPECT(mal_heap_alloc_at(&heap, 15, 1, 0) == 0 && mal_heap_alloc_at(&heap, 9, 1, 0) == 0);
+	EXPECT(mal_heap_sweep(&heap, &req, 0, &cursor, 1) == MAL_NONE && cursor == 20);
+	heap_drop(&heap);
+}
+
 /* A window is looked at from its beginning, whatever the fit offers; only so far, though. */
 static void probes(void)
 {
@@ -242,6 +254,7 @@ static const struct tap_test tests[] = {
 	{ "large boundaries", large_boundaries },
 	{ "window", window },
 	{ "impossible windows", impossible_windows },
+	{ "sweep of a window", sweep_of_a_window },
 	{ "probes in a window", probes },
 	{ "where a sweep is needed", undecided },
 	{ "resize: shrink", shrink },
