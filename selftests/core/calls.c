@@ -166,6 +166,18 @@ static void alloc_of_too_much(void)
 	heap_drop(&heap);
 }
 
+/* One granule more is of a class that good fit's index does not have any more. */
+static void alloc_of_one_too_many(void)
+{
+	const struct mal_request req = { .size = 128, .align = 2 };
+	struct mal_heap heap = heap_make(127);
+
+	EXPECT(take(&heap, 128) == MAL_NONE);
+	EXPECT(mal_heap_alloc(&heap, &req, 0) == MAL_NONE && !mal_heap_undecided(&heap, &req));
+	EXPECT(heap.free == 127);
+	heap_drop(&heap);
+}
+
 /* No u32 makes free read outside the arrays, nor give back what is not a used block. */
 static void free_of_anything_else(void)
 {
@@ -304,6 +316,7 @@ static const struct tap_test tests[] = {
 	{ "owner is kept", owner_is_kept },
 	{ "alloc of nothing: MAL_NONE", alloc_of_nothing },
 	{ "alloc of too much: MAL_NONE", alloc_of_too_much },
+	{ "alloc of one granule too many: MAL_NONE", alloc_of_one_too_many },
 	{ "free of what is no used block: EINVAL, ENOENT", free_of_anything_else },
 	{ "free twice: ENOENT", free_twice },
 	{ "free inside a block: ENOENT", free_inside_a_block },
