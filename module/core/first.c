@@ -9,6 +9,7 @@ const struct mal_fit mal_fit_first = {
 	.insert = mal_tree_insert,
 	.remove = mal_tree_remove,
 	.find = mal_tree_find,
+	.take = mal_tree_take,
 	.largest = mal_tree_largest,
 	.check = mal_tree_check,
 };

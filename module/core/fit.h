@@ -40,6 +40,9 @@ struct mal_fit {
 	 */
 	u32 (*find)(const struct mal_heap *heap, u32 size);
 
+	/* Find such a block, and forget it: find() and remove() in one. */
+	u32 (*take)(struct mal_heap *heap, u32 size);
+
 	/* Granules of the largest free block; 0 if none is free. */
 	u32 (*largest)(const struct mal_heap *heap);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Good fit: the smallest free block that is large enough; of several of that
- * size, any. The cost is bounded by the bits of a size, whatever the number of
- * blocks.
+ * size, one of low address. The cost is bounded by the bits of a size, whatever
+ * the number of blocks.
  *
  * Classes. Sizes are split as in two-level segregated fit (M. Masmano, I. Ripoll,
  * A. Crespo, J. Real, "TLSF: a new dynamic memory allocator for real-time
@@ -19,8 +19,11 @@
  * place on its size's path, and any leaf below can take the place of one that
  * leaves.
  *
- * Lists. Blocks of one size form a list, of which the first is the node. The
- * others come and go without touching the trie, and so are preferred.
+ * Lists. Blocks of one size form a list. A new one goes before the second if it is
+ * lower, else behind it; where a class is one size, before the first if it is lower
+ * than that. So the list's beginning is low, which is nearly as good for the heap's
+ * fragmentation as the lowest of all, and takes no search. In a trie the list's first
+ * block is the node and stays it: the others come and go without touching the trie.
  *
  * A path has at most as many nodes as its class has open bits, plus one, and each
  * is another block of at least the class's size. In the largest heap, blocks of
@@ -135,23 +138,30 @@ static void good_init(struct mal_heap *heap)
 	memset(good->first, 0xff, (class_of(heap->granules) + 1) * sizeof(u32));
 }
 
-/* Put a block behind @first, which has the same size. */
-static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
+/* Put a block before @next, which is the first of its list, or MAL_NONE. */
+static void list_begin(struct mal_tag *tags, u32 next, u32 head, u32 size)
 {
-	u32 next = *next_of(tags, first);
-
-	*next_of(tags, first) = head;
-	*prev_of(tags, head, size) = first;
 	*next_of(tags, head) = next;
+	*prev_of(tags, head, size) = MAL_NONE;
 	if (next != MAL_NONE)
 		*prev_of(tags, next, size) = head;
 }
 
-/* Begin a list with a block. */
-static void list_begin(struct mal_tag *tags, u32 head, u32 size)
+/* Put a block behind @first: second, or third if the second is lower. */
+static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
 {
-	*next_of(tags, head) = MAL_NONE;
-	*prev_of(tags, head, size) = MAL_NONE;
+	u32 prev = first;
+	u32 next = *next_of(tags, first);
+
+	if (next < head) {
+		prev = next;
+		next = *next_of(tags, prev);
+	}
+	*next_of(tags, prev) = head;
+	*prev_of(tags, head, size) = prev;
+	*next_of(tags, head) = next;
+	if (next != MAL_NONE)
+		*prev_of(tags, next, size) = head;
 }
 
 static noinline void trie_insert(struct mal_heap *heap, u32 head, u32 size)
@@ -174,7 +184,7 @@ static noinline void trie_insert(struct mal_heap *heap, u32 head, u32 size)
 	}
 
 	*place = head;
-	list_begin(tags, head, size);
+	list_begin(tags, MAL_NONE, head, size);
 	*parent_of(tags, head, size) = parent;
 	children = children_of(tags, head);
 	children[0] = MAL_NONE;
@@ -193,13 +203,14 @@ static void good_insert(struct mal_heap *heap, u32 head, u32 size)
 		return;
 	}
 	first = good->first[size];
-	if (first != MAL_NONE) {
+	if (first < head) {
 		list_push(heap->tags, first, head, size);
 		return;
 	}
 	good->first[size] = head;
-	list_begin(heap->tags, head, size);
-	mark_filled(good, size);
+	list_begin(heap->tags, first, head, size);
+	if (first == MAL_NONE)
+		mark_filled(good, size);
 }
 
 /* Take a leaf from below @node; MAL_NONE if it has no children. */
@@ -327,34 +338,61 @@ static noinline u32 trie_find(struct mal_tag *tags, u32 node, u32 size)
 	return trie_least(tags, larger, best);
 }
 
-/* The second block of the list, whose removal spares the trie; or the only one. */
-static u32 list_pick(struct mal_tag *tags, u32 first)
+/* The block to take among those of @size or more when none of these is below OPEN. */
+static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 {
-	u32 next = *next_of(tags, first);
+	const struct good *good = heap->index;
+	u32 first = MAL_NONE, class = OPEN;
+	u32 second;
 
-	return next != MAL_NONE ? next : first;
+	if (size >= OPEN) {
+		class = class_of(size);
+		first = trie_find(heap->tags, good->first[class], size);
+		class++;
+	}
+	if (first == MAL_NONE) {
+		class = next_filled(good, class);
+		if (class == MAL_NONE)
+			return MAL_NONE;
+		first = trie_least(heap->tags, good->first[class], MAL_NONE);
+	}
+	second = *next_of(heap->tags, first);
+	return second < first ? second : first;
 }
 
 static u32 good_find(const struct mal_heap *heap, u32 size)
 {
 	const struct good *good = heap->index;
-	u32 class = size;
-	u32 first;
+	u32 class = size < OPEN ? next_filled(good, size) : OPEN;
 
-	if (size >= OPEN) {
-		class = class_of(size);
-		first = trie_find(heap->tags, good->first[class], size);
-		if (first != MAL_NONE)
-			return list_pick(heap->tags, first);
-		class++;
-	}
-	class = next_filled(good, class);
-	if (class == MAL_NONE)
-		return MAL_NONE;
-	first = good->first[class];
-	if (class < OPEN)
-		return first;
-	return list_pick(heap->tags, trie_least(heap->tags, first, MAL_NONE));
+	return class < OPEN ? good->first[class] : find_open(heap, size);
+}
+
+static noinline u32 take_open(struct mal_heap *heap, u32 size)
+{
+	u32 head = find_open(heap, size);
+
+	if (head != MAL_NONE)
+		good_remove(heap, head, mal_block_size(heap, head));
+	return head;
+}
+
+static u32 good_take(struct mal_heap *heap, u32 size)
+{
+	struct good *good = heap->index;
+	u32 class = size < OPEN ? next_filled(good, size) : OPEN;
+	u32 head, next;
+
+	if (class >= OPEN)
+		return take_open(heap, size);
+	head = good->first[class];
+	next = *next_of(heap->tags, head);
+	good->first[class] = next;
+	if (next != MAL_NONE)
+		*prev_of(heap->tags, next, class) = MAL_NONE;
+	else
+		mark_empty(good, class);
+	return head;
 }
 
 static u32 good_largest(const struct mal_heap *heap)
@@ -503,6 +541,7 @@ const struct mal_fit mal_fit_good = {
 	.insert = good_insert,
 	.remove = good_remove,
 	.find = good_find,
+	.take = good_take,
 	.largest = good_largest,
 	.check = good_check,
 };

@@ -89,7 +89,13 @@ static void write_tags(struct mal_heap *heap, u32 head, u32 size, u32 state)
 	tags[head + size - 1].word = size | state;
 }
 
-static void add_free(struct mal_heap *heap, u32 head, u32 size)
+/* Does a free block begin at @next, where one ends? */
+static bool is_free_block(const struct mal_heap *heap, u32 next)
+{
+	return next < heap->granules && !mal_block_used(heap, next);
+}
+
+static inline void add_free(struct mal_heap *heap, u32 head, u32 size)
 {
 	write_tags(heap, head, size, 0);
 	if (mal_is_indexed(heap, head))
@@ -183,24 +189,35 @@ static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_req
 }
 
 /*
- * Make the @size granules at @place a used block; of the free block at @head, in which
- * they lie, what is left on either side stays free.
+ * The rest of a free block, on either side of the @size granules at @place that are taken
+ * from it, stays free. This and merge() are apart from the calls that need them, which
+ * mostly don't and are shorter so.
  */
-static inline u32 take(struct mal_heap *heap, u32 head, u32 place, u32 size, u64 owner)
+static noinline void leave_rest(struct mal_heap *heap, u32 head, u32 whole, u32 place, u32 size)
 {
-	u32 whole = mal_block_size(heap, head);
 	u32 end = head + whole;
 
-	remove_free(heap, head, whole);
 	if (place > head) {
 		add_free(heap, head, place - head);
 		map_set(heap, place);
 	}
-	head = place + size;
-	if (head < end) {
-		add_free(heap, head, end - head);
-		map_set(heap, head);
+	place += size;
+	if (place < end) {
+		add_free(heap, place, end - place);
+		map_set(heap, place);
 	}
+}
+
+/*
+ * Make the @size granules at @place a used block. They lie in the free block at @head,
+ * which is not in the index any more.
+ */
+static inline u32 occupy(struct mal_heap *heap, u32 head, u32 place, u32 size, u64 owner)
+{
+	u32 whole = mal_block_size(heap, head);
+
+	if (size < whole)
+		leave_rest(heap, head, whole, place, size);
 	write_tags(heap, place, size, MAL_TAG_USED);
 	heap->tags[place].owner = owner;
 	heap->free -= size;
@@ -219,10 +236,12 @@ static u32 take_placed(struct mal_heap *heap, u32 head, const struct mal_request
 {
 	u32 place = placement(heap, head, req);
 
-	return place != MAL_NONE ? take(heap, head, place, req->size, owner) : MAL_NONE;
+	if (place == MAL_NONE)
+		return MAL_NONE;
+	remove_free(heap, head, mal_block_size(heap, head));
+	return occupy(heap, head, place, req->size, owner);
 }
 
-/* Apart from mal_heap_alloc(), whose usual way is shorter without this. */
 static noinline u32 alloc_constrained(struct mal_heap *heap, const struct mal_request *req,
 				      u64 owner)
 {
@@ -261,10 +280,11 @@ u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 own
 		return alloc_constrained(heap, req, owner);
 	if (req->size - 1 >= heap->granules)
 		return MAL_NONE;
-	head = heap->fit->find(heap, req->size);
+	head = heap->fit->take(heap, req->size);
 	if (head == MAL_NONE)
 		return MAL_NONE;
-	return take(heap, head, head, req->size, owner);
+	heap->free_blocks--;
+	return occupy(heap, head, head, req->size, owner);
 }
 
 bool mal_heap_undecided(const struct mal_heap *heap, const struct mal_request *req)
@@ -318,13 +338,13 @@ int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner)
 	return mal_heap_sweep(heap, &req, owner, &cursor, 1) == place ? 0 : -ENOMEM;
 }
 
-/* Make the @size granules at @head free, and one block with free neighbours. */
-static void release(struct mal_heap *heap, u32 head, u32 size)
+/* Make the @size granules at @head free, as one block with the free ones beside them. */
+static noinline void merge(struct mal_heap *heap, u32 head, u32 size)
 {
 	u32 next = head + size;
 	u32 other;
 
-	if (next < heap->granules && !mal_block_used(heap, next)) {
+	if (is_free_block(heap, next)) {
 		other = mal_block_size(heap, next);
 		remove_free(heap, next, other);
 		map_clear(heap, next);
@@ -360,9 +380,12 @@ int mal_heap_free(struct mal_heap *heap, u32 head, u32 size)
 	if (err)
 		return err;
 	found = mal_block_size(heap, head);
-	release(heap, head, found);
 	heap->free += found;
 	heap->used_blocks--;
+	if (is_free_block(heap, head + found) || (head && !mal_block_used(heap, head - 1)))
+		merge(heap, head, found);
+	else
+		add_free(heap, head, found);
 	return 0;
 }
 

@@ -72,6 +72,7 @@ const struct mal_fit mal_fit_next = {
 	.insert = mal_tree_insert,
 	.remove = mal_tree_remove,
 	.find = next_find,
+	.take = mal_tree_take,
 	.largest = mal_tree_largest,
 	.check = next_check,
 };

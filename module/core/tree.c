@@ -145,6 +145,15 @@ u32 mal_tree_find(const struct mal_heap *heap, u32 size)
 	return mal_tree_first(heap, tree->root[mal_low_bit(filled)], size, MAL_NONE);
 }
 
+u32 mal_tree_take(struct mal_heap *heap, u32 size)
+{
+	u32 head = heap->fit->find(heap, size);
+
+	if (head != MAL_NONE)
+		mal_tree_remove(heap, head, mal_block_size(heap, head));
+	return head;
+}
+
 u32 mal_tree_largest(const struct mal_heap *heap)
 {
 	const struct mal_tree *tree = heap->index;

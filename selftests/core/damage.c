@@ -186,10 +186,10 @@ static void list_next_of_other_size(void)
 {
 	begin();
 	heap.fit->remove(&heap, head[6], row[6]);
-	EXPECT(head_tag(4)->link0 == MAL_NONE);
-	head_tag(4)->link0 = head[6];
+	EXPECT(head_tag(5)->link0 == MAL_NONE);
+	head_tag(5)->link0 = head[6];
 	head_tag(6)->link0 = MAL_NONE;
-	foot_tag(6)->link[1] = head[4];
+	foot_tag(6)->link[1] = head[5];
 	expect_wrong("good fit: a list is broken after a block");
 }
 

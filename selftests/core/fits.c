@@ -103,6 +103,48 @@ static void next_fit(void)
 	heap_drop(&heap);
 }
 
+/* Three blocks of one size, freed in an order: good fit takes the lowest each time. */
+static void lowest_of_three(u32 size, u32 first, u32 second, u32 third)
+{
+	struct mal_heap heap = heap_make(3 * size + 2);
+	const u32 order[] = { first, second, third };
+	u32 i;
+
+	for (i = 0; i < 5; i++)
+		EXPECT(take(&heap, i % 2 ? 1 : size) != MAL_NONE);
+	for (i = 0; i < 3; i++)
+		EXPECT(mal_heap_free(&heap, order[i] * (size + 1), size) == 0);
+	for (i = 0; i < 3; i++) {
+		EXPECT(heap.fit->find(&heap, size) == i * (size + 1));
+		EXPECT(take(&heap, size) == i * (size + 1));
+		EXPECT_SOUND(&heap);
+	}
+	heap_drop(&heap);
+}
+
+static void good_fit(void)
+{
+	struct mal_heap heap = row_heap(&mal_fit_good);
+	u32 size;
+
+	EXPECT(picked(&heap, 4) == 2);
+	EXPECT(picked(&heap, 4) == 4);
+	EXPECT(picked(&heap, 4) == 7);
+	EXPECT(picked(&heap, 7) == 1);
+	EXPECT(picked(&heap, 12) == 3);
+	heap_drop(&heap);
+
+	/* In lists, and in a trie. */
+	for (size = 1; size < 300; size += 298) {
+		lowest_of_three(size, 0, 1, 2);
+		lowest_of_three(size, 0, 2, 1);
+		lowest_of_three(size, 1, 0, 2);
+		lowest_of_three(size, 1, 2, 0);
+		lowest_of_three(size, 2, 0, 1);
+		lowest_of_three(size, 2, 1, 0);
+	}
+}
+
 /* Powers of two from 1 on, which are one path: of a tree by address, and by size. */
 static void deep_trees(void)
 {
@@ -200,6 +242,7 @@ static void alloc_during_a_switch(void)
 }
 
 static const struct tap_test tests[] = {
+	{ "good fit picks the smallest, then a low one", good_fit },
 	{ "first fit picks the lowest address", first_fit },
 	{ "best fit picks the smallest, then the lowest", best_fit },
 	{ "worst fit picks the largest, then the lowest", worst_fit },
