@@ -15,6 +15,24 @@ die() {
 	exit 1
 }
 
+# in_cache DIR COMMAND...: makes DIR by running COMMAND in a new folder that gets the name DIR
+# only when it is complete.
+in_cache() {
+	local dir=$1
+	shift
+	[ ! -d "$dir" ] || return 0
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	flock 9
+	if [ ! -d "$dir" ]; then
+		rm -rf "$dir.part"
+		mkdir "$dir.part"
+		(cd "$dir.part" && "$@")
+		mv "$dir.part" "$dir"
+	fi
+	exec 9>&-
+}
+
 # The comment at the head of a script, below its license, is its help.
 show_help() {
 	sed -n '3,/^[^#]/{s/^# \?//p}' "$0"
@@ -28,4 +46,5 @@ stock_release=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
 stock_headers=/usr/src/linux-headers-$stock_release
 stock_kernel=$cache/linux-image-$stock_release
 stock_source=linux-source-$(cut -d. -f1,2 <<<"$stock_release")
-kselftest=$cache/kselftest-$stock_source
+source_tree=$cache/$stock_source-$stock_release
+kselftest=$source_tree/tools/testing/selftests
