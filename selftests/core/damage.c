@@ -171,6 +171,13 @@ static void list_prev(void)
 	expect_wrong("good fit: a list is broken before a block");
 }
 
+static void list_prev_of_the_first(void)
+{
+	begin();
+	foot_tag(3)->link[1] = head[5];
+	expect_wrong("good fit: a list is broken before a block");
+}
+
 /* The second and the third block of 5 have none but each other. */
 static void list_ring(void)
 {
@@ -476,6 +483,7 @@ static const struct tap_test tests[] = {
 	{ "summary too long", summary_too_long },
 	{ "list: next", list_next },
 	{ "list: prev", list_prev },
+	{ "list: prev of the first", list_prev_of_the_first },
 	{ "list: ring", list_ring },
 	{ "list: next of another size", list_next_of_other_size },
 	{ "list: prev of another size", list_prev_of_other_size },
