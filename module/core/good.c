@@ -19,11 +19,11 @@
  * place on its size's path, and any leaf below can take the place of one that
  * leaves.
  *
- * Lists. Blocks of one size form a list. A new one goes before the second if it is
- * lower, else behind it; where a class is one size, before the first if it is lower
- * than that. So the list's beginning is low, which is nearly as good for the heap's
- * fragmentation as the lowest of all, and takes no search. In a trie the list's first
- * block is the node and stays it: the others come and go without touching the trie.
+ * Lists. Blocks of one size form a list. A new one goes before those that are higher,
+ * but passes no more than PLACES besides the first. So a list begins with low blocks,
+ * which keeps the heap about as little fragmented as the lowest of all would. In a trie
+ * the list's first block is the node and stays it, whatever its address: the others come
+ * and go without touching the trie.
  *
  * A path has at most as many nodes as its class has open bits, plus one, and each
  * is another block of at least the class's size. In the largest heap, blocks of
@@ -35,6 +35,7 @@
 #define CLASS_BITS	6
 #define CLASSES		64	/* 2^CLASS_BITS: of a range, and bits in a bitmap's word */
 #define OPEN		128	/* sizes from here on have open bits */
+#define PLACES		3	/* of a list, behind the first, that are in order */
 #define WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
 
 /*
@@ -147,13 +148,14 @@ static void list_begin(struct mal_tag *tags, u32 next, u32 head, u32 size)
 		*prev_of(tags, next, size) = head;
 }
 
-/* Put a block behind @first: second, or third if the second is lower. */
+/* Put a block behind @first, and behind up to PLACES others that are lower. */
 static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
 {
 	u32 prev = first;
 	u32 next = *next_of(tags, first);
+	unsigned int places;
 
-	if (next < head) {
+	for (places = PLACES; next < head && places; places--) {
 		prev = next;
 		next = *next_of(tags, prev);
 	}

@@ -216,12 +216,12 @@ static inline u32 occupy(struct mal_heap *heap, u32 head, u32 place, u32 size, u
 {
 	u32 whole = mal_block_size(heap, head);
 
-	if (size < whole)
-		leave_rest(heap, head, whole, place, size);
 	write_tags(heap, place, size, MAL_TAG_USED);
 	heap->tags[place].owner = owner;
 	heap->free -= size;
 	heap->used_blocks++;
+	if (size < whole)
+		leave_rest(heap, head, whole, place, size);
 	return place;
 }
 

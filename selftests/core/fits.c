@@ -103,29 +103,50 @@ static void next_fit(void)
 	heap_drop(&heap);
 }
 
-/* Three blocks of one size, freed in an order: good fit takes the lowest each time. */
-static void lowest_of_three(u32 size, u32 first, u32 second, u32 third)
+/* Blocks of one size, freed in the one order; good fit takes them in the other one. */
+static void freed_and_taken(u32 size, u32 count, const u32 *freed, const u32 *taken)
 {
-	struct mal_heap heap = heap_make(3 * size + 2);
-	const u32 order[] = { first, second, third };
+	struct mal_heap heap = heap_make(count * (size + 1));
 	u32 i;
 
-	for (i = 0; i < 5; i++)
-		EXPECT(take(&heap, i % 2 ? 1 : size) != MAL_NONE);
-	for (i = 0; i < 3; i++)
-		EXPECT(mal_heap_free(&heap, order[i] * (size + 1), size) == 0);
-	for (i = 0; i < 3; i++) {
-		EXPECT(heap.fit->find(&heap, size) == i * (size + 1));
-		EXPECT(take(&heap, size) == i * (size + 1));
+	for (i = 0; i < count; i++)
+		EXPECT(take(&heap, size) == i * (size + 1) && take(&heap, 1) != MAL_NONE);
+	for (i = 0; i < count; i++)
+		EXPECT(mal_heap_free(&heap, freed[i] * (size + 1), size) == 0);
+	for (i = 0; i < count; i++) {
 		EXPECT_SOUND(&heap);
+		EXPECT(heap.fit->find(&heap, size) == taken[i] * (size + 1));
+		EXPECT(take(&heap, size) == taken[i] * (size + 1));
 	}
 	heap_drop(&heap);
 }
 
+/* As many as a list keeps in order: freed in every order, taken from the lowest on. */
+static void lowest_first(u32 size, u32 *freed, u32 left)
+{
+	static const u32 rising[] = { 0, 1, 2, 3, 4 };
+	u32 i, other;
+
+	if (!left) {
+		freed_and_taken(size, 5, freed, rising);
+		return;
+	}
+	for (i = 0; i < left; i++) {
+		other = freed[i];
+		freed[i] = freed[left - 1];
+		freed[left - 1] = other;
+		lowest_first(size, freed, left - 1);
+		freed[left - 1] = freed[i];
+		freed[i] = other;
+	}
+}
+
 static void good_fit(void)
 {
+	static const u32 rising[] = { 0, 1, 2, 3, 4, 5 };
+	static const u32 last_are_swapped[] = { 0, 1, 2, 3, 5, 4 };
 	struct mal_heap heap = row_heap(&mal_fit_good);
-	u32 size;
+	u32 order[] = { 0, 1, 2, 3, 4 };
 
 	EXPECT(picked(&heap, 4) == 2);
 	EXPECT(picked(&heap, 4) == 4);
@@ -134,15 +155,10 @@ static void good_fit(void)
 	EXPECT(picked(&heap, 12) == 3);
 	heap_drop(&heap);
 
-	/* In lists, and in a trie. */
-	for (size = 1; size < 300; size += 298) {
-		lowest_of_three(size, 0, 1, 2);
-		lowest_of_three(size, 0, 2, 1);
-		lowest_of_three(size, 1, 0, 2);
-		lowest_of_three(size, 1, 2, 0);
-		lowest_of_three(size, 2, 0, 1);
-		lowest_of_three(size, 2, 1, 0);
-	}
+	/* In a list, which is in order no further, and in a trie. */
+	lowest_first(1, order, 5);
+	freed_and_taken(1, 6, rising, last_are_swapped);
+	lowest_first(299, order, 5);
 }
 
 /* Powers of two from 1 on, which are one path: of a tree by address, and by size. */
