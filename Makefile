@@ -3,6 +3,8 @@
 #
 #   KDIR=PATH       build the module for the kernel with this build folder; without it for the
 #                   running kernel, or for Debian's stock kernel if that one has no headers here
+#   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan) instead of the stock
+#                   one; it is built when it is needed first, which takes a quarter of an hour
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
 
@@ -19,9 +21,13 @@ setup := $(CURDIR)/scripts/setup
 KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
 stock = $(shell $(setup) --print stock_headers)
 
+# What the VM boots.
+tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(stock))
+vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
+
 .PHONY: all module lib tests demo test test-faults vm setup install clean help
-.PHONY: coverage-core mutate-core fuzz-core bench-core bench-kernel
-.PHONY: setup-build stock-module
+.PHONY: coverage-core coverage-module mutate-core fuzz-core bench-core bench-kernel
+.PHONY: setup-build vm-module
 
 all: module lib tests		## module, library and test programs (the default)
 
@@ -43,20 +49,24 @@ lib: setup-build		## libmemalloc and its example programs
 tests: lib			## test programs, for the VM and for this machine
 	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
 
-stock-module: setup
-	@$(MAKE) module KDIR='$(stock)'
+vm-module: setup
+	@kdir='$(tested)' && [ -n "$$kdir" ] && $(MAKE) module KDIR="$$kdir"
 
-demo: stock-module lib		## a camera, a disk and a program share buffers, in a VM
+demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo
 
-test: stock-module lib tests	## all tests: natively, and in VMs
-	@scripts/test
+test: vm-module lib tests	## all tests: natively, and in VMs; with KERNEL, in VMs with that
+	@scripts/test $(vm_kernel)
 
 test-faults: setup lib tests	## whether the tests notice faults that are put in on purpose
 	@scripts/faults
 
 coverage-core: setup		## lines and branches of the core that its tests reach
 	@scripts/coverage-core
+
+coverage-module: setup lib tests	## lines and branches of the module that the tests in VMs reach
+	@kdir=$$(scripts/kernel debug)/build && $(MAKE) module KDIR="$$kdir" GCOV_PROFILE=y
+	@scripts/coverage-module
 
 mutate-core: setup		## whether the tests notice each small change to the core (slow)
 	@scripts/mutate-core
@@ -76,8 +86,8 @@ bench-kernel: setup		## allocators in the kernel, counted in instructions, in a 
 	done
 	@scripts/bench-kernel
 
-vm: stock-module lib tests	## a shell in a VM with the module loaded
-	@scripts/vm --shell
+vm: vm-module lib tests	## a shell in a VM with the module loaded
+	@scripts/vm $(vm_kernel) --shell
 
 setup: setup-build		## installs and fetches what building and testing take (Debian)
 	@$(setup)

@@ -12,7 +12,7 @@ set -eu
 
 echo "# program: dirty"
 soiled=$("$tools/soil")
-check most_memory_is_dirty test "$soiled" -gt 700
+check most_memory_is_dirty test "$soiled" -gt 600
 check load load_ok size=256M
 end_checks
 
