@@ -19,7 +19,7 @@ setup := $(CURDIR)/scripts/setup
 KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
 stock = $(shell $(setup) --print stock_headers)
 
-.PHONY: all module lib tests demo test test-faults vm setup install clean help
+.PHONY: all module drivers lib tests demo test test-faults vm setup install clean help
 .PHONY: coverage-core mutate-core fuzz-core bench-core bench-kernel
 .PHONY: setup-build stock-module
 
@@ -30,12 +30,18 @@ all: module lib tests		## module, library and test programs (the default)
 symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
 
-module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
-	@kdir='$(KDIR)' && [ -n "$$kdir" ] && \
+# Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE$(2).
+kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
-	tree='$(BUILD)'/kernel-$$release && \
-	$(call symlinks,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi) && \
+	tree='$(BUILD)'/kernel-$$release$(2) && \
+	$(call symlinks,$(1)) && \
 	$(MAKE) -C "$$kdir" M="$$tree" modules
+
+module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
+	+@$(call kbuild,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi)
+
+drivers: module			## test drivers, in a folder beside memalloc.ko
+	+@$(call kbuild,$(CURDIR)/selftests/edu/.,/edu)
 
 lib: setup-build		## libmemalloc and its example programs
 	@$(MAKE) -C userlib BUILD='$(BUILD)'
@@ -44,7 +50,7 @@ tests: lib			## test programs, for the VM and for this machine
 	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
 
 stock-module: setup
-	@$(MAKE) module KDIR='$(stock)'
+	@$(MAKE) drivers KDIR='$(stock)'
 
 demo: stock-module lib		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo
