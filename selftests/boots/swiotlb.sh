@@ -7,7 +7,7 @@
 #
 # The VM's clock counts instructions: so it leaps over the time that transfers take.
 #
-#vm --icount --memory 1G --append swiotlb=force
+#vm --icount --memory 1G --timeout 600 --append swiotlb=force
 #vm --qemu "-device edu,dma_mask=0xffffffff -device edu,dma_mask=0xffffffff"
 
 set -eu
