@@ -25,7 +25,7 @@ stock = $(shell $(setup) --print stock_headers)
 tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(stock))
 vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
 
-.PHONY: all module lib tests demo test test-faults vm setup install clean help
+.PHONY: all module drivers lib tests demo test test-faults vm setup install clean help
 .PHONY: coverage-core coverage-module mutate-core fuzz-core bench-core bench-kernel
 .PHONY: setup-build vm-module
 
@@ -36,12 +36,18 @@ all: module lib tests		## module, library and test programs (the default)
 symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
 
-module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
-	@kdir='$(KDIR)' && [ -n "$$kdir" ] && \
+# Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE$(2).
+kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
-	tree='$(BUILD)'/kernel-$$release && \
-	$(call symlinks,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi) && \
+	tree='$(BUILD)'/kernel-$$release$(2) && \
+	$(call symlinks,$(1)) && \
 	$(MAKE) -C "$$kdir" M="$$tree" modules
+
+module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
+	+@$(call kbuild,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi)
+
+drivers: module			## test drivers, in a folder beside memalloc.ko
+	+@$(call kbuild,$(CURDIR)/selftests/edu/.,/edu)
 
 lib: setup-build		## libmemalloc and its example programs
 	@$(MAKE) -C userlib BUILD='$(BUILD)'
@@ -50,7 +56,7 @@ tests: lib			## test programs, for the VM and for this machine
 	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
 
 vm-module: setup
-	@kdir='$(tested)' && [ -n "$$kdir" ] && $(MAKE) module KDIR="$$kdir"
+	@kdir='$(tested)' && [ -n "$$kdir" ] && $(MAKE) drivers KDIR="$$kdir"
 
 demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo
@@ -65,7 +71,7 @@ coverage-core: setup		## lines and branches of the core that its tests reach
 	@scripts/coverage-core
 
 coverage-module: setup lib tests	## lines and branches of the module that the tests in VMs reach
-	@kdir=$$(scripts/kernel debug)/build && $(MAKE) module KDIR="$$kdir" GCOV_PROFILE=y
+	@kdir=$$(scripts/kernel debug)/build && $(MAKE) drivers KDIR="$$kdir" GCOV_PROFILE=y
 	@scripts/coverage-module
 
 mutate-core: setup		## whether the tests notice each small change to the core (slow)

@@ -2,17 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Usage: one.sh NAME
 #
-# In the VM: runs one test program, or the checks of boots/NAME.sh, for scripts/faults and for
-# whoever works on it.
+# In the VM: runs one test program, for scripts/faults and for whoever works on it.
 #
 #vm --memory 2G --disk 64M
 
 set -eu
 . "$SRC/selftests/tap.sh"
 
-if [ -f "$SRC/selftests/boots/$1.sh" ]; then
-	exec "$SRC/selftests/boots/$1.sh"
-fi
 load_drivers
 load_ok size=256M
 run_program "$1"

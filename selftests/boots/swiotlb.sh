@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM, on a kernel that is told to let no device reach memory other than through bounce
+# buffers: two devices that do DMA, with the driver in selftests/edu. They and the CPU see what
+# the others wrote when memory is handed over, and only then.
+#
+# The VM's clock counts instructions: so it leaps over the time that transfers take.
+#
+#vm --icount --memory 1G --timeout 600 --append swiotlb=force
+#vm --qemu "-device edu,dma_mask=0xffffffff -device edu,dma_mask=0xffffffff"
+
+set -eu
+. "$SRC/selftests/tap.sh"
+
+load_ok size=64M
+insmod "${MEMALLOC_KO%/*}/edu/edu.ko"
+run_program dma
+
+echo "# program: swiotlb"
+check nothing_is_left_used is used 0
+check unload_after_dma wait_until unload_ok
+end_checks
+exit $status

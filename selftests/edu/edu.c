@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver for QEMU's PCI device "edu" that moves data in and out of dma-bufs by
+ * DMA, as the tests in dma.c tell it to (see edu.h). It never looks at the data, and
+ * leaves handing memory over between CPU and device to the exporter and to
+ * DMA_BUF_IOCTL_SYNC.
+ */
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/fs.h>
+#include <linux/iopoll.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "edu.h"
+
+/* Registers, of 64 bits. A source or target is a DMA address or in the device's memory. */
+#define EDU_SOURCE	0x80
+#define EDU_TARGET	0x88
+#define EDU_COUNT	0x90
+#define EDU_COMMAND	0x98
+#define   EDU_RUN		BIT(0)	/* reads as set until the transfer is over */
+#define   EDU_FROM_MEMORY	BIT(1)	/* of the device, to a DMA address */
+
+#define EDU_MEMORY	0x40000
+
+/* The device takes 100 ms for each transfer. */
+#define EDU_POLL_US	(50 * USEC_PER_MSEC)
+#define EDU_TIMEOUT_US	(10 * USEC_PER_SEC)
+
+struct edu {
+	struct device *dev;
+	void __iomem *registers;
+	struct mutex lock;	/* the registers, the limits in @dev, the imports */
+	struct miscdevice misc;
+};
+
+/* An open file. */
+struct edu_import {
+	struct edu *edu;
+	struct dma_buf_attachment *attachment;	/* NULL: nothing is imported */
+	struct sg_table *sgt;
+	enum dma_data_direction direction;
+};
+
+static_assert(EDU_BOTH_WAYS == DMA_BIDIRECTIONAL);
+static_assert(EDU_TO_DEVICE == DMA_TO_DEVICE);
+static_assert(EDU_FROM_DEVICE == DMA_FROM_DEVICE);
+
+/* Does @dev take these segments, and are they @size bytes? */
+static bool segments_fit(struct sg_table *sgt, struct device *dev, size_t size)
+{
+	size_t longest = min_t(size_t, dma_get_max_seg_size(dev), dma_max_mapping_size(dev));
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		dma_addr_t first = sg_dma_address(sg);
+		dma_addr_t last = first + sg_dma_len(sg) - 1;
+
+		if (sg_dma_len(sg) > longest || sg_dma_len(sg) > size || last > dma_get_mask(dev) ||
+		    (first ^ last) > dma_get_seg_boundary(dev))
+			return false;
+		size -= sg_dma_len(sg);
+	}
+	return !size;
+}
+
+static void detach(struct edu_import *import)
+{
+	struct dma_buf *dmabuf = import->attachment->dmabuf;
+
+	dma_buf_unmap_attachment(import->attachment, import->sgt, import->direction);
+	dma_buf_detach(dmabuf, import->attachment);
+	dma_buf_put(dmabuf);
+	import->attachment = NULL;
+}
+
+static int attach(struct edu_import *import, struct edu_attach *arg)
+{
+	struct device *dev = import->edu->dev;
+	struct dma_buf *dmabuf;
+	int err;
+
+	if (import->attachment)
+		return -EBUSY;
+	if (arg->direction > DMA_FROM_DEVICE)
+		return -EINVAL;
+	dma_set_max_seg_size(dev, arg->max_segment ?: UINT_MAX);
+	dma_set_seg_boundary(dev, arg->boundary ? arg->boundary - 1 : DMA_BIT_MASK(32));
+
+	dmabuf = dma_buf_get(arg->fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	import->attachment = dma_buf_attach(dmabuf, dev);
+	if (IS_ERR(import->attachment)) {
+		err = PTR_ERR(import->attachment);
+		goto put;
+	}
+	import->direction = arg->direction;
+	import->sgt = dma_buf_map_attachment(import->attachment, import->direction);
+	if (IS_ERR(import->sgt)) {
+		err = PTR_ERR(import->sgt);
+		dma_buf_detach(dmabuf, import->attachment);
+		goto put;
+	}
+	if (!segments_fit(import->sgt, dev, dmabuf->size)) {
+		detach(import);
+		return -ERANGE;
+	}
+	arg->max_mapping = dma_max_mapping_size(dev);
+	arg->segments = import->sgt->nents;
+	return 0;
+
+put:
+	import->attachment = NULL;
+	dma_buf_put(dmabuf);
+	return err;
+}
+
+/* Between @dma and @inside the device's memory. */
+static int move(struct edu *edu, dma_addr_t dma, u32 inside, u32 length, u32 direction)
+{
+	u64 memory = EDU_MEMORY + inside;
+	u64 command = EDU_RUN;
+
+	if (direction == EDU_FROM_DEVICE) {
+		command |= EDU_FROM_MEMORY;
+		writeq(memory, edu->registers + EDU_SOURCE);
+		writeq(dma, edu->registers + EDU_TARGET);
+	} else {
+		writeq(dma, edu->registers + EDU_SOURCE);
+		writeq(memory, edu->registers + EDU_TARGET);
+	}
+	writeq(length, edu->registers + EDU_COUNT);
+	writeq(command, edu->registers + EDU_COMMAND);
+	return readq_poll_timeout(edu->registers + EDU_COMMAND, command, !(command & EDU_RUN),
+				  EDU_POLL_US, EDU_TIMEOUT_US);
+}
+
+static int transfer(struct edu_import *import, const struct edu_transfer *arg)
+{
+	u64 offset = arg->offset;	/* from where @sg begins */
+	u32 done = 0;
+	struct scatterlist *sg;
+	unsigned int i;
+	size_t size;
+
+	if (!import->attachment)
+		return -ENXIO;
+	size = import->attachment->dmabuf->size;
+	if (arg->length > EDU_MAX_LENGTH || offset > size || arg->length > size - offset ||
+	    (arg->direction != EDU_TO_DEVICE && arg->direction != EDU_FROM_DEVICE))
+		return -EINVAL;
+
+	for_each_sgtable_dma_sg(import->sgt, sg, i) {
+		u32 n;
+		int err;
+
+		if (offset >= sg_dma_len(sg)) {
+			offset -= sg_dma_len(sg);
+			continue;
+		}
+		n = min_t(u64, sg_dma_len(sg) - offset, arg->length - done);
+		if (!n)
+			break;
+		err = move(import->edu, sg_dma_address(sg) + offset, done, n, arg->direction);
+		if (err)
+			return err;
+		done += n;
+		offset = 0;
+	}
+	return 0;
+}
+
+static long edu_ioctl(struct file *file, unsigned int command, unsigned long user)
+{
+	struct edu_import *import = file->private_data;
+	void __user *arg = (void __user *)user;
+	struct edu_transfer what;
+	struct edu_attach how;
+	long ret = 0;
+
+	mutex_lock(&import->edu->lock);
+	switch (command) {
+	case EDU_IOC_ATTACH:
+		if (copy_from_user(&how, arg, sizeof(how)))
+			ret = -EFAULT;
+		else
+			ret = attach(import, &how);
+		if (!ret && copy_to_user(arg, &how, sizeof(how)))
+			ret = -EFAULT;
+		break;
+	case EDU_IOC_TRANSFER:
+		ret = copy_from_user(&what, arg, sizeof(what)) ? -EFAULT : transfer(import, &what);
+		break;
+	case EDU_IOC_DETACH:
+		if (import->attachment)
+			detach(import);
+		else
+			ret = -ENXIO;
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	mutex_unlock(&import->edu->lock);
+	return ret;
+}
+
+static int edu_open(struct inode *inode, struct file *file)
+{
+	struct edu_import *import = kzalloc(sizeof(*import), GFP_KERNEL);
+
+	if (!import)
+		return -ENOMEM;
+	import->edu = container_of(file->private_data, struct edu, misc);
+	file->private_data = import;
+	return 0;
+}
+
+static int edu_release(struct inode *inode, struct file *file)
+{
+	struct edu_import *import = file->private_data;
+
+	mutex_lock(&import->edu->lock);
+	if (import->attachment)
+		detach(import);
+	mutex_unlock(&import->edu->lock);
+	kfree(import);
+	return 0;
+}
+
+static const struct file_operations edu_fops = {
+	.owner = THIS_MODULE,
+	.open = edu_open,
+	.release = edu_release,
+	.unlocked_ioctl = edu_ioctl,
+};
+
+static int edu_probe(struct pci_dev *pci, const struct pci_device_id *id)
+{
+	static atomic_t devices;
+	struct edu *edu = devm_kzalloc(&pci->dev, sizeof(*edu), GFP_KERNEL);
+	int err;
+
+	if (!edu)
+		return -ENOMEM;
+	err = pcim_enable_device(pci);
+	if (!err)
+		err = pcim_iomap_regions(pci, BIT(0), KBUILD_MODNAME);
+	/* As many bits as the tests give the device, see boots/swiotlb.sh; alone it has 28. */
+	if (!err)
+		err = dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(32));
+	if (err)
+		return err;
+	pci_set_master(pci);
+
+	edu->dev = &pci->dev;
+	edu->registers = pcim_iomap_table(pci)[0];
+	mutex_init(&edu->lock);
+	edu->misc.minor = MISC_DYNAMIC_MINOR;
+	edu->misc.fops = &edu_fops;
+	edu->misc.name = devm_kasprintf(&pci->dev, GFP_KERNEL, "edu%d",
+					atomic_fetch_inc(&devices));
+	if (!edu->misc.name)
+		return -ENOMEM;
+	pci_set_drvdata(pci, edu);
+	return misc_register(&edu->misc);
+}
+
+static void edu_remove(struct pci_dev *pci)
+{
+	struct edu *edu = pci_get_drvdata(pci);
+
+	misc_deregister(&edu->misc);
+}
+
+static const struct pci_device_id edu_ids[] = {
+	{ PCI_DEVICE(0x1234, 0x11e8) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, edu_ids);
+
+/* An open file keeps this module, so only unbinding by hand could take its device away. */
+static struct pci_driver edu_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = edu_ids,
+	.probe = edu_probe,
+	.remove = edu_remove,
+	.driver.suppress_bind_attrs = true,
+};
+module_pci_driver(edu_driver);
+
+MODULE_DESCRIPTION("Test driver: DMA to and from dma-bufs by QEMU's edu device");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);
