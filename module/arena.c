@@ -6,6 +6,7 @@
  */
 #include <linux/math64.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/memalloc.h>
 
@@ -15,10 +16,17 @@
 
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node)
 {
-	/* Not kvmalloc: the tags of a large region are larger than it allows. */
-	arena->memory = vzalloc_node(mal_heap_bytes(pages), node);
-	if (!arena->memory)
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
+	size_t bytes = mal_heap_bytes(pages);
+
+	arena->memory = kvmalloc_node(bytes, gfp, node);
+	/* The tags of a very large region are more than that allows. */
+	if (!arena->memory && bytes > INT_MAX)
+		arena->memory = __vmalloc(bytes, gfp);
+	if (!arena->memory) {
+		pr_err("no memory for the tags, %zu KiB\n", bytes >> 10);
 		return -ENOMEM;
+	}
 	spin_lock_init(&arena->lock);
 	mutex_init(&arena->switching);
 	mal_heap_init(&arena->heap, arena->memory, pages, fit);
@@ -28,7 +36,7 @@ int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit
 void mal_arena_destroy(struct mal_arena *arena)
 {
 	mutex_destroy(&arena->switching);
-	vfree(arena->memory);
+	kvfree(arena->memory);
 }
 
 void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)

@@ -154,37 +154,6 @@ static struct any *good_argument(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT
 	return any;
 }
 
-/* Open descriptors of this process. */
-static int descriptors(void)
-{
-	int fd, count = 0;
-
-	for (fd = 0; fd < 256; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-/* What the region looks like and how many descriptors there are. */
-struct state {
-	struct memalloc_stats stats;
-	int descriptors;
-};
-
-static struct state state_of(int fd)
-{
-	struct state state;
-
-	memset(&state, 0xff, sizeof(state));
-	get_stats(fd, &state.stats);
-	/* A buffer that is made and given back at once may count in both. */
-	state.stats.allocs -= state.stats.frees;
-	state.stats.allocated -= state.stats.freed;
-	state.stats.frees = 0;
-	state.stats.freed = 0;
-	state.descriptors = descriptors();
-	return state;
-}
-
 /*
  * Nothing was given or taken by a call that failed: the figures are what they
  * were, the handle works, and once all that is known of is given up, nothing

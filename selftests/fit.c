@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#define PARAMETER	"/sys/module/memalloc/parameters/fit"
 #define BUFFERS		256
 
 static const char *const fits[] = { "first", "best", "worst", "next", "good" };
@@ -15,19 +14,6 @@ static const char *const fits[] = { "first", "best", "worst", "next", "good" };
 FIXTURE(fit) {
 	int fd;
 };
-
-/* 0 or a negative errno. */
-static int switch_to(const char *fit)
-{
-	int ret = 0, fd = open(PARAMETER, O_WRONLY);
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, fit, strlen(fit)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
 
 /* The fit that the device says it has. */
 static const char *fit_of(int fd)
@@ -124,7 +110,7 @@ TEST_F(fit, switch_only_by_root)
 {
 	struct stat status;
 
-	ASSERT_EQ(0, stat(PARAMETER, &status));
+	ASSERT_EQ(0, stat(PARAMETERS "fit", &status));
 	EXPECT_EQ(0644, status.st_mode & 0777);
 	EXPECT_EQ(0, status.st_uid);
 }

@@ -22,6 +22,7 @@
 #include <linux/memalloc.h>
 
 #define DEVICE		"/dev/memalloc"
+#define PARAMETERS	"/sys/module/memalloc/parameters/"
 #define PAGE		4096UL
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
@@ -346,6 +347,50 @@ static inline const char *stats_wrong(const struct memalloc_stats *s)
 	if (s->reserved)
 		return "reserved";
 	return "";
+}
+
+/* Open descriptors of this process. */
+static inline int descriptors(void)
+{
+	int fd, count = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* What the region looks like and how many descriptors there are. */
+struct state {
+	struct memalloc_stats stats;
+	int descriptors;
+};
+
+static inline struct state state_of(int fd)
+{
+	struct state state;
+
+	memset(&state, 0xff, sizeof(state));
+	get_stats(fd, &state.stats);
+	/* A buffer that is made and given back at once may count in both. */
+	state.stats.allocs -= state.stats.frees;
+	state.stats.allocated -= state.stats.freed;
+	state.stats.frees = 0;
+	state.stats.freed = 0;
+	state.descriptors = descriptors();
+	return state;
+}
+
+/* Change the fit: 0 or a negative errno. */
+static inline int switch_to(const char *fit)
+{
+	int ret = 0, fd = open(PARAMETERS "fit", O_WRONLY);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, fit, strlen(fit)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 /*

@@ -76,3 +76,12 @@ load_drivers() {
 	modprobe -a vgem vivid nvme
 	wait_until test -b /dev/nvme0n1
 }
+
+# no_leaks: nothing that the kernel allocated is lost. Only kernels with kmemleak can tell.
+no_leaks() {
+	local report=/sys/kernel/debug/kmemleak
+	sleep 6 # it does not suspect what is younger
+	echo scan >"$report"
+	echo scan >"$report"
+	! grep . "$report"
+}

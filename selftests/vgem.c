@@ -3,9 +3,7 @@
  * The graphics driver vgem imports dma-bufs of buffers (PRIME). It attaches a
  * device and maps the buffer for DMA in both directions, as graphics cards do.
  */
-#include "memalloc_test.h"
-
-#include <libdrm/drm.h>
+#include "drivers.h"
 
 #define LENGTH	(256 * KIB)
 
@@ -34,49 +32,12 @@ FIXTURE(vgem) {
 	int dmabuf;		/* opened O_RDWR */
 };
 
-/* The primary node of vgem, whatever its number is. */
-static int open_vgem(void)
-{
-	char path[32], name[32];
-	int i, fd;
-
-	for (i = 0; i < 64; i++) {
-		struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
-
-		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
-		fd = open(path, O_RDWR);
-		if (fd < 0)
-			continue;
-		memset(name, 0, sizeof(name));
-		if (!ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, "vgem"))
-			return fd;
-		close(fd);
-	}
-	return -1;
-}
-
-/* The GEM handle of @dmabuf, or a negative errno. */
-static __s64 prime_import(int card, int dmabuf)
-{
-	struct drm_prime_handle arg = { .fd = dmabuf };
-	int ret = call(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg);
-
-	return ret ? ret : (__s64)arg.handle;
-}
-
 static int prime_export(int card, __u32 handle)
 {
 	struct drm_prime_handle arg = { .handle = handle, .flags = O_RDWR, .fd = -1 };
 	int ret = call(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
 
 	return ret ? ret : arg.fd;
-}
-
-static int gem_close(int card, __u32 handle)
-{
-	struct drm_gem_close arg = { .handle = handle };
-
-	return call(card, DRM_IOCTL_GEM_CLOSE, &arg);
 }
 
 /* A buffer of vgem's own, of LENGTH bytes. */

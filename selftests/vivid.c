@@ -3,10 +3,9 @@
  * The camera driver vivid captures into dma-bufs of buffers. It reaches them
  * through a kernel mapping, as drivers of USB cameras do.
  */
-#include "memalloc_test.h"
+#include "drivers.h"
 
 #include <poll.h>
-#include <linux/videodev2.h>
 
 #define WIDTH	640
 #define HEIGHT	360
@@ -21,28 +20,6 @@ FIXTURE(vivid) {
 	struct memalloc_alloc buffers[BUFFERS];
 	unsigned char *maps[BUFFERS];
 };
-
-/* The capture device of vivid, whatever its number is. */
-static int open_vivid(void)
-{
-	char name[32];
-	int i, fd;
-
-	for (i = 0; i < 64; i++) {
-		struct v4l2_capability cap = { 0 };
-
-		snprintf(name, sizeof(name), "/dev/video%d", i);
-		fd = open(name, O_RDWR | O_NONBLOCK);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, "vivid") &&
-		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
-			return fd;
-		close(fd);
-	}
-	return -1;
-}
 
 FIXTURE_SETUP(vivid)
 {

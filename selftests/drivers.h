@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel's drivers that import dma-bufs, for the test programs that use them. */
+#ifndef DRIVERS_H
+#define DRIVERS_H
+
+#include "memalloc_test.h"
+
+#include <libdrm/drm.h>
+#include <linux/videodev2.h>
+
+/* The primary node of vgem, whatever its number is. */
+static inline int open_vgem(void)
+{
+	char path[32], name[32];
+	int i, fd;
+
+	for (i = 0; i < 64; i++) {
+		struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
+
+		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
+		fd = open(path, O_RDWR);
+		if (fd < 0)
+			continue;
+		memset(name, 0, sizeof(name));
+		if (!ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, "vgem"))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+/* The GEM handle of @dmabuf, or a negative errno. */
+static inline __s64 prime_import(int card, int dmabuf)
+{
+	struct drm_prime_handle arg = { .fd = dmabuf };
+	int ret = call(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg);
+
+	return ret ? ret : (__s64)arg.handle;
+}
+
+static inline int gem_close(int card, __u32 handle)
+{
+	struct drm_gem_close arg = { .handle = handle };
+
+	return call(card, DRM_IOCTL_GEM_CLOSE, &arg);
+}
+
+/* The capture device of vivid, whatever its number is. */
+static inline int open_vivid(void)
+{
+	char name[32];
+	int i, fd;
+
+	for (i = 0; i < 64; i++) {
+		struct v4l2_capability cap = { 0 };
+
+		snprintf(name, sizeof(name), "/dev/video%d", i);
+		fd = open(name, O_RDWR | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, "vivid") &&
+		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+#endif /* DRIVERS_H */

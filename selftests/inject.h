@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Makes the kernel fail on demand: the n-th place of this thread's next calls at
+ * which it takes memory or copies from or to userspace. That alone; or, in a
+ * burst, also the next few places that take memory, so that what is tried
+ * a second time fails again. It takes a kernel with CONFIG_FAULT_INJECTION.
+ */
+#ifndef INJECT_H
+#define INJECT_H
+
+#include "memalloc_test.h"
+
+#define DEBUGFS		"/sys/kernel/debug/"
+#define BURST		20
+#define CAN_NOT_INJECT	"this kernel has no /proc/thread-self/fail-nth"
+
+struct injector {
+	int nth;		/* /proc/thread-self/fail-nth */
+	int burst;		/* /proc/thread-self/make-it-fail */
+	int slab_times;		/* how many failures a burst has left */
+	int page_times;
+};
+
+static inline int write_text(int fd, const char *text)
+{
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+static inline int write_number(int fd, unsigned int number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", number);
+	return write_text(fd, text);
+}
+
+/* Whether this kernel can do so. Asked in each test: one whose setup skips is run all the same. */
+static inline bool can_inject(void)
+{
+	return !access("/proc/thread-self/fail-nth", F_OK);
+}
+
+/* 0 or a negative errno. */
+static inline int injector_open(struct injector *injector)
+{
+	/* Failures are not logged: a stack trace in the log is to be one that somebody means. */
+	static const char *const settings[][2] = {
+		{ "failslab/verbose", "0" },
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "failslab/task-filter", "Y" },
+		{ "failslab/probability", "100" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "fail_page_alloc/task-filter", "Y" },
+		{ "fail_page_alloc/probability", "100" },
+		{ "fail_usercopy/verbose", "0" },
+		{ "fail_usercopy/probability", "0" },
+	};
+	char path[64];
+	size_t i;
+
+	injector->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	injector->burst = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);
+	injector->slab_times = open(DEBUGFS "failslab/times", O_RDWR | O_CLOEXEC);
+	injector->page_times = open(DEBUGFS "fail_page_alloc/times", O_RDWR | O_CLOEXEC);
+	if (injector->nth < 0 || injector->burst < 0 || injector->slab_times < 0 ||
+	    injector->page_times < 0)
+		return -EIO;
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		int fd, ret;
+
+		snprintf(path, sizeof(path), DEBUGFS "%s", settings[i][0]);
+		fd = open(path, O_WRONLY);
+		ret = write_text(fd, settings[i][1]);
+		close(fd);
+		if (ret)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* From here on the @n-th place fails. */
+static inline void inject(const struct injector *injector, unsigned int n, bool burst)
+{
+	if (burst) {
+		write_number(injector->slab_times, BURST);
+		write_number(injector->page_times, BURST);
+	}
+	/* Last, as the other one copies, too. Until then nothing here takes memory. */
+	write_number(injector->burst, burst);
+	write_number(injector->nth, n);
+}
+
+/* No more failures. How many places were left to the n-th: 0 if it was reached. */
+static inline unsigned int inject_end(const struct injector *injector)
+{
+	char left[16] = "";
+
+	/* Reading it copies, too, and may itself be the n-th place. */
+	if (pread(injector->nth, left, sizeof(left) - 1, 0) < 0)
+		strcpy(left, "1");
+	write_number(injector->nth, 0);
+	write_number(injector->burst, 0);
+	return atoi(left);
+}
+
+#endif /* INJECT_H */
