@@ -11,7 +11,7 @@ set -eu
 
 load_drivers
 load_ok size=512M
-for program in abi calls errors fit zero mapping share lifetime vivid vgem direct libmemalloc; do
+for program in abi calls errors fit zero mapping share lifetime races vivid vgem direct libmemalloc; do
 	run_program "$program"
 done
 
