@@ -300,7 +300,7 @@ TEST_F(call, efault_unreadable)
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, NULL));
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, end));
 	/* An address of the kernel's. */
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, (void *)(uintptr_t)(-16 * PAGE)));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, (void *)(uintptr_t)-PAGE));
 
 	/* The size can be read, the rest can't. */
 	end--;
