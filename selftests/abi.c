@@ -119,8 +119,8 @@ FIXTURE_TEARDOWN(call)
 }
 
 /* An argument with which the call succeeds. */
-static struct any *good_argument(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT(call) *variant,
-				 void *memory)
+static struct any *good_argument(FIXTURE_DATA(call) const *self,
+				 FIXTURE_VARIANT(call) const *variant, void *memory)
 {
 	struct any *any = memory;
 
