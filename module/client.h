@@ -26,7 +26,7 @@ struct mal_client {
 	/* Of @handles and @by_buffer; between mmap_lock and the arena's lock. */
 	struct mutex lock;
 	struct xarray handles;		/* id -> struct mal_handle, or reserved */
-	u32 next_id;			/* numbers come round late, so that stale ones are noticed */
+	u32 next_id;			/* numbers come round late: stale ones are noticed */
 	struct rb_root by_buffer;	/* by buffer and access */
 
 	/*

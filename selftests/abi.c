@@ -119,8 +119,8 @@ FIXTURE_TEARDOWN(call)
 }
 
 /* An argument with which the call succeeds. */
-static struct any *good_argument(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT(call) *variant,
-				 void *memory)
+static struct any *good_argument(FIXTURE_DATA(call) const *self,
+				 FIXTURE_VARIANT(call) const *variant, void *memory)
 {
 	struct any *any = memory;
 
@@ -269,7 +269,7 @@ TEST_F(call, efault_unreadable)
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, NULL));
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, end));
 	/* An address of the kernel's. */
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, (void *)(uintptr_t)(-16 * PAGE)));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, (void *)(uintptr_t)-PAGE));
 
 	/* The size can be read, the rest can't. */
 	end--;

@@ -532,19 +532,24 @@ TEST_F(mmap, einval_private)
 
 TEST_F(mmap, einval_past_the_end)
 {
+	const size_t huge = 1ULL << (sizeof(long) == 4 ? 30 : 40);
+
 	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset, self->length + PAGE, PROT_READ));
 	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset + PAGE, self->length, PROT_READ));
 	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset + self->length - PAGE, 2 * PAGE,
 				     PROT_READ));
-	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset, 1UL << 40, PROT_READ));
+	EXPECT_EQ(-EINVAL, map_errno(self->c.fd, self->offset, huge, PROT_READ));
 	EXPECT_EQ(0, map_errno(self->c.fd, self->offset + PAGE, self->length - PAGE, PROT_READ));
 }
 
 TEST_F(mmap, enoent_no_buffer_there)
 {
+	/* A 32-bit program gives the offset in pages, as a number of 32 bits. */
+	const __u64 last = sizeof(long) == 4 ? (__u64)UINT32_MAX * PAGE : INT64_MAX & -PAGE;
+
 	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, 0, PAGE, PROT_READ));
-	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, 1ULL << 50, PAGE, PROT_READ));
-	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, INT64_MAX & -PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, last / 2 / PAGE * PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(-ENOENT, map_errno(self->c.fd, last, PAGE, PROT_READ));
 }
 
 TEST_F(mmap, enoent_other_client)

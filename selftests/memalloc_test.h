@@ -308,13 +308,17 @@ static inline bool is_idle(int fd)
 /*
  * A client, once nothing is left of the test before. If something stays, that test
  * has shown a fault, and those that follow would only show it again, slowly: the
- * program, which is our parent, ends here.
+ * program, which is our parent, ends here. A negative errno if the device does not answer.
  */
 static inline int open_idle_device(void)
 {
+	struct memalloc_stats stats;
 	int fd = open_device();
+	int err = fd < 0 ? fd : get_stats(fd, &stats);
 
-	if (fd >= 0 && !WAIT_UNTIL(is_idle(fd))) {
+	if (err)
+		return err;
+	if (!WAIT_UNTIL(is_idle(fd))) {
 		puts("Bail out! Something is left in use by the test before this one.");
 		fflush(stdout);
 		kill(getppid(), SIGTERM);

@@ -118,16 +118,16 @@ static int do_import(struct thread *thread)
 
 static int touch(int fd, __u64 offset)
 {
-	volatile char *map = map_at(fd, offset, PAGE, PROT_READ | PROT_WRITE);
+	char *map = map_at(fd, offset, PAGE, PROT_READ | PROT_WRITE);
 	int err = 0;
 
 	if (map == MAP_FAILED)
 		return -errno;
 	__atomic_store_n(map, 1, __ATOMIC_RELAXED);
-	if (madvise((void *)map, PAGE, MADV_DONTNEED))
+	if (madvise(map, PAGE, MADV_DONTNEED))
 		err = -errno;
 	__atomic_load_n(map, __ATOMIC_RELAXED);
-	munmap((void *)map, PAGE);
+	munmap(map, PAGE);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034 # the scripts that source it use status
 # Sourced by boots/*.sh, which run in the VM: running programs, checks in shell that print TAP,
-# loading the module and the drivers that tests need.
+# loading the module and the drivers that tests need. scripts/static has its checks from here, too.
 
 tools=$BUILD/selftests
 status=0 checks=0
@@ -15,23 +15,25 @@ run_program() {
 # check NAME COMMAND [ARG...]: one result. COMMAND may be a function; it fails with the first
 # command in it that fails, and what it printed is shown then.
 check() {
-	local name=$1 failed
+	local name=$1 failed output
 	shift
 	checks=$((checks + 1))
+	output=$(mktemp)
 	set +e
 	(
 		set -ex
 		"$@"
-	) >/tmp/check 2>&1
+	) >"$output" 2>&1
 	failed=$?
 	set -e
 	if [ $failed = 0 ]; then
 		echo "ok $checks $name"
 	else
-		sed 's/^/# /' /tmp/check
+		sed 's/^/# /' "$output"
 		echo "not ok $checks $name"
 		status=1
 	fi
+	rm "$output"
 }
 
 # After the last check of a program.

@@ -13,16 +13,17 @@
 #include "memalloc_test.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 
 #define MS	1000000ull	/* ns */
 
 struct shared {
-	volatile __u64 preempt_at;	/* ns; 0: not wanted */
-	volatile bool unmapping;
-	volatile bool preempted;	/* the victim's processor is busy with something else */
-	volatile bool unloading;	/* the kernel is at it */
-	volatile unsigned int caught;	/* unloaded while the victim was unmapping */
+	_Atomic __u64 preempt_at;	/* ns; 0: not wanted */
+	atomic_bool unmapping;
+	atomic_bool preempted;		/* the victim's processor is busy with something else */
+	atomic_bool unloading;		/* the kernel is at it */
+	atomic_uint caught;		/* unloaded while the victim was unmapping */
 };
 
 static __u64 now_ns(void)

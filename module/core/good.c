@@ -359,7 +359,7 @@ static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 		first = trie_least(heap->tags, good->first[class], MAL_NONE);
 	}
 	second = *next_of(heap->tags, first);
-	return second < first ? second : first;
+	return min(first, second);
 }
 
 static u32 good_find(const struct mal_heap *heap, u32 size)

@@ -177,7 +177,7 @@ static bool is_possible(const struct mal_heap *heap, const struct mal_request *r
 static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
 {
 	u32 end = head + mal_block_size(heap, head);
-	u32 place = head > req->lo ? head : req->lo;
+	u32 place = max(head, req->lo);
 
 	if (req->hi && req->hi < end)
 		end = req->hi;

@@ -9,6 +9,7 @@
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -26,6 +27,20 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #define noinline	__attribute__((noinline))
+
+static inline u32 min(u32 a, u32 b)
+{
+	if (a < b)
+		return a;
+	return b;
+}
+
+static inline u32 max(u32 a, u32 b)
+{
+	if (a > b)
+		return a;
+	return b;
+}
 
 #endif
 

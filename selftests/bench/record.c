@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,11 +23,11 @@
 #include <unistd.h>
 
 /* What glibc's malloc is called by one that takes its place. */
-void *__libc_malloc(size_t size);
-void *__libc_realloc(void *old, size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-void __libc_free(void *block);
+__typeof__(malloc) __libc_malloc;
+__typeof__(realloc) __libc_realloc;
+__typeof__(calloc) __libc_calloc;
+__typeof__(memalign) __libc_memalign;
+__typeof__(free) __libc_free;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char lines[1 << 16];
@@ -156,17 +157,17 @@ void *valloc(size_t size)
 
 int posix_memalign(void **block, size_t align, size_t size)
 {
-	int saved = errno;
-	void *found;
+	int saved = errno, err = EINVAL;
 
-	if (!align || align & (align - 1) || align % sizeof(void *))
-		return EINVAL;
-	found = memalign(align, size);
-	errno = saved;
-	if (!found)
-		return ENOMEM;
-	*block = found;
-	return 0;
+	if (align && !(align & (align - 1)) && !(align % sizeof(void *))) {
+		void *found = memalign(align, size);
+
+		errno = saved;
+		err = found ? 0 : ENOMEM;
+		if (found)
+			*block = found;
+	}
+	return err;
 }
 
 /* A fork in the middle of another thread's call would leave the child with a lock for ever. */

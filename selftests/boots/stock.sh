@@ -11,7 +11,8 @@ set -eu
 
 load_drivers
 load_ok size=512M
-for program in abi calls errors fit zero mapping share lifetime races vivid vgem direct libmemalloc; do
+for program in abi calls errors fit zero mapping share lifetime races vivid vgem direct \
+	libmemalloc abi32 calls32 errors32 mapping32 share32; do
 	run_program "$program"
 done
 

@@ -47,10 +47,12 @@
 /* What a buffer holds before the camera gets it: no colour of the bars. */
 #define POISON		0x5a
 
+#define BARS		8
+
 static const struct {
 	const char *name;
 	unsigned char rgb[PIXEL];
-} bars[] = {
+} bars[BARS] = {
 	{ "white", { 255, 255, 255 } },
 	{ "yellow", { 255, 255, 0 } },
 	{ "cyan", { 0, 255, 255 } },
@@ -60,8 +62,6 @@ static const struct {
 	{ "blue", { 0, 0, 255 } },
 	{ "black", { 0, 0, 0 } },
 };
-
-#define BARS	((int)(sizeof(bars) / sizeof(bars[0])))
 
 struct frame {
 	struct memalloc_buffer buffer;
