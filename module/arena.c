@@ -56,9 +56,14 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 	mutex_unlock(&arena->switching);
 }
 
-const struct mal_fit *mal_arena_fit(const struct mal_arena *arena)
+const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 {
-	return READ_ONCE(arena->heap.fit);
+	const struct mal_fit *fit;
+
+	spin_lock(&arena->lock);
+	fit = arena->heap.fit;
+	spin_unlock(&arena->lock);
+	return fit;
 }
 
 /* The heap gave @buffer the block at @first. Under the lock. */
@@ -147,6 +152,8 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 {
 	const struct mal_heap *heap = &arena->heap;
 
+	/* Half-way to another fit, the heap does not know its largest free block. */
+	mutex_lock(&arena->switching);
 	spin_lock(&arena->lock);
 	stats->region_length = (u64)heap->granules << PAGE_SHIFT;
 	stats->free = (u64)heap->free << PAGE_SHIFT;
@@ -162,6 +169,7 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 	stats->allocated = arena->allocated << PAGE_SHIFT;
 	stats->freed = arena->freed << PAGE_SHIFT;
 	spin_unlock(&arena->lock);
+	mutex_unlock(&arena->switching);
 
 	if (stats->free)
 		stats->fragmentation = div64_u64(1000 * (stats->free - stats->largest_free),

@@ -50,7 +50,7 @@ void mal_arena_destroy(struct mal_arena *arena);
  * do not find a block in the half-made index look everywhere.
  */
 void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
-const struct mal_fit *mal_arena_fit(const struct mal_arena *arena);
+const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
  * Take @buffer->pages at a multiple of @align pages for @buffer, which must live

@@ -48,7 +48,7 @@ static u64 max_alignment(const struct mal_region *region)
 
 static int ioctl_info(struct mal_call *call)
 {
-	const struct mal_region *region = call->client->region;
+	struct mal_region *region = call->client->region;
 	struct memalloc_info *info = call->arg;
 
 	*info = (struct memalloc_info) {

@@ -125,11 +125,15 @@ static void *switch_all_the_time(void *stop)
 	return i < 5 ? "too few switches" : NULL;
 }
 
-/* Half of the region is free, in pages: no request for one may fail, whatever the index has. */
+/*
+ * Half of the region is free, in pages: no request for one may fail, and no figure may be wrong,
+ * whatever the index has.
+ */
 TEST_F_TIMEOUT(fit, allocations_go_on_during_a_switch, 60)
 {
 	static __u32 handles[8192];
 	struct memalloc_alloc buffer;
+	struct memalloc_stats stats;
 	__u64 end;
 	pthread_t thread;
 	int stop = 0;
@@ -154,6 +158,8 @@ TEST_F_TIMEOUT(fit, allocations_go_on_during_a_switch, 60)
 		ASSERT_EQ(0, alloc_buffer(self->fd, PAGE, &buffer))
 			TH_LOG("after %u allocations", n);
 		ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+		ASSERT_EQ(0, get_stats(self->fd, &stats));
+		ASSERT_STREQ("", stats_wrong(&stats));
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, &wrong);

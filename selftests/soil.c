@@ -11,7 +11,7 @@
 int main(void)
 {
 	const size_t step = 1 << 20;
-	size_t left = sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE) / 20 * 19;
+	size_t left = sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE) / 10 * 9;
 	size_t soiled = 0;
 
 	for (; left > step; left -= step, soiled++) {

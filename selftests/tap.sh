@@ -87,3 +87,13 @@ no_leaks() {
 	echo scan >"$report"
 	! grep . "$report"
 }
+
+# The end of a boot: its exit status says whether all went well.
+end_boot() {
+	if [ -e /sys/kernel/debug/kmemleak ]; then
+		echo "# program: leaks"
+		check nothing_is_leaked no_leaks
+		end_checks
+	fi
+	exit $status
+}

@@ -181,4 +181,4 @@ check_module stays_while_a_page_is_pinned stays_while_held_by pinned
 check_module unload_in_the_middle_of_munmap "$tools/unload" "$MEMALLOC_KO" 8
 check_module cycles_of_load_and_unload cycles_leak_nothing
 end_checks
-exit $status
+end_boot

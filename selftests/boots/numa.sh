@@ -46,4 +46,4 @@ check einval_node_7 refuses 7
 check einval_node_99999 refuses 99999
 check einval_node_minus_2 refuses -2
 end_checks
-exit $status
+end_boot

@@ -12,4 +12,4 @@ set -eu
 load_drivers
 load_ok size=256M
 run_program "$1"
-exit $status
+end_boot

@@ -21,4 +21,4 @@ check region_is_as_large_as_asked_for is length $((512 << 20))
 check nothing_is_left_used is used 0
 check unload_after_all_tests wait_until unload_ok
 end_checks
-exit $status
+end_boot

@@ -21,4 +21,4 @@ echo "# program: swiotlb"
 check nothing_is_left_used is used 0
 check unload_after_dma wait_until unload_ok
 end_checks
-exit $status
+end_boot
