@@ -3,6 +3,9 @@
  * Loading and unloading the module when the kernel runs out of memory at any place of
  * it: it is there as a whole, or nothing of it is; unloading always works. See also
  * failures.c. The environment's MEMALLOC_KO names the module's file.
+ *
+ * How many places come before a certain one varies a little from one load to the next, with
+ * what lies in the range that is claimed: a single place may be left out of a walk.
  */
 #include "inject.h"
 

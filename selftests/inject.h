@@ -10,6 +10,8 @@
 
 #include "memalloc_test.h"
 
+#include <sched.h>
+
 #define DEBUGFS		"/sys/kernel/debug/"
 #define BURST		20
 #define CAN_NOT_INJECT	"this kernel has no /proc/thread-self/fail-nth"
@@ -58,9 +60,15 @@ static inline int injector_open(struct injector *injector)
 		{ "fail_usercopy/verbose", "0" },
 		{ "fail_usercopy/probability", "0" },
 	};
+	cpu_set_t one;
 	char path[64];
 	size_t i;
 
+	/* Each processor has its own store of small pieces, and fills it up now and then. */
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		return -errno;
 	injector->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	injector->burst = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);
 	injector->slab_times = open(DEBUGFS "failslab/times", O_RDWR | O_CLOEXEC);
