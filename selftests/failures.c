@@ -699,7 +699,7 @@ FIXTURE_TEARDOWN(call)
 {
 }
 
-static bool may_answer(const FIXTURE_VARIANT(call) *variant, int error)
+static bool may_answer(const FIXTURE_VARIANT(call) * variant, int error)
 {
 	size_t i;
 
@@ -710,7 +710,7 @@ static bool may_answer(const FIXTURE_VARIANT(call) *variant, int error)
 }
 
 /* After a call that answered an errno: "" or what is wrong. */
-static const char *refusal_wrong(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT(call) *variant,
+static const char *refusal_wrong(FIXTURE_DATA(call) * self, const FIXTURE_VARIANT(call) * variant,
 				 const struct state *before)
 {
 	struct state after = state_of(self->watcher);
@@ -731,7 +731,7 @@ static const char *refusal_wrong(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT
 }
 
 /* One call whose @n-th place fails, if it has that many: "" or what is wrong. */
-static const char *fail_once(FIXTURE_DATA(call) *self, const FIXTURE_VARIANT(call) *variant,
+static const char *fail_once(FIXTURE_DATA(call) * self, const FIXTURE_VARIANT(call) * variant,
 			     unsigned int n, bool burst, bool *failed)
 {
 	const char *wrong = "";

@@ -67,7 +67,7 @@ FIXTURE_TEARDOWN(module)
  * The first place that is the module's. The loader has asked it about its parameters
  * by then, and has all the memory for it: for want of that the kernel logs a stack trace.
  */
-static unsigned int first_place(FIXTURE_DATA(module) *self)
+static unsigned int first_place(FIXTURE_DATA(module) * self)
 {
 	const unsigned int far = 1000000;
 	unsigned int i, most = 0;
@@ -109,7 +109,7 @@ static __u64 free_memory(void)
 	return sysinfo(&info) ? 0 : (__u64)info.freeram * info.mem_unit;
 }
 
-static const char *fail_load(FIXTURE_DATA(module) *self, unsigned int n, bool burst, int *ret,
+static const char *fail_load(FIXTURE_DATA(module) * self, unsigned int n, bool burst, int *ret,
 			     bool *failed)
 {
 	__u64 before = free_memory();

@@ -4,7 +4,7 @@
 # In the VM, on the distribution's kernel without boot arguments: all test programs, with a region
 # of a quarter of the memory.
 #
-#vm --memory 2G --disk 64M
+#vm --memory 2G --disk 64M --timeout 600
 
 set -eu
 . "$SRC/selftests/tap.sh"
