@@ -15,5 +15,6 @@ const struct mal_fit mal_fit_best = {
 	.find = mal_tree_find,
 	.take = mal_tree_take,
 	.largest = mal_tree_largest,
+	.check_block = mal_tree_check_block,
 	.check = mal_tree_check,
 };

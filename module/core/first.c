@@ -11,5 +11,6 @@ const struct mal_fit mal_fit_first = {
 	.find = mal_tree_find,
 	.take = mal_tree_take,
 	.largest = mal_tree_largest,
+	.check_block = mal_tree_check_block,
 	.check = mal_tree_check,
 };

@@ -47,9 +47,11 @@ struct mal_fit {
 	u32 (*largest)(const struct mal_heap *heap);
 
 	/*
-	 * As mal_heap_check(), for the index; tags, bitmap and counters have been
-	 * checked before. Whatever the links are, read only inside the arrays.
+	 * As mal_heap_check(), for the index: what is to be seen of the free block at
+	 * @head, of @size; and then all the rest. Tags and bitmap have been checked
+	 * before. Whatever the links are, read only inside the arrays.
 	 */
+	const char *(*check_block)(const struct mal_heap *heap, u32 head, u32 size);
 	const char *(*check)(const struct mal_heap *heap);
 };
 

@@ -413,8 +413,7 @@ static u32 good_largest(const struct mal_heap *heap)
 	for (node = good->first[class]; node != MAL_NONE;
 	     node = children[children[1] != MAL_NONE]) {
 		children = children_of(heap->tags, node);
-		if (heap->tags[node].word > largest)
-			largest = heap->tags[node].word;
+		largest = max(largest, heap->tags[node].word);
 	}
 	return largest;
 }
@@ -505,27 +504,25 @@ static const char *check_classes(const struct mal_heap *heap)
 	return NULL;
 }
 
+static const char *good_check_block(const struct mal_heap *heap, u32 head, u32 size)
+{
+	const char *wrong = check_list(heap, head, size);
+
+	if (!wrong && *prev_of(heap->tags, head, size) == MAL_NONE)
+		wrong = check_path(heap, head, size);
+	return wrong;
+}
+
 static const char *good_check(const struct mal_heap *heap)
 {
-	const char *wrong;
 	u32 blocks = 0, listed = 0;
 	u32 head, size, at;
-
-	for (head = mal_next_indexed(heap, 0); head < heap->granules;
-	     head = mal_next_indexed(heap, head + size)) {
-		size = mal_block_size(heap, head);
-		blocks++;
-		wrong = check_list(heap, head, size);
-		if (!wrong && *prev_of(heap->tags, head, size) == MAL_NONE)
-			wrong = check_path(heap, head, size);
-		if (wrong)
-			return wrong;
-	}
 
 	/* All links have proved to be mutual, so that none but a ring is without end. */
 	for (head = mal_next_indexed(heap, 0); head < heap->granules;
 	     head = mal_next_indexed(heap, head + size)) {
 		size = mal_block_size(heap, head);
+		blocks++;
 		if (*prev_of(heap->tags, head, size) != MAL_NONE)
 			continue;
 		for (at = head; at != MAL_NONE; at = *next_of(heap->tags, at))
@@ -545,5 +542,6 @@ const struct mal_fit mal_fit_good = {
 	.find = good_find,
 	.take = good_take,
 	.largest = good_largest,
+	.check_block = good_check_block,
 	.check = good_check,
 };

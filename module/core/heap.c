@@ -220,7 +220,7 @@ static inline u32 occupy(struct mal_heap *heap, u32 head, u32 place, u32 size, u
 	heap->tags[place].owner = owner;
 	heap->free -= size;
 	heap->used_blocks++;
-	if (size < whole)
+	if (size != whole)
 		leave_rest(heap, head, whole, place, size);
 	return place;
 }
@@ -302,8 +302,7 @@ u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 own
 	u32 place = MAL_NONE;
 	u32 head;
 
-	if (*cursor < req->lo)
-		*cursor = req->lo;
+	*cursor = max(*cursor, req->lo);
 	if (!is_possible(heap, req) || *cursor >= end) {
 		*cursor = heap->granules;
 		return MAL_NONE;
@@ -389,6 +388,37 @@ int mal_heap_free(struct mal_heap *heap, u32 head, u32 size)
 	return 0;
 }
 
+int mal_heap_free_part(struct mal_heap *heap, u32 place, u32 size)
+{
+	u32 head, before, whole, behind;
+	u64 owner;
+
+	if (place >= heap->granules || size - 1 >= heap->granules - place)
+		return -EINVAL;
+	head = mal_heap_block_of(heap, place);
+	before = place - head;
+	whole = mal_block_size(heap, head);
+	if (!mal_block_used(heap, head) || size > whole - before)
+		return -ENOENT;
+
+	/* Split it: then the part is a block like any other. */
+	behind = whole - before - size;
+	owner = mal_block_owner(heap, head);
+	write_tags(heap, place, size, MAL_TAG_USED);
+	if (before) {
+		write_tags(heap, head, before, MAL_TAG_USED);
+		map_set(heap, place);
+		heap->used_blocks++;
+	}
+	if (behind) {
+		write_tags(heap, place + size, behind, MAL_TAG_USED);
+		heap->tags[place + size].owner = owner;
+		map_set(heap, place + size);
+		heap->used_blocks++;
+	}
+	return mal_heap_free(heap, place, size);
+}
+
 int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size)
 {
 	int err = expect_used(heap, head, size);
@@ -456,81 +486,133 @@ u32 mal_heap_largest(const struct mal_heap *heap)
 	return heap->fit->largest(heap);
 }
 
-static u32 count_bits(const u64 *words, u32 n)
+/* Does a block end where the one at @head begins? It does, if the foot there says so. */
+static bool is_behind_a_block(const struct mal_heap *heap, u32 head)
 {
-	u32 count = 0;
-	u64 word;
+	u32 size;
 
-	while (n--)
-		for (word = *words++; word; word &= word - 1)
-			count++;
-	return count;
+	if (!head)
+		return true;
+	size = mal_block_size(heap, head - 1);
+	return size && size <= head && mal_is_head(heap, head - size) &&
+	       heap->tags[head - size].word == heap->tags[head - 1].word;
 }
 
-/* The blocks' tags, their heads in the bitmap, and the counters. */
-static const char *check_blocks(const struct mal_heap *heap)
+/*
+ * What can be seen of one block that is in the bitmap: its tags, and that others are
+ * beside it. If that holds of all, and a block begins at granule 0, there is none but
+ * those, and none is missing.
+ */
+static const char *check_block(const struct mal_heap *heap, u32 head)
+{
+	u32 size, next;
+
+	if (head >= heap->granules || !is_behind_a_block(heap, head))
+		return "the bitmap has a head where no block begins";
+	size = mal_block_size(heap, head);
+	if (!size || size > heap->granules - head)
+		return "a block is empty or leaves the heap";
+	if (heap->tags[head].word != heap->tags[head + size - 1].word)
+		return "head and foot of a block differ";
+	next = head + size;
+	if (next < heap->granules && !mal_is_head(heap, next))
+		return "a block's head is not in the bitmap";
+	if (!mal_block_used(heap, head) && is_free_block(heap, next))
+		return "two free blocks are neighbours";
+	return NULL;
+}
+
+/* Whether the index has a block that it should have. */
+static const char *check_indexed(const struct mal_heap *heap, u32 head)
+{
+	if (mal_block_used(heap, head) || !mal_is_indexed(heap, head))
+		return NULL;
+	return heap->fit->check_block(heap, head, mal_block_size(heap, head));
+}
+
+/* The summaries that begin with word @word of the bitmap. */
+static const char *check_summaries(const struct mal_heap *heap, u32 word)
+{
+	u32 words = map_words(heap->granules);
+	unsigned int level;
+
+	for (level = 1; level < MAL_MAP_LEVELS; level++) {
+		if (!(heap->map[level][word / 64] >> word % 64 & 1) != !heap->map[level - 1][word])
+			return "a summary of the bitmap is wrong";
+		/* The last bit that means something, of a word that is not full. */
+		if (word == words - 1 && word % 64 != 63 &&
+		    heap->map[level][word / 64] >> (word % 64 + 1))
+			return "a summary of the bitmap is too long";
+		if (word % 64)
+			break;
+		word /= 64;
+		words = map_words(words);
+	}
+	return NULL;
+}
+
+const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
+{
+	const u32 words = map_words(heap->granules);
+	const char *wrong = NULL;
+	u32 n, blocks = 0;
+
+	if (heap->indexed > heap->granules)
+		return "more is indexed than there is";
+	if (!(heap->map[0][0] & 1))
+		return "a block's head is not in the bitmap";
+	for (n = 0; !wrong && n < MAL_CHECK_WORDS && blocks < MAL_CHECK_BLOCKS; n++) {
+		bool again = *cursor >= words;
+		u32 word = again ? *cursor - words : *cursor;
+		u64 heads = heap->map[0][word];
+
+		for (; !wrong && heads; heads &= heads - 1) {
+			u32 head = word * 64 + mal_low_bit64(heads);
+
+			wrong = again ? check_indexed(heap, head) : check_block(heap, head);
+			blocks++;
+		}
+		if (!wrong && !again)
+			wrong = check_summaries(heap, word);
+		if (++*cursor == 2 * words) {
+			*cursor = MAL_NONE;
+			break;
+		}
+	}
+	return wrong;
+}
+
+/* The counters, where the blocks are in order. */
+static const char *check_counters(const struct mal_heap *heap)
 {
 	u32 free = 0, free_blocks = 0, used_blocks = 0;
-	bool free_before = false;
 	u32 head, size;
 
 	for (head = 0; head < heap->granules; head += size) {
 		size = mal_block_size(heap, head);
-		if (!size || size > heap->granules - head)
-			return "a block is empty or leaves the heap";
-		if (heap->tags[head].word != heap->tags[head + size - 1].word)
-			return "head and foot of a block differ";
-		if (!mal_is_head(heap, head))
-			return "a block's head is not in the bitmap";
 		if (mal_block_used(heap, head)) {
 			used_blocks++;
-			free_before = false;
-			continue;
+		} else {
+			free_blocks++;
+			free += size;
 		}
-		if (free_before)
-			return "two free blocks are neighbours";
-		free_before = true;
-		free_blocks++;
-		free += size;
 	}
-
-	if (count_bits(heap->map[0], map_words(heap->granules)) != free_blocks + used_blocks)
-		return "the bitmap has a head where no block begins";
 	if (heap->free != free)
 		return "the count of free granules is wrong";
 	if (heap->free_blocks != free_blocks || heap->used_blocks != used_blocks)
 		return "the count of blocks is wrong";
-	if (heap->indexed > heap->granules)
-		return "more is indexed than there is";
-	return NULL;
-}
-
-/* Each summary level of the bitmap against the one below it. */
-static const char *check_map(const struct mal_heap *heap)
-{
-	u32 words = map_words(heap->granules);
-	unsigned int level;
-	u32 i;
-
-	for (level = 1; level < MAL_MAP_LEVELS; level++) {
-		for (i = 0; i < words; i++)
-			if (!(heap->map[level][i / 64] >> i % 64 & 1) !=
-			    !heap->map[level - 1][i])
-				return "a summary of the bitmap is wrong";
-		i = words;
-		words = map_words(words);
-		if (i % 64 && heap->map[level][words - 1] >> i % 64)
-			return "a summary of the bitmap is too long";
-	}
 	return NULL;
 }
 
 const char *mal_heap_check(const struct mal_heap *heap)
 {
-	const char *wrong = check_blocks(heap);
+	const char *wrong = NULL;
+	u32 cursor = 0;
 
+	while (!wrong && cursor != MAL_NONE)
+		wrong = mal_heap_check_slice(heap, &cursor);
 	if (!wrong)
-		wrong = check_map(heap);
+		wrong = check_counters(heap);
 	if (!wrong)
 		wrong = heap->fit->check(heap);
 	return wrong;

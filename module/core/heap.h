@@ -139,6 +139,14 @@ int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner);
 int mal_heap_free(struct mal_heap *heap, u32 head, u32 size);
 
 /*
+ * Give the @size granules at @place back, which are a part of one used block, or all of
+ * it. What is left of the block before and behind them are used blocks with its owner.
+ * Errors, with the heap as it was: -EINVAL, they are none or not all inside the heap;
+ * -ENOENT, they are not all in one used block.
+ */
+int mal_heap_free_part(struct mal_heap *heap, u32 place, u32 size);
+
+/*
  * Let the used block that begins at @head have @new_size granules instead of @size,
  * where it is: give back the last ones, or take some from the free block behind. What
  * constraints it was allocated with is not known here. Errors: those of
@@ -167,6 +175,19 @@ u32 mal_heap_largest(const struct mal_heap *heap);
  * what does not. For tests and debug builds: O(granules).
  */
 const char *mal_heap_check(const struct mal_heap *heap);
+
+/*
+ * The same in slices, of a heap that may change between two of them, but for the counters
+ * and for what the index has beside the free blocks. *@cursor begins with 0; MAL_NONE:
+ * all has been seen. A slice ends with the word of the bitmap in which it has seen
+ * MAL_CHECK_BLOCKS, and looks at no more than MAL_CHECK_WORDS. With good fit it takes no
+ * more than MAL_CHECK_STEPS.
+ */
+const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
+
+#define MAL_CHECK_BLOCKS	16
+#define MAL_CHECK_WORDS		64
+#define MAL_CHECK_STEPS		1024
 
 /* Of the block that begins at @head: */
 static inline u32 mal_block_size(const struct mal_heap *heap, u32 head)

@@ -74,5 +74,6 @@ const struct mal_fit mal_fit_next = {
 	.find = next_find,
 	.take = mal_tree_take,
 	.largest = mal_tree_largest,
+	.check_block = mal_tree_check_block,
 	.check = next_check,
 };

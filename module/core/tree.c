@@ -45,8 +45,7 @@ void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 
 	while (*place != MAL_NONE) {
 		node = mal_tree_node(heap, *place);
-		if (node->link0 < size)
-			node->link0 = size;
+		node->link0 = max(node->link0, size);
 		place = &node->link[key >> --bits & 1];
 	}
 	*place = head;
@@ -167,7 +166,7 @@ u32 mal_tree_largest(const struct mal_heap *heap)
  * That the key's path leads to the free block at @head, and its children are on
  * their own paths, on which no other link can lead to them.
  */
-static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
+const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size)
 {
 	const struct mal_tree *tree = heap->index;
 	unsigned int bits = key_bits(heap, size);
@@ -190,8 +189,7 @@ static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
 		    key_of(heap, child, mal_block_size(heap, child)) >> (bits - 1) !=
 		    (key >> bits << 1 | side))
 			return "tree: a block has a wrong child";
-		if (heap->tags[child].link0 > largest)
-			largest = heap->tags[child].link0;
+		largest = max(largest, heap->tags[child].link0);
 	}
 	if (heap->tags[head].link0 != largest)
 		return "tree: the size of the largest block below one is wrong";
@@ -201,15 +199,8 @@ static const char *check_node(const struct mal_heap *heap, u32 head, u32 size)
 const char *mal_tree_check(const struct mal_heap *heap)
 {
 	const struct mal_tree *tree = heap->index;
-	const char *wrong;
-	u32 head, root, i;
+	u32 root, i;
 
-	for (head = mal_next_indexed(heap, 0); head < heap->granules;
-	     head = mal_next_indexed(heap, head + mal_block_size(heap, head))) {
-		wrong = check_node(heap, head, mal_block_size(heap, head));
-		if (wrong)
-			return wrong;
-	}
 	for (i = 0; i < MAL_TREE_ROOTS; i++) {
 		root = tree->root[i];
 		if (root != MAL_NONE && (!mal_is_free_head(heap, root) ||

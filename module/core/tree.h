@@ -73,6 +73,7 @@ void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size);
 u32 mal_tree_find(const struct mal_heap *heap, u32 size);
 u32 mal_tree_take(struct mal_heap *heap, u32 size);
 u32 mal_tree_largest(const struct mal_heap *heap);
+const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size);
 const char *mal_tree_check(const struct mal_heap *heap);
 
 /*

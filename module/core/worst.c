@@ -22,5 +22,6 @@ const struct mal_fit mal_fit_worst = {
 	.find = worst_find,
 	.take = mal_tree_take,
 	.largest = mal_tree_largest,
+	.check_block = mal_tree_check_block,
 	.check = mal_tree_check,
 };

@@ -242,6 +242,79 @@ static void free_with_wrong_size(void)
 	heap_drop(&heap);
 }
 
+/* From the beginning, the middle, the end of a block, and all of it. */
+static void free_a_part(void)
+{
+	static const struct {
+		u32 place, size, blocks, free_at, free;
+	} parts[] = {
+		{ 10, 3, 3, 10, 3 }, { 14, 3, 4, 14, 3 }, { 17, 3, 3, 17, 3 },
+		{ 10, 10, 2, 10, 10 }, { 10, 1, 3, 10, 1 }, { 15, 1, 4, 15, 1 },
+		{ 19, 1, 3, 19, 1 }, { 11, 8, 4, 11, 8 },
+	};
+	struct mal_heap heap;
+	u32 i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		heap = heap_make(30);
+		EXPECT(mal_heap_alloc_at(&heap, 0, 10, 5) == 0);
+		EXPECT(mal_heap_alloc_at(&heap, 10, 10, 77) == 0);
+		EXPECT(mal_heap_alloc_at(&heap, 20, 10, 6) == 0);
+		EXPECT(mal_heap_free_part(&heap, parts[i].place, parts[i].size) == 0);
+		EXPECT_SOUND(&heap);
+		EXPECT(heap.used_blocks == parts[i].blocks && heap.free == parts[i].free);
+		EXPECT(!mal_block_used(&heap, parts[i].free_at) &&
+		       mal_block_size(&heap, parts[i].free_at) == parts[i].free);
+		if (parts[i].place > 10)
+			EXPECT(mal_block_owner(&heap, 10) == 77 &&
+			       mal_block_size(&heap, 10) == parts[i].place - 10);
+		if (parts[i].place + parts[i].size < 20)
+			EXPECT(mal_block_owner(&heap, parts[i].place + parts[i].size) == 77);
+		heap_drop(&heap);
+	}
+}
+
+/* The part is merged with what is free beside it; nothing else is given back. */
+static void free_parts_merge(void)
+{
+	struct mal_heap heap = heap_make(30);
+
+	EXPECT(mal_heap_alloc_at(&heap, 10, 10, 77) == 0);
+	EXPECT(mal_heap_free_part(&heap, 10, 2) == 0);
+	EXPECT(mal_heap_free_part(&heap, 18, 2) == 0);
+	EXPECT(heap.free_blocks == 2 && mal_block_size(&heap, 0) == 12);
+	EXPECT(mal_block_size(&heap, 12) == 6 && mal_block_owner(&heap, 12) == 77);
+	EXPECT(mal_block_size(&heap, 18) == 12);
+	EXPECT_SOUND(&heap);
+	EXPECT(mal_heap_free_part(&heap, 14, 2) == 0);
+	EXPECT(mal_heap_free_part(&heap, 16, 2) == 0);
+	EXPECT(mal_heap_free_part(&heap, 12, 2) == 0);
+	EXPECT(heap.free == 30 && heap.free_blocks == 1 && heap.used_blocks == 0);
+	EXPECT_SOUND(&heap);
+	heap_drop(&heap);
+}
+
+static void free_of_no_part(void)
+{
+	struct mal_heap heap = heap_make(30);
+
+	EXPECT(mal_heap_alloc_at(&heap, 10, 5, 0) == 0 && mal_heap_alloc_at(&heap, 15, 5, 0) == 0);
+	EXPECT(mal_heap_free_part(&heap, 10, 0) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, 29, 2) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, 0, 31) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, 30, 1) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, 12, MAL_NONE) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, MAL_NONE, 2) == -EINVAL);
+	EXPECT(mal_heap_free_part(&heap, 9, 2) == -ENOENT);
+	EXPECT(mal_heap_free_part(&heap, 0, 1) == -ENOENT);
+	EXPECT(mal_heap_free_part(&heap, 29, 1) == -ENOENT);
+	EXPECT(mal_heap_free_part(&heap, 14, 2) == -ENOENT);
+	EXPECT(mal_heap_free_part(&heap, 19, 2) == -ENOENT);
+	EXPECT(heap.used_blocks == 2 && heap.free == 20);
+	EXPECT_SOUND(&heap);
+	heap_drop(&heap);
+}
+
 /* On a heap of three bitmap levels, with blocks of all sizes, for every granule. */
 static void block_of_every_granule(void)
 {
@@ -321,6 +394,9 @@ static const struct tap_test tests[] = {
 	{ "free twice: ENOENT", free_twice },
 	{ "free inside a block: ENOENT", free_inside_a_block },
 	{ "free with the wrong size: ERANGE", free_with_wrong_size },
+	{ "free a part", free_a_part },
+	{ "free parts, which merge", free_parts_merge },
+	{ "free of what is no part: EINVAL, ENOENT", free_of_no_part },
 	{ "block of every granule", block_of_every_granule },
 	{ "largest free block", largest },
 	{ "fit by name", fit_by_name },

@@ -92,6 +92,13 @@ static void head_not_in_bitmap(void)
 	expect_wrong("a block's head is not in the bitmap");
 }
 
+static void first_head_not_in_bitmap(void)
+{
+	heap = heap_make(64);
+	heap.map[0][0] = 0;
+	expect_wrong("a block's head is not in the bitmap");
+}
+
 static void head_where_none_is(void)
 {
 	begin();
@@ -104,6 +111,13 @@ static void head_beyond_the_end(void)
 	begin();
 	EXPECT(heap.granules % 64 && heap.granules % 64 < 63);
 	heap.map[0][heap.granules / 64] |= 1ull << 63;
+	expect_wrong("the bitmap has a head where no block begins");
+}
+
+static void head_at_the_end(void)
+{
+	begin();
+	heap.map[0][heap.granules / 64] |= 1ull << heap.granules % 64;
 	expect_wrong("the bitmap has a head where no block begins");
 }
 
@@ -157,6 +171,35 @@ static void summary_too_long(void)
 	expect_wrong("a summary of the bitmap is too long");
 }
 
+/* A heap of @words words of bitmap, with a block that begins in the last. */
+static void begin_words(u32 words)
+{
+	heap = heap_make(words * 64);
+	EXPECT(take(&heap, (words - 1) * 64 + 1) == 0);
+	EXPECT_SOUND(&heap);
+}
+
+/* Bit @bit of the last word of the first summary. */
+static void summary_too_long_by(u32 words, unsigned int bit)
+{
+	begin_words(words);
+	heap.map[1][(words - 1) / 64] |= 1ull << bit;
+	expect_wrong("a summary of the bitmap is too long");
+}
+
+static void summaries_too_long(void)
+{
+	summary_too_long_by(129, 1);
+	summary_too_long_by(127, 63);
+}
+
+static void summary_of_a_summary(void)
+{
+	begin_words(65);
+	heap.map[2][0] &= ~2ull;
+	expect_wrong("a summary of the bitmap is wrong");
+}
+
 static void list_next(void)
 {
 	begin();
@@ -197,6 +240,7 @@ static void list_next_of_other_size(void)
 	head_tag(5)->link0 = head[6];
 	head_tag(6)->link0 = MAL_NONE;
 	foot_tag(6)->link[1] = head[5];
+	head_tag(6)[4].link[1] = head[5];	/* where the foot of a block of 5 is */
 	expect_wrong("good fit: a list is broken after a block");
 }
 
@@ -296,6 +340,25 @@ static void tree_ring(void)
 	begin_fit(&mal_fit_first);
 	EXPECT(tree()->root[0] == 0);
 	head_tag(0)->link[0] = 0;
+	expect_wrong("tree: the path of a block does not lead to it");
+}
+
+/* Below the last bit of an address: of 0, which is below 6, which is below 4 and 2. */
+static void tree_too_deep(void)
+{
+	u32 i;
+
+	heap = heap_make_fit(8, &mal_fit_first);
+	for (i = 0; i < 8; i++)
+		EXPECT(take(&heap, 1) == i);
+	for (i = 0; i < 8; i += 2)
+		EXPECT(mal_heap_free(&heap, i, 1) == 0);
+	EXPECT_SOUND(&heap);
+	tree()->root[0] = 2;
+	heap.tags[2].link[0] = 4;
+	heap.tags[4].link[0] = 6;
+	heap.tags[6].link[0] = 0;
+	heap.tags[0].link[0] = 2;
 	expect_wrong("tree: the path of a block does not lead to it");
 }
 
@@ -472,8 +535,10 @@ static const struct tap_test tests[] = {
 	{ "block beyond the end", block_beyond_the_end },
 	{ "foot unlike head", foot_unlike_head },
 	{ "head not in the bitmap", head_not_in_bitmap },
+	{ "first head not in the bitmap", first_head_not_in_bitmap },
 	{ "head where none is", head_where_none_is },
 	{ "head beyond the end", head_beyond_the_end },
+	{ "head at the end", head_at_the_end },
 	{ "free neighbours", free_neighbours },
 	{ "count of free granules", count_of_granules },
 	{ "count of free blocks", count_of_free_blocks },
@@ -481,6 +546,8 @@ static const struct tap_test tests[] = {
 	{ "summary bit missing", summary_bit_missing },
 	{ "summary bit too many", summary_bit_extra },
 	{ "summary too long", summary_too_long },
+	{ "summary too long in large heaps", summaries_too_long },
+	{ "summary of a summary", summary_of_a_summary },
 	{ "list: next", list_next },
 	{ "list: prev", list_prev },
 	{ "list: prev of the first", list_prev_of_the_first },
@@ -497,6 +564,7 @@ static const struct tap_test tests[] = {
 	{ "tree: child lost", tree_child_lost },
 	{ "tree: child on the wrong side", tree_child_on_wrong_side },
 	{ "tree: ring", tree_ring },
+	{ "tree: too deep", tree_too_deep },
 	{ "tree: child of another root", tree_child_of_other_root },
 	{ "tree: size of the largest", tree_largest },
 	{ "tree: root of another range", tree_root_of_other_range },

@@ -175,6 +175,8 @@ static void each_call(u32 from)
 		for (size = 0; size <= GRANULES + 1; size++) {
 			oracle_alloc_at(&oracle, &heap, at, size);
 			done(from);
+			oracle_release_part(&oracle, &heap, at, size);
+			done(from);
 			if (at < GRANULES && !oracle.block[at])
 				continue;
 			oracle_resize(&oracle, &heap, at, 0, size);

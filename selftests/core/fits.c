@@ -189,6 +189,36 @@ static void deep_trees(void)
 	}
 }
 
+/* Heaps of @granules, just above and below what a number of bits can address, too. */
+static void fill_and_drain(u32 granules, const struct mal_fit *fit)
+{
+	struct mal_heap heap = heap_make_fit(granules, fit);
+	u32 i;
+
+	for (i = 0; i < granules; i++)
+		EXPECT(take(&heap, 1) == i);
+	EXPECT(take(&heap, 1) == MAL_NONE);
+	/* The first and the last, or the last but one. */
+	for (i = 0; i < granules; i += 2)
+		EXPECT(mal_heap_free(&heap, i, 1) == 0);
+	EXPECT_SOUND(&heap);
+	EXPECT(heap.free_blocks == (granules + 1) / 2);
+	for (i = 0; i < granules; i += 2)
+		EXPECT(take(&heap, 1) % 2 == 0);
+	EXPECT(heap.free == 0);
+	heap_drop(&heap);
+}
+
+static void every_size_of_heap(void)
+{
+	const struct mal_fit *const *fit;
+	u32 granules;
+
+	for (fit = mal_fits; *fit; fit++)
+		for (granules = 1; granules <= 66; granules++)
+			fill_and_drain(granules, *fit);
+}
+
 /* Between any two fits, with calls between the slices; then the new one rules. */
 static void switch_fit(const struct mal_fit *from, const struct mal_fit *to)
 {
@@ -264,6 +294,7 @@ static const struct tap_test tests[] = {
 	{ "worst fit picks the largest, then the lowest", worst_fit },
 	{ "next fit goes on where it left off", next_fit },
 	{ "deep trees", deep_trees },
+	{ "heaps of every size", every_size_of_heap },
 	{ "every switch", every_switch },
 	{ "alloc during a switch", alloc_during_a_switch },
 };

@@ -325,6 +325,37 @@ static inline int oracle_release(struct oracle *oracle, struct mal_heap *heap, u
 	return err;
 }
 
+/* Give a part of a block back to both. */
+static inline int oracle_release_part(struct oracle *oracle, struct mal_heap *heap, u32 place,
+				      u32 size)
+{
+	int err = mal_heap_free_part(heap, place, size);
+	int expected = 0;
+	u32 number, end, at;
+
+	if (!size || place >= oracle->granules || size > oracle->granules - place)
+		expected = -EINVAL;
+	else if (!oracle->block[place] ||
+		 oracle_start(oracle, place + size - 1) != oracle_start(oracle, place))
+		expected = -ENOENT;
+	EXPECT(err == expected);
+	if (err)
+		return err;
+
+	number = oracle->block[place];
+	for (at = place; at < place + size; at++)
+		oracle->block[at] = 0;
+	/* The end of the block has the same owner; another name keeps the two apart. */
+	if (at < oracle->granules && oracle->block[at] == number) {
+		EXPECT(mal_block_owner(heap, at) == number);
+		number = ++oracle->last;
+		heap->tags[at].owner = number;
+		for (end = at + oracle_run(oracle, at); at < end; at++)
+			oracle->block[at] = number;
+	}
+	return 0;
+}
+
 static inline void oracle_switch(struct oracle *oracle, struct mal_heap *heap,
 				 const struct mal_fit *fit)
 {

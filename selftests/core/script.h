@@ -106,8 +106,11 @@ static inline void script_step(struct script_run *run, const struct script_call 
 	case 8:
 	case 9:
 	case 10:
-	case 11:
 		oracle_release(oracle, heap, place, call->slice & 128 ? req.size : 0);
+		break;
+	case 11:
+		oracle_release_part(oracle, heap, script_u16(call->place),
+				    call->slice & 128 ? slice : req.size);
 		break;
 	case 12:
 		oracle_resize(oracle, heap, place, call->slice & 128 ? slice : 0, req.size);

@@ -61,6 +61,14 @@ static void counted_free(struct mal_heap *heap, u32 place)
 		worst = mal_steps;
 }
 
+static void counted_free_part(struct mal_heap *heap, u32 place, u32 size)
+{
+	mal_steps = 0;
+	EXPECT(mal_heap_free_part(heap, place, size) == 0);
+	if (mal_steps > worst)
+		worst = mal_steps;
+}
+
 /* Blocks that are still used, and used ones behind each, so that they stay apart. */
 struct row {
 	u32 size[80];
@@ -151,7 +159,7 @@ static void alloc_on_long_paths(void)
 }
 
 /* One granule between two blocks, each the root of a long path; the sum goes into a third. */
-static void free_on_long_paths(void)
+static void free_on_paths(bool as_part)
 {
 	struct row row = { .count = 0 };
 	struct mal_heap heap;
@@ -166,9 +174,36 @@ static void free_on_long_paths(void)
 	row_free(&row, &heap);
 
 	begin();
-	counted_free(&heap, row.head[0] + row.size[0]);
+	if (as_part)
+		counted_free_part(&heap, row.head[0] + row.size[0], 1);
+	else
+		counted_free(&heap, row.head[0] + row.size[0]);
 	EXPECT(mal_block_size(&heap, row.head[0]) == BASE / 2 * 3 + 1);
 	EXPECT(worst > 3 * (OPEN - 1));
+	heap_unmap(&heap);
+	end();
+}
+
+static void free_on_long_paths(void)
+{
+	free_on_paths(false);
+}
+
+static void free_part_on_long_paths(void)
+{
+	free_on_paths(true);
+}
+
+/* From the middle of a block that begins so long before that its head is hard to find. */
+static void free_part_of_all(void)
+{
+	struct mal_heap heap = heap_map(MAL_HEAP_MAX);
+
+	begin();
+	EXPECT(take(&heap, MAL_HEAP_MAX) == 0);
+	counted_free_part(&heap, MAL_HEAP_MAX / 2 + 1, MAL_HEAP_MAX / 4);
+	counted_free_part(&heap, MAL_HEAP_MAX - 2, 1);
+	EXPECT(heap.used_blocks == 3);
 	heap_unmap(&heap);
 	end();
 }
@@ -250,12 +285,74 @@ static void random_runs_in_trees(void)
 	end_trees();
 }
 
+/* Whatever happens between its slices, a check finds nothing wrong, and gets to the end. */
+static void check_in_slices(void)
+{
+	struct mal_heap heap = heap_make(100 * 64 + 10);
+	u64 most = 0, state = 1;
+	u32 cursor = 0, slices, i;
+
+	for (i = 0; i < heap.granules; i++)
+		EXPECT(take(&heap, 1) == i);
+	for (i = 0; i < heap.granules; i += 2)
+		EXPECT(mal_heap_free(&heap, i, 1) == 0);
+	for (slices = 0; cursor != MAL_NONE; slices++) {
+		const char *wrong;
+
+		mal_steps = 0;
+		wrong = mal_heap_check_slice(&heap, &cursor);
+		EXPECT_OR(!wrong, "the heap is damaged: %s", wrong);
+		most = mal_steps > most ? mal_steps : most;
+		for (i = 0; i < 10; i++) {
+			mal_heap_free(&heap, random_u32(&state) % heap.granules, 0);
+			take(&heap, 1 + random_u32(&state) % 2);
+		}
+	}
+	/* Twice each word that has so many blocks, and that is most of them. */
+	printf("# worst: %llu steps of %u, %u slices\n", most, MAL_CHECK_STEPS, slices);
+	EXPECT(most > MAL_CHECK_STEPS / 4 && most <= MAL_CHECK_STEPS);
+	EXPECT(slices > 100 && slices <= 202);
+	heap_drop(&heap);
+}
+
+/* An empty heap is a lot of words without a block: they are not looked at all at once. */
+static void check_of_empty_words(void)
+{
+	struct mal_heap heap = heap_make(64 * 6400);
+	u32 cursor = 0, slices;
+
+	for (slices = 0; cursor != MAL_NONE; slices++)
+		EXPECT(!mal_heap_check_slice(&heap, &cursor));
+	EXPECT(slices == 2 * 6400 / 64);
+	heap_drop(&heap);
+}
+
+/* Of words with 3 blocks each, 6 have as many as a slice looks at. */
+static void check_of_few_blocks(void)
+{
+	struct mal_heap heap = heap_make(64 * 60);
+	u32 cursor = 0, slices, i;
+
+	for (i = 0; i < 60; i++)
+		EXPECT(take(&heap, 21) != MAL_NONE && take(&heap, 21) != MAL_NONE &&
+		       take(&heap, 22) != MAL_NONE);
+	for (slices = 0; cursor != MAL_NONE; slices++)
+		EXPECT(!mal_heap_check_slice(&heap, &cursor));
+	EXPECT(slices == 2 * 60 / 6);
+	heap_drop(&heap);
+}
+
 static const struct tap_test tests[] = {
 	{ "alloc on long paths", alloc_on_long_paths },
 	{ "free on long paths", free_on_long_paths },
+	{ "free a part on long paths", free_part_on_long_paths },
+	{ "free a part of all", free_part_of_all },
 	{ "random runs", random_runs },
 	{ "deep trees", alloc_and_free_in_deep_trees },
 	{ "random runs in trees", random_runs_in_trees },
+	{ "check in slices", check_in_slices },
+	{ "check of empty words", check_of_empty_words },
+	{ "check of few blocks", check_of_few_blocks },
 };
 
 int main(void)
