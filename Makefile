@@ -3,8 +3,8 @@
 #
 #   KDIR=PATH       build the module for the kernel with this build folder; without it for the
 #                   running kernel, or for Debian's stock kernel if that one has no headers here
-#   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan) instead of the stock
-#                   one; it is built when it is needed first, which takes a quarter of an hour
+#   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan, minimal) instead of the
+#                   stock one; it is built when it is needed first, which takes a quarter of an hour
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
 
@@ -15,6 +15,7 @@ endif
 
 BUILD := $(CURDIR)/build
 PREFIX := /usr/local
+MINUTES := 10
 setup := $(CURDIR)/scripts/setup
 
 # Looked up when a recipe uses it: scripts/setup may just have installed the headers.
@@ -26,20 +27,20 @@ tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(
 vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
 
 .PHONY: all module drivers lib tests demo test test-faults vm setup install clean help
-.PHONY: coverage-core coverage-module mutate-core fuzz-core bench-core bench-kernel
+.PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls
 .PHONY: setup-build vm-module
 
-all: module lib tests		## module, library and test programs (the default)
+all: module lib			## module and library (the default)
 
 # kbuild puts objects beside the sources, so it gets a folder of symlinks to build in: $$tree, of
 # what $(1) names.
 symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
 
-# Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE$(2).
+# Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE/$(2).
 kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
-	tree='$(BUILD)'/kernel-$$release$(2) && \
+	tree='$(BUILD)'/kernel-$$release/$(2) && \
 	$(call symlinks,$(1)) && \
 	$(MAKE) -C "$$kdir" M="$$tree" modules
 
@@ -47,12 +48,12 @@ module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
 	+@$(call kbuild,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi)
 
 drivers: module			## test drivers, in a folder beside memalloc.ko
-	+@$(call kbuild,$(CURDIR)/selftests/edu/.,/edu)
+	+@$(call kbuild,$(CURDIR)/selftests/edu/.,edu)
 
 lib: setup-build		## libmemalloc and its example programs
 	@$(MAKE) -C userlib BUILD='$(BUILD)'
 
-tests: lib			## test programs, for the VM and for this machine
+tests: setup lib		## test programs, for the VM and for this machine
 	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
 
 vm-module: setup
@@ -61,21 +62,25 @@ vm-module: setup
 demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo
 
-test: vm-module lib tests	## all tests: natively, and in VMs; with KERNEL, in VMs with that
+test: vm-module tests		## all tests: natively, and in VMs; with KERNEL, in VMs with that
 	@scripts/test $(vm_kernel)
 
-test-faults: setup lib tests	## whether the tests notice faults that are put in on purpose
+test-faults: tests		## whether the tests notice faults that are put in on purpose
 	@scripts/faults
 
 coverage-core: setup		## lines and branches of the core that its tests reach
 	@scripts/coverage-core
 
-coverage-module: setup lib tests	## lines and branches of the module that the tests in VMs reach
-	@kdir=$$(scripts/kernel debug)/build && $(MAKE) drivers KDIR="$$kdir" GCOV_PROFILE=y
+coverage-module: tests		## lines and branches of the module that the tests in VMs reach
+	@$(MAKE) vm-module KERNEL=debug GCOV_PROFILE=y KASAN_SANITIZE=n UBSAN_SANITIZE=n
 	@scripts/coverage-module
 
 mutate-core: setup		## whether the tests notice each small change to the core (slow)
 	@scripts/mutate-core
+
+fuzz: vm-module tests		## random calls whose answers are known, in a VM (MINUTES=10, SEED=n)
+	@scripts/vm $(vm_kernel) --timeout $$(($(MINUTES) * 60 + 300)) selftests/boots/fuzz.sh \
+		MINUTES=$(MINUTES) SEED=$(or $(SEED),$(shell date +%s))
 
 fuzz-core: setup		## fuzzes the core for a minute
 	@scripts/fuzz-core
@@ -84,15 +89,19 @@ bench-core: setup		## strategies on traces of real programs (TRACES=DIR: on thes
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
 	@scripts/bench-core
 
+bench-kernel: KDIR = $(stock)
 bench-kernel: setup		## allocators in the kernel, counted in instructions, in a VM
-	@for unit in instructions steps; do \
-		tree='$(BUILD)'/bench/kernel-$$unit && \
-		$(call symlinks,$(CURDIR)/selftests/bench-kernel/. $(CURDIR)/module/core) && \
-		$(MAKE) -C '$(stock)' M="$$tree" UNIT=$$unit modules || exit; \
+	+@for unit in instructions steps; do \
+		export UNIT=$$unit && \
+		$(call kbuild,$(CURDIR)/selftests/bench-kernel/. $(CURDIR)/module/core,bench-$$unit) || \
+			exit; \
 	done
 	@scripts/bench-kernel
 
-vm: vm-module lib tests	## a shell in a VM with the module loaded
+bench-calls: vm-module tests	## instructions it takes to get a buffer and give it back, in a VM
+	@scripts/vm $(vm_kernel) selftests/bench-calls.sh
+
+vm: vm-module tests		## a shell in a VM with the module loaded
 	@scripts/vm $(vm_kernel) --shell
 
 setup: setup-build		## installs and fetches what building and testing take (Debian)

@@ -70,7 +70,7 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 static void allocated(struct mal_arena *arena, struct mal_buffer *buffer, u32 first)
 {
 	buffer->first = first;
-	arena->allocs++;
+	arena->allocs += !buffer->part;
 	arena->allocated += buffer->pages;
 	arena->requested += buffer->length;
 }
@@ -97,24 +97,24 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 	return err;
 }
 
-int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 align)
+int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
+		    const struct mal_request *req)
 {
-	struct mal_request req = { .size = buffer->pages, .align = align };
 	bool undecided = false;
 	int err = -ENOMEM;
 	u32 first;
 
 	spin_lock(&arena->lock);
-	first = mal_heap_alloc(&arena->heap, &req, (uintptr_t)buffer);
+	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)buffer);
 	if (first != MAL_NONE) {
 		allocated(arena, buffer, first);
 		err = 0;
 	} else {
-		undecided = mal_heap_undecided(&arena->heap, &req);
+		undecided = mal_heap_undecided(&arena->heap, req);
 	}
 	spin_unlock(&arena->lock);
 
-	return undecided ? sweep(arena, buffer, &req) : err;
+	return undecided ? sweep(arena, buffer, req) : err;
 }
 
 void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer)
@@ -124,12 +124,49 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer)
 	spin_lock(&arena->lock);
 	err = mal_heap_free(&arena->heap, buffer->first, buffer->pages);
 	if (!WARN_ON_ONCE(err)) {
-		arena->frees++;
+		arena->frees += !buffer->part;
 		arena->freed += buffer->pages;
 		arena->requested -= buffer->length;
-		if (buffer->quarantined)
-			arena->quarantined -= buffer->pages;
 	}
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_resize(struct mal_arena *arena, struct mal_buffer *buffer,
+		      struct mal_buffer *part, u32 pages, u64 length)
+{
+	struct mal_heap *heap = &arena->heap;
+	int err = 0;
+
+	/* What is free for a moment is so only under the lock. */
+	spin_lock(&arena->lock);
+	if (pages < buffer->pages) {
+		part->first = buffer->first + pages;
+		part->pages = buffer->pages - pages;
+		err = mal_heap_resize(heap, buffer->first, buffer->pages, pages) ?:
+		      mal_heap_alloc_at(heap, part->first, part->pages, (uintptr_t)part);
+	} else if (pages > buffer->pages) {
+		err = mal_heap_free(heap, part->first, part->pages) ?:
+		      mal_heap_resize(heap, buffer->first, buffer->pages, pages);
+		part->pages = 0;
+	}
+	WARN_ON_ONCE(err);
+	arena->requested += length - buffer->length;
+	buffer->length = length;
+	buffer->pages = pages;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_set_name(struct mal_arena *arena, struct mal_buffer *buffer, const u8 *name)
+{
+	spin_lock(&arena->lock);
+	memcpy(buffer->name, name, sizeof(buffer->name));
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_get_name(struct mal_arena *arena, const struct mal_buffer *buffer, u8 *name)
+{
+	spin_lock(&arena->lock);
+	memcpy(name, buffer->name, sizeof(buffer->name));
 	spin_unlock(&arena->lock);
 }
 
@@ -137,7 +174,76 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
 {
 	spin_lock(&arena->lock);
 	buffer->quarantined = true;
+	buffer->left = buffer->pages;
 	arena->quarantined += buffer->pages;
+	arena->requested -= buffer->length;
+	if (buffer->unreleased)
+		arena->unreleased += buffer->pages;
+	spin_unlock(&arena->lock);
+}
+
+bool mal_arena_next_piece(struct mal_arena *arena, const struct mal_buffer *buffer,
+			  u32 *cursor, u32 *pages)
+{
+	const struct mal_heap *heap = &arena->heap;
+	const u32 end = buffer->first + buffer->pages;
+	bool found = false;
+
+	/* What is between the pieces may be any number of blocks of others by now. */
+	while (!found && *cursor < end) {
+		unsigned int n;
+
+		cond_resched();
+		spin_lock(&arena->lock);
+		*cursor = mal_heap_block_of(heap, *cursor);
+		for (n = 0; n < MAL_ARENA_SLICE && *cursor < end; n++) {
+			*pages = mal_block_size(heap, *cursor);
+			found = mal_block_used(heap, *cursor) &&
+				mal_block_owner(heap, *cursor) == (uintptr_t)buffer;
+			if (found)
+				break;
+			*cursor += *pages;
+		}
+		spin_unlock(&arena->lock);
+	}
+	return found;
+}
+
+/* The buffer has a part less. False, which never happens: it is no part of a piece. */
+static bool take_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages)
+{
+	if (WARN_ON_ONCE(mal_heap_free_part(&arena->heap, first, pages)))
+		return false;
+	buffer->left -= pages;
+	arena->quarantined -= pages;
+	arena->frees += !buffer->left && !buffer->part;
+	return true;
+}
+
+void mal_arena_free_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first,
+			 u32 pages)
+{
+	spin_lock(&arena->lock);
+	if (take_part(arena, buffer, first, pages))
+		arena->freed += pages;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_retire(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages)
+{
+	spin_lock(&arena->lock);
+	/* Just there it is free now, so that it can be taken. */
+	if (take_part(arena, buffer, first, pages) &&
+	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, pages, 0)))
+		arena->retired += pages;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_release(struct mal_arena *arena, struct mal_buffer *buffer)
+{
+	spin_lock(&arena->lock);
+	buffer->unreleased = false;
+	arena->unreleased -= buffer->pages;
 	spin_unlock(&arena->lock);
 }
 
@@ -162,7 +268,9 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 	stats->used = (u64)(heap->granules - heap->free) << PAGE_SHIFT;
 	stats->requested = arena->requested;
 	stats->quarantined = arena->quarantined << PAGE_SHIFT;
-	stats->buffers = heap->used_blocks;
+	stats->unreleased = arena->unreleased << PAGE_SHIFT;
+	stats->retired = arena->retired << PAGE_SHIFT;
+	stats->buffers = arena->allocs - arena->frees;
 	stats->allocs = arena->allocs;
 	stats->frees = arena->frees;
 	stats->failures = arena->failures;
@@ -176,8 +284,34 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 						 stats->free);
 }
 
-u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
-		     struct mal_arena_block *blocks, u32 max)
+bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
+{
+	bool used;
+	u32 head;
+
+	spin_lock(&arena->lock);
+	head = mal_heap_block_of(&arena->heap, granule);
+	used = mal_block_used(&arena->heap, head);
+	*end = head + mal_block_size(&arena->heap, head);
+	spin_unlock(&arena->lock);
+	return !used;
+}
+
+/*
+ * Of a used block. A buffer outlives its block, so that under the lock it can be looked
+ * into.
+ */
+static u32 state_of(const struct mal_buffer *buffer)
+{
+	if (!buffer)
+		return MEMALLOC_BLOCK_RETIRED;
+	if (!buffer->quarantined)
+		return MEMALLOC_BLOCK_USED;
+	return buffer->unreleased ? MEMALLOC_BLOCK_UNRELEASED : MEMALLOC_BLOCK_QUARANTINED;
+}
+
+u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
+		    void *data)
 {
 	const struct mal_heap *heap = &arena->heap;
 	u32 head;
@@ -186,20 +320,46 @@ u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
 	spin_lock(&arena->lock);
 	head = mal_heap_block_of(heap, *cursor);
 	for (n = 0; n < min_t(u32, max, MAL_ARENA_SLICE) && head < heap->granules; n++) {
-		const struct mal_buffer *buffer = NULL;
-
-		/* A buffer outlives its block, so it can be looked into here. */
-		if (mal_block_used(heap, head))
-			buffer = (void *)(uintptr_t)mal_block_owner(heap, head);
-		blocks[n] = (struct mal_arena_block) {
+		struct mal_arena_block block = {
 			.first = head,
 			.pages = mal_block_size(heap, head),
-			.buffer = buffer,
-			.quarantined = buffer && buffer->quarantined,
+			.state = MEMALLOC_BLOCK_FREE,
 		};
-		head += blocks[n].pages;
+		if (mal_block_used(heap, head)) {
+			block.buffer = (void *)(uintptr_t)mal_block_owner(heap, head);
+			block.state = state_of(block.buffer);
+		}
+		visit(&block, data);
+		head += block.pages;
 	}
 	spin_unlock(&arena->lock);
 	*cursor = head;
 	return n;
+}
+
+static void copy_block(const struct mal_arena_block *block, void *data)
+{
+	struct mal_arena_block **to = data;
+
+	*(*to)++ = *block;
+}
+
+u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
+		     struct mal_arena_block *blocks, u32 max)
+{
+	return mal_arena_visit(arena, cursor, max, copy_block, &blocks);
+}
+
+const char *mal_arena_check(struct mal_arena *arena)
+{
+	const char *wrong = NULL;
+	u32 cursor = 0;
+
+	while (!wrong && cursor != MAL_NONE) {
+		cond_resched();
+		spin_lock(&arena->lock);
+		wrong = mal_heap_check_slice(&arena->heap, &cursor);
+		spin_unlock(&arena->lock);
+	}
+	return wrong;
 }

@@ -29,17 +29,22 @@ struct mal_arena {
 	u64 allocated;
 	u64 freed;
 	/* Now. */
-	u64 requested;		/* bytes */
+	u64 requested;		/* bytes, of buffers that are not quarantined */
 	u64 quarantined;	/* pages */
+	u64 unreleased;		/* pages, of these */
+	u64 retired;		/* pages; their blocks have no owner */
 };
 
 /* One block, as it was under the lock. @buffer may be gone by now: only compare it. */
 struct mal_arena_block {
 	u32 first;
 	u32 pages;
-	const struct mal_buffer *buffer;	/* NULL: free */
-	bool quarantined;
+	const struct mal_buffer *buffer;	/* NULL: it has none */
+	u32 state;				/* MEMALLOC_BLOCK_* */
 };
+
+/* What is done with a block under the lock, where its buffer, too, can be looked into. */
+typedef void (*mal_arena_visitor)(const struct mal_arena_block *block, void *data);
 
 /* Sleeps. @pages is at most MAL_HEAP_MAX. */
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node);
@@ -53,14 +58,48 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
 const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
- * Take @buffer->pages at a multiple of @align pages for @buffer, which must live
- * until mal_arena_free(); its place goes to @buffer->first. May sleep. -ENOMEM.
+ * Take what @req wants for @buffer, which must live until mal_arena_free(); its place
+ * goes to @buffer->first. May sleep. -ENOMEM.
  */
-int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer, u32 align);
+int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
+		    const struct mal_request *req);
 void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer);
 
-/* Mark the buffer's block as quarantined; mal_arena_free() takes the mark away. */
+/*
+ * Let @buffer have @pages and @length bytes. If it has more pages now, the others go to
+ * @part, which must live until mal_arena_free(); if it has less, they are those that @part
+ * has, just behind it, which is left with none.
+ */
+void mal_arena_resize(struct mal_arena *arena, struct mal_buffer *buffer,
+		      struct mal_buffer *part, u32 pages, u64 length);
+
+/* The name of @buffer: MEMALLOC_NAME_LEN bytes, zero-terminated. */
+void mal_arena_set_name(struct mal_arena *arena, struct mal_buffer *buffer, const u8 *name);
+void mal_arena_get_name(struct mal_arena *arena, const struct mal_buffer *buffer, u8 *name);
+
+/*
+ * From now on the buffer has no users, and its block comes back in parts, between which
+ * pieces of it stay: it must live until its @left is 0. Each piece is a used block whose
+ * owner is the buffer, so the tags say which there are, and nothing has to be allocated.
+ */
 void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer);
+
+/*
+ * The first piece of the quarantined buffer from page *@cursor of the region on; or
+ * false. Sleeps.
+ */
+bool mal_arena_next_piece(struct mal_arena *arena, const struct mal_buffer *buffer,
+			  u32 *cursor, u32 *pages);
+
+/* Give back @pages from @first on, which are a part of a piece of it, or all of one. */
+void mal_arena_free_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first,
+			 u32 pages);
+
+/* The same, but nobody gets them any more. */
+void mal_arena_retire(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages);
+
+/* The quarantined buffer is not unreleased any more. */
+void mal_arena_release(struct mal_arena *arena, struct mal_buffer *buffer);
 
 /* Count an allocation that failed, for whatever reason. */
 void mal_arena_count_failure(struct mal_arena *arena);
@@ -68,15 +107,28 @@ void mal_arena_count_failure(struct mal_arena *arena);
 /* Fill in what an arena knows of @stats. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
 
-/* The most blocks that one call of mal_arena_layout() reads. */
+/*
+ * Is the block that holds @granule free? *@end is where it ends. By the time that is
+ * known, it may not be true any more.
+ */
+bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
+
+/* The most blocks that one call of these looks at. */
 #define MAL_ARENA_SLICE		32
 
 /*
- * Read up to @max blocks, and no more than MAL_ARENA_SLICE, from the one that
+ * Visit up to @max blocks, and no more than MAL_ARENA_SLICE, from the one that
  * holds *@cursor on; how many it were. *@cursor is where to go on, and the number
  * of pages of the arena after the last.
  */
+u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
+		    void *data);
+
+/* The same, to read them. */
 u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
 		     struct mal_arena_block *blocks, u32 max);
+
+/* What mal_heap_check_slice() finds, all over; NULL: nothing is wrong. Sleeps. */
+const char *mal_arena_check(struct mal_arena *arena);
 
 #endif /* MAL_ARENA_H */

@@ -5,44 +5,88 @@
 #include <linux/dma-resv.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/types.h>
+#include <linux/memalloc.h>
 
+struct mal_payer;
 struct mal_region;
+struct mal_request;
 
 /* A used block, and who may reach it. */
 struct mal_buffer {
-	struct kref ref;		/* one per handle, mapping and dma-buf */
-	struct mal_region *region;
-
-	/* Constant from creation on. */
-	u64 length;			/* bytes that were asked for */
-	unsigned long pgoff;		/* where mmap() finds it, in pages */
-	u32 first;			/* the block, in granules */
-	u32 pages;
+	struct kref ref;		/* one per share and mapping */
 
 	/*
-	 * Somebody was given a way to the pages, and may hold one still when all
-	 * users are gone. Set, never cleared, by those who hold a reference.
+	 * How many handles, dma-bufs, and calls that are about to make one of these, have the
+	 * buffer. Who has a share may make more of them; but with that of a handle, only under
+	 * the lock of its client. So under that, the only one stays the only one.
+	 */
+	atomic_t shares;
+
+	/* Constant from creation on. */
+	struct mal_region *region;
+	struct mal_payer *payer;	/* is charged for what is not back yet, nor retired */
+	unsigned long pgoff;		/* where mmap() finds it, in pages; 0: a part, nowhere */
+	u32 first;			/* the block, in granules */
+	u32 end_max;			/* constraints let it reach up to there */
+	bool part;			/* of another buffer, or was; not counted as one */
+
+	/*
+	 * They change under the lock of the client that has the only share, @size_lock and the
+	 * arena's, all three: any of them keeps them as they are, and so does a share, but for
+	 * the only handle.
+	 */
+	u32 pages;
+	u64 length;			/* bytes that were asked for */
+	struct rw_semaphore size_lock;	/* between mmap_lock and the arena's; after client->lock */
+
+	/*
+	 * Somebody was given a way to the pages, or their address: they may have been
+	 * written to, and one may be held still when all users are gone. Set, never
+	 * cleared, by those who hold a reference.
 	 */
 	bool exposed;
 
+	/*
+	 * A client was told where the buffer lies; it must not be moved or resized. Set,
+	 * never cleared, under the lock of that client.
+	 */
+	bool told;
+
+	/*
+	 * One who was told went without a word, and a device may still write there. Set by
+	 * those who hold a reference; cleared once it is quarantined, under the arena's lock.
+	 */
+	bool unreleased;
+
+	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated; under the arena's lock */
+
 	/* Once all users are gone: */
-	bool quarantined;		/* under the arena's lock */
+	bool quarantined;		/* under the arena's lock, */
+	u32 left;			/* as are the pages that are not back yet */
 	struct list_head quarantine;	/* under the quarantine's lock */
-	u32 idle;			/* pages found idle so far, from the first on */
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */
 	struct dma_resv resv;		/* shared by all dma-bufs of the buffer */
 };
 
+/* The bytes that it has. They stay as many as long as @pages does. */
+static inline u64 mal_buffer_real_length(const struct mal_buffer *buffer)
+{
+	return (u64)buffer->pages << PAGE_SHIFT;
+}
+
 /*
- * A new buffer of @length bytes, zeroed, at a multiple of @align pages, with one
- * reference. Sleeps. -EFBIG: larger than the region; -ENOMEM; -EINTR: a fatal
- * signal arrived.
+ * A new buffer of @length bytes, zeroed, in the granules that @req wants, with one
+ * share, charged to @payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal
+ * arrived.
  */
-struct mal_buffer *mal_buffer_create(struct mal_region *region, u64 length, u32 align);
+struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
+				     u64 length, const struct mal_request *req);
 
 static inline struct mal_buffer *mal_buffer_get(struct mal_buffer *buffer)
 {
@@ -53,13 +97,50 @@ static inline struct mal_buffer *mal_buffer_get(struct mal_buffer *buffer)
 /* Sleeps; may be called with mmap_lock held. */
 void mal_buffer_put(struct mal_buffer *buffer);
 
-/*
- * Whether nobody holds a page of it, and no device works on one. All users must be
- * gone, and only one caller at a time. Sleeps.
- */
-bool mal_buffer_idle(struct mal_buffer *buffer);
+/* A share is a reference, too. */
+static inline struct mal_buffer *mal_buffer_share(struct mal_buffer *buffer)
+{
+	atomic_inc(&buffer->shares);
+	return mal_buffer_get(buffer);
+}
 
-/* Give the block back. Nobody may hold a page of it. Sleeps. */
+/* Sleeps. */
+void mal_buffer_unshare(struct mal_buffer *buffer);
+
+/* The bytes that it has, and in *@length those that were asked for. Sleeps. */
+u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length);
+
+/*
+ * Resizing in place. What is cut off a buffer, or added behind it, is a buffer of its own
+ * for a while, a part: it comes as any other, and goes as any other, to quarantine even. So
+ * nothing is left that can fail once the buffer itself is touched.
+ *
+ * First the part that a buffer of @pages needs to have @new_pages: what lies behind, charged
+ * and zeroed; an empty one, to take the rest; or NULL, if they are as many. Sleeps. -ENOSPC:
+ * mmap() would not reach the end; -ENOMEM: also, something is behind, or a constraint of the
+ * buffer ends there; and what mal_buffer_create() fails with.
+ */
+struct mal_buffer *mal_buffer_create_part(struct mal_buffer *buffer, u32 pages, u32 new_pages);
+
+/*
+ * Then let it have @new_pages and @length bytes. The caller holds the lock of the client
+ * that has the only share, and has seen that the buffer still has the pages that @part was
+ * made for. Sleeps. -EBUSY: a device has not finished with it.
+ */
+int mal_buffer_resize(struct mal_buffer *buffer, struct mal_buffer *part, u32 new_pages,
+		      u64 length);
+
+/* In the end, in any case: what is with @part has left the buffer. Sleeps. */
+void mal_buffer_drop_part(struct mal_buffer *buffer, struct mal_buffer *part);
+
+/*
+ * Of a quarantined buffer, give back all pages that nobody holds, if no device works on
+ * it; how many those were. Poisoned pages are retired, whoever holds them. Only one
+ * caller at a time. Sleeps.
+ */
+u32 mal_buffer_return_idle(struct mal_buffer *buffer);
+
+/* Nothing of it is used any more, nor of its block. */
 void mal_buffer_destroy(struct mal_buffer *buffer);
 
 struct page *mal_buffer_page(const struct mal_buffer *buffer, u32 index);

@@ -177,7 +177,7 @@ static int explain_failure(const struct search *search)
 	return -ENOMEM;
 }
 
-/* What the kernel had there goes now, not only where a buffer is made. */
+/* Whatever the kernel had there: all of it is taken to be clean from now on (clean.h). */
 static int zero_pages(const struct mal_claim *claim)
 {
 	unsigned long i;
@@ -221,5 +221,21 @@ int mal_claim(struct mal_claim *claim, unsigned long pages, int node)
 
 void mal_claim_release(struct mal_claim *claim)
 {
-	free_contig_range(claim->pfn, claim->pages);
+	const unsigned long end = claim->pfn + claim->pages;
+	unsigned long first = claim->pfn;
+	unsigned long pfn;
+
+	for (pfn = first; pfn < end; pfn++) {
+		if (IS_ALIGNED(pfn, MAX_ORDER_NR_PAGES))
+			cond_resched();
+		if (!PageHWPoison(pfn_to_page(pfn)))
+			continue;
+		if (first < pfn)
+			free_contig_range(first, pfn - first);
+		/* Whoever found the fault may hold it; nobody gets it when the last one goes. */
+		put_page(pfn_to_page(pfn));
+		first = pfn + 1;
+	}
+	if (first < end)
+		free_contig_range(first, end - first);
 }

@@ -19,7 +19,10 @@ struct mal_claim {
  */
 int mal_claim(struct mal_claim *claim, unsigned long pages, int node);
 
-/* Give the range back. Nobody may hold a reference to a page of it. */
+/*
+ * Give the range back. Nobody may hold a reference to a page of it, but for poisoned
+ * ones, which the kernel keeps for itself.
+ */
 void mal_claim_release(struct mal_claim *claim);
 
 #endif /* MAL_CLAIM_H */

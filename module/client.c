@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The client: one open file and its handles. Closing it, in whatever way, gives
- * up all of them.
+ * up all of them; but that is not what FREE is for a handle whose client was told
+ * where the buffer lies.
  */
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "buffer.h"
+#include "charge.h"
 #include "client.h"
 #include "ioctl.h"
 #include "mapping.h"
@@ -22,34 +25,55 @@ static int compare(const struct mal_buffer *buffer, bool writable, const struct 
 
 static bool less(struct rb_node *a, const struct rb_node *b)
 {
-	const struct mal_handle *handle = rb_entry(a, struct mal_handle, node);
+	const struct mal_handle *handle = rb_entry(a, struct mal_handle, by_buffer);
 
 	return compare(handle->buffer, handle->writable,
-		       rb_entry(b, struct mal_handle, node)) < 0;
+		       rb_entry(b, struct mal_handle, by_buffer)) < 0;
+}
+
+static int compare_id(const void *id, const struct rb_node *node)
+{
+	const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_id);
+	u32 wanted = *(const u32 *)id;
+
+	if (wanted != handle->id)
+		return wanted < handle->id ? -1 : 1;
+	return 0;
+}
+
+static int compare_ids(struct rb_node *a, const struct rb_node *b)
+{
+	return compare_id(&rb_entry(a, struct mal_handle, by_id)->id, b);
+}
+
+/* Under client->lock. NULL: none, or it is not published. */
+static struct mal_handle *find_id(struct mal_client *client, u32 id)
+{
+	struct rb_node *node = rb_find(&id, &client->by_id, compare_id);
+	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
+
+	return handle && handle->buffer ? handle : NULL;
 }
 
 struct mal_handle *mal_handle_reserve(struct mal_client *client)
 {
 	struct mal_handle *handle = kmalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
-	int err;
 
 	if (!handle)
 		return ERR_PTR(-ENOMEM);
+	handle->buffer = NULL;
 	mutex_lock(&client->lock);
-	err = xa_alloc_cyclic(&client->handles, &handle->id, NULL, xa_limit_32b, &client->next_id,
-			      GFP_KERNEL);
+	do {
+		handle->id = ++client->last_id ?: ++client->last_id;
+	} while (rb_find_add(&handle->by_id, &client->by_id, compare_ids));
 	mutex_unlock(&client->lock);
-	if (err < 0) {
-		kfree(handle);
-		return ERR_PTR(-ENOMEM);
-	}
 	return handle;
 }
 
 void mal_handle_cancel(struct mal_client *client, struct mal_handle *handle)
 {
 	mutex_lock(&client->lock);
-	xa_release(&client->handles, handle->id);
+	rb_erase(&handle->by_id, &client->by_id);
 	mutex_unlock(&client->lock);
 	kfree(handle);
 }
@@ -57,52 +81,175 @@ void mal_handle_cancel(struct mal_client *client, struct mal_handle *handle)
 void mal_handle_publish(struct mal_client *client, struct mal_handle *handle,
 			struct mal_buffer *buffer, bool writable)
 {
+	mutex_lock(&client->lock);
 	handle->buffer = buffer;
 	handle->writable = writable;
-	mutex_lock(&client->lock);
-	rb_add(&handle->node, &client->by_buffer, less);
-	/* The entry was reserved: this allocates nothing. */
-	xa_store(&client->handles, handle->id, handle, 0);
+	handle->told = false;
+	rb_add(&handle->by_buffer, &client->by_buffer, less);
 	mutex_unlock(&client->lock);
 }
 
-int mal_handle_remove(struct mal_client *client, u32 id, u64 length)
+/* Under client->lock. */
+static int take(struct mal_client *client, struct mal_removal *removal)
 {
-	struct mal_handle *handle;
+	const struct memalloc_free *free = &removal->free;
+	struct mal_handle *handle = find_id(client, free->handle);
+
+	if (!handle)
+		return -ENOENT;
+	if (free->length && free->length != handle->buffer->length)
+		return -ERANGE;
+	rb_erase(&handle->by_id, &client->by_id);
+	rb_erase(&handle->by_buffer, &client->by_buffer);
+	removal->handle = handle;
+	return 0;
+}
+
+/* Under client->lock, which has been held since it was taken. */
+static void put_back(struct mal_client *client, struct mal_handle *handle)
+{
+	rb_find_add(&handle->by_id, &client->by_id, compare_ids);
+	rb_add(&handle->by_buffer, &client->by_buffer, less);
+}
+
+int mal_handle_remove(struct mal_client *client, struct mal_removal *removals, u32 count)
+{
 	int err = 0;
+	u32 n;
 
 	mutex_lock(&client->lock);
-	handle = xa_load(&client->handles, id);
-	if (!handle)
-		err = -ENOENT;
-	else if (length && length != handle->buffer->length)
-		err = -ERANGE;
-	if (!err) {
-		xa_erase(&client->handles, id);
-		rb_erase(&handle->node, &client->by_buffer);
+	for (n = 0; n < count; n++) {
+		err = take(client, &removals[n]);
+		if (err)
+			break;
 	}
+	while (err && n--)
+		put_back(client, removals[n].handle);
 	mutex_unlock(&client->lock);
 	if (err)
 		return err;
 
-	mal_buffer_put(handle->buffer);
-	kfree(handle);
+	for (n = 0; n < count; n++) {
+		mal_buffer_unshare(removals[n].handle->buffer);
+		kfree(removals[n].handle);
+		cond_resched();
+	}
 	return 0;
 }
 
-struct mal_buffer *mal_handle_lookup(struct mal_client *client, u32 id, bool *writable)
+int mal_handle_tell(struct mal_client *client, u32 id)
+{
+	struct mal_handle *handle;
+
+	mutex_lock(&client->lock);
+	handle = find_id(client, id);
+	if (handle) {
+		handle->told = true;
+		WRITE_ONCE(handle->buffer->told, true);
+		WRITE_ONCE(handle->buffer->exposed, true);
+	}
+	mutex_unlock(&client->lock);
+	return handle ? 0 : -ENOENT;
+}
+
+static struct mal_buffer *lookup(struct mal_client *client, u32 id, bool *writable,
+				 struct mal_buffer *(*get)(struct mal_buffer *buffer))
 {
 	struct mal_buffer *buffer = NULL;
 	struct mal_handle *handle;
 
 	mutex_lock(&client->lock);
-	handle = xa_load(&client->handles, id);
+	handle = find_id(client, id);
 	if (handle) {
-		buffer = mal_buffer_get(handle->buffer);
+		buffer = get(handle->buffer);
 		*writable = handle->writable;
 	}
 	mutex_unlock(&client->lock);
 	return buffer;
+}
+
+struct mal_buffer *mal_handle_lookup(struct mal_client *client, u32 id, bool *writable)
+{
+	return lookup(client, id, writable, mal_buffer_get);
+}
+
+struct mal_buffer *mal_handle_share(struct mal_client *client, u32 id, bool *writable)
+{
+	return lookup(client, id, writable, mal_buffer_share);
+}
+
+/* The buffer of handle @id, if the client may let it have @pages. Under client->lock. */
+static struct mal_buffer *find_resizable(struct mal_client *client, u32 id, u32 pages)
+{
+	struct mal_handle *handle = find_id(client, id);
+	struct mal_buffer *buffer;
+
+	if (!handle)
+		return ERR_PTR(-ENOENT);
+	buffer = handle->buffer;
+	if (!handle->writable)
+		return ERR_PTR(-EACCES);
+	/* Nobody can be made to pay for more by whom he gave a buffer. */
+	if (pages > buffer->pages && buffer->payer != client->payer)
+		return ERR_PTR(-EACCES);
+	/* Pairs with the release in mal_buffer_unshare(). */
+	if (atomic_read_acquire(&buffer->shares) > 1 || READ_ONCE(buffer->told))
+		return ERR_PTR(-EBUSY);
+	return buffer;
+}
+
+/* @part is to make @buffer have @pages instead of @before: -EAGAIN if it has others by now. */
+static int resize_locked(struct mal_client *client, u32 id, struct mal_buffer *buffer,
+			 struct mal_buffer *part, u32 before, u32 pages, u64 length)
+{
+	struct mal_buffer *now = find_resizable(client, id, pages);
+
+	if (IS_ERR(now))
+		return PTR_ERR(now);
+	if (now != buffer || buffer->pages != before)
+		return -EAGAIN;
+	return mal_buffer_resize(buffer, part, pages, length);
+}
+
+static int try_to_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
+{
+	struct mal_buffer *buffer;
+	struct mal_buffer *part;
+	u32 before;
+	int err;
+
+	mutex_lock(&client->lock);
+	buffer = find_resizable(client, id, pages);
+	if (!IS_ERR(buffer)) {
+		mal_buffer_get(buffer);
+		before = buffer->pages;
+	}
+	mutex_unlock(&client->lock);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+
+	part = mal_buffer_create_part(buffer, before, pages);
+	if (IS_ERR(part)) {
+		err = PTR_ERR(part);
+		goto put_buffer;
+	}
+	mutex_lock(&client->lock);
+	err = resize_locked(client, id, buffer, part, before, pages, length);
+	mutex_unlock(&client->lock);
+	mal_buffer_drop_part(buffer, part);
+put_buffer:
+	mal_buffer_put(buffer);
+	return err;
+}
+
+int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
+{
+	int err;
+
+	do {
+		err = try_to_resize(client, id, pages, length);
+	} while (err == -EAGAIN);
+	return err;
 }
 
 u32 __mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable)
@@ -110,7 +257,7 @@ u32 __mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer
 	struct rb_node *node = client->by_buffer.rb_node;
 
 	while (node) {
-		const struct mal_handle *handle = rb_entry(node, struct mal_handle, node);
+		const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_buffer);
 		int order = compare(buffer, writable, handle);
 
 		if (!order)
@@ -130,6 +277,27 @@ u32 mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, 
 	return id;
 }
 
+void mal_client_holdings(struct mal_client *client, struct mal_holdings *held)
+{
+	const struct mal_buffer *last = NULL;
+	struct rb_node *node;
+
+	*held = (struct mal_holdings) {};
+	mutex_lock(&client->lock);
+	for (node = rb_first(&client->by_buffer); node; node = rb_next(node)) {
+		const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_buffer);
+
+		/* Two handles for one buffer are neighbours. */
+		held->handles++;
+		if (handle->buffer == last)
+			continue;
+		last = handle->buffer;
+		held->buffers++;
+		held->bytes += mal_buffer_real_length(last);
+	}
+	mutex_unlock(&client->lock);
+}
+
 static int client_open(struct inode *inode, struct file *file)
 {
 	struct mal_region *region =
@@ -138,31 +306,61 @@ static int client_open(struct inode *inode, struct file *file)
 
 	if (!client)
 		return -ENOMEM;
+	client->payer = mal_payer_open(&region->users);
+	if (!client->payer) {
+		kfree(client);
+		return -ENOMEM;
+	}
 	client->region = region;
 	client->writable = file->f_mode & FMODE_WRITE;
 	mutex_init(&client->lock);
 	mutex_init(&client->import_lock);
-	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	client->by_id = RB_ROOT;
 	client->by_buffer = RB_ROOT;
 	atomic_inc(&region->clients);
+	mutex_lock(&region->clients_lock);
+	list_add_tail(&client->node, &region->client_list);
+	mutex_unlock(&region->clients_lock);
 
 	file->f_mapping = region->inode->i_mapping;
 	file->private_data = client;
 	return nonseekable_open(inode, file);
 }
 
+/* What the client still had, when it was closed. That is no fault, so it is only counted. */
+static void count_abandoned(struct mal_client *client)
+{
+	struct mal_region *region = client->region;
+	const struct mal_opener *opener = &client->payer->opener;
+	struct mal_holdings held;
+
+	mal_client_holdings(client, &held);
+	if (!held.buffers)
+		return;
+	atomic64_add(held.buffers, &region->abandoned_buffers);
+	atomic64_add(held.bytes, &region->abandoned_bytes);
+	pr_debug("client of %s[%d] is gone with %llu buffers of %llu bytes\n", opener->comm,
+		 opener->pid, held.buffers, held.bytes);
+}
+
 static int client_release(struct inode *inode, struct file *file)
 {
 	struct mal_client *client = file->private_data;
 	struct mal_handle *handle;
-	unsigned long id;
+	struct mal_handle *next;
 
-	xa_for_each(&client->handles, id, handle) {
-		mal_buffer_put(handle->buffer);
+	mutex_lock(&client->region->clients_lock);
+	list_del(&client->node);
+	mutex_unlock(&client->region->clients_lock);
+	count_abandoned(client);
+	rbtree_postorder_for_each_entry_safe(handle, next, &client->by_id, by_id) {
+		if (handle->told)
+			WRITE_ONCE(handle->buffer->unreleased, true);
+		mal_buffer_unshare(handle->buffer);
 		kfree(handle);
 		cond_resched();
 	}
-	xa_destroy(&client->handles);
+	mal_payer_close(client->payer);
 	atomic_dec(&client->region->clients);
 	mutex_destroy(&client->import_lock);
 	mutex_destroy(&client->lock);
@@ -187,10 +385,25 @@ static int client_mmap(struct file *file, struct vm_area_struct *vma)
 	return err;
 }
 
+/* What the client has handles for: /proc/PID/fdinfo/FD. */
+static void client_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct mal_client *client = file->private_data;
+	struct mal_holdings held;
+
+	mal_client_holdings(client, &held);
+	seq_printf(seq, "memalloc-region:\t%s\n", client->region->name);
+	seq_printf(seq, "memalloc-access:\t%s\n", client->writable ? "read-write" : "read-only");
+	seq_printf(seq, "memalloc-handles:\t%llu\n", held.handles);
+	seq_printf(seq, "memalloc-buffers:\t%llu\n", held.buffers);
+	seq_printf(seq, "memalloc-bytes:\t%llu\n", held.bytes);
+}
+
 const struct file_operations mal_client_fops = {
 	.owner = THIS_MODULE,
 	.open = client_open,
 	.release = client_release,
+	.show_fdinfo = client_show_fdinfo,
 	.mmap = client_mmap,
 	.unlocked_ioctl = mal_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

@@ -3,31 +3,37 @@
 #define MAL_CLIENT_H
 
 #include <linux/fs.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
-#include <linux/xarray.h>
+#include <linux/memalloc.h>
 
 struct mal_buffer;
+struct mal_payer;
 struct mal_region;
 
-/* A client's name for a buffer. It holds a reference to it. */
+/* A client's name for a buffer. It has a share of it. */
 struct mal_handle {
-	struct rb_node node;		/* in client->by_buffer */
-	struct mal_buffer *buffer;
+	struct rb_node by_id;		/* in client->by_id */
+	struct rb_node by_buffer;	/* in client->by_buffer, once it is published */
+	struct mal_buffer *buffer;	/* NULL: reserved */
 	bool writable;
+	bool told;			/* where the buffer lies; under client->lock */
 	u32 id;				/* what userspace calls it; not 0 */
 };
 
 /* One open file. */
 struct mal_client {
 	struct mal_region *region;
+	struct mal_payer *payer;	/* for what is allocated here */
 	bool writable;			/* opened for writing: handles may be, too */
+	struct list_head node;		/* in region->client_list */
 
-	/* Of @handles and @by_buffer; between mmap_lock and the arena's lock. */
+	/* Of the handles; between mmap_lock and the arena's lock. */
 	struct mutex lock;
-	struct xarray handles;		/* id -> struct mal_handle, or reserved */
-	u32 next_id;			/* numbers come round late: stale ones are noticed */
+	struct rb_root by_id;
 	struct rb_root by_buffer;	/* by buffer and access */
+	u32 last_id;			/* numbers come round late: stale ones are noticed */
 
 	/*
 	 * Keeps two IMPORTs from making two handles for one buffer. Outermost: it is
@@ -38,6 +44,16 @@ struct mal_client {
 
 extern const struct file_operations mal_client_fops;
 
+/* What a client has handles for. */
+struct mal_holdings {
+	u64 handles;
+	u64 buffers;
+	u64 bytes;			/* rounded to granules */
+};
+
+/* Sleeps; takes client->lock. */
+void mal_client_holdings(struct mal_client *client, struct mal_holdings *held);
+
 /*
  * A handle comes about in two steps, so that its number can be told to userspace
  * before anybody can use it: reserve, then publish, which can't fail, or cancel.
@@ -46,18 +62,41 @@ extern const struct file_operations mal_client_fops;
 struct mal_handle *mal_handle_reserve(struct mal_client *client);
 void mal_handle_cancel(struct mal_client *client, struct mal_handle *handle);
 
-/* Takes over the caller's reference to @buffer. */
+/* Takes over the caller's share of @buffer. */
 void mal_handle_publish(struct mal_client *client, struct mal_handle *handle,
 			struct mal_buffer *buffer, bool writable);
 
+/* A handle to be given up. */
+struct mal_removal {
+	struct memalloc_free free;	/* what is told of it */
+	struct mal_handle *handle;	/* for the function below */
+};
+
 /*
- * Give up handle @id. @length, unless 0, must be that of the buffer. -ENOENT: no
- * such handle; -ERANGE: another length.
+ * Give up all @count handles, or none. The length, unless it is 0, must be that of the
+ * buffer. -ENOENT: no such handle, or it is there twice; -ERANGE: another length.
  */
-int mal_handle_remove(struct mal_client *client, u32 id, u64 length);
+int mal_handle_remove(struct mal_client *client, struct mal_removal *removals, u32 count);
+
+/*
+ * Note that the client is about to be told where the buffer of handle @id lies, before
+ * it is. -ENOENT: no such handle.
+ */
+int mal_handle_tell(struct mal_client *client, u32 id);
 
 /* The buffer that @id stands for, with a reference, and its access; or NULL. */
 struct mal_buffer *mal_handle_lookup(struct mal_client *client, u32 id, bool *writable);
+
+/* The same, with a share. */
+struct mal_buffer *mal_handle_share(struct mal_client *client, u32 id, bool *writable);
+
+/*
+ * Let the buffer of handle @id have @pages, and @length bytes of them. -ENOENT: no such
+ * handle; -EACCES: it is not writable, or somebody else would be charged for more; -EBUSY:
+ * others have the buffer, too, or know where it lies, or a device has not finished with it;
+ * and the errors of mal_buffer_create_part().
+ */
+int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length);
 
 /* The client's handle for @buffer with that access; or 0. The first: without the lock. */
 u32 __mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable);

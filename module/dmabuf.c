@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers as dma-bufs: what other processes, drivers and devices see of them.
- * Through a read-only one nothing can write.
+ * Through a read-only one nothing can write, through a write-only one nothing can read.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -13,6 +15,7 @@
 #include "dmabuf.h"
 #include "mapping.h"
 #include "region.h"
+#include "trace.h"
 
 /* A device that may map a buffer for DMA. */
 struct mal_attachment {
@@ -21,6 +24,11 @@ struct mal_attachment {
 	struct sg_table sgt;
 	enum dma_data_direction dir;	/* DMA_NONE while it is not mapped; attach_lock */
 };
+
+static bool dmabuf_readable(const struct dma_buf *dmabuf)
+{
+	return dmabuf->file->f_mode & FMODE_READ;
+}
 
 static bool dmabuf_writable(const struct dma_buf *dmabuf)
 {
@@ -43,7 +51,7 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
 {
 	phys_addr_t phys = page_to_phys(mal_buffer_page(buffer, 0));
-	size_t size = (size_t)buffer->pages << PAGE_SHIFT;
+	size_t size = mal_buffer_real_length(buffer);
 	struct scatterlist *sg;
 	unsigned int segments = 0;
 	unsigned int i;
@@ -114,6 +122,8 @@ static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_d
 
 	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
+	if (dir != DMA_FROM_DEVICE && !dmabuf_readable(attach->dmabuf))
+		return ERR_PTR(-EACCES);
 
 	mutex_lock(&buffer->attach_lock);
 	if (attachment->dir == DMA_NONE)
@@ -136,30 +146,69 @@ static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt
 	mutex_unlock(&buffer->attach_lock);
 }
 
-/* Hand the memory over between the CPU and each device that has it mapped. */
-static void sync_attachments(struct mal_buffer *buffer,
-			     void (*sync)(struct device *dev, struct sg_table *sgt,
-					  enum dma_data_direction dir))
+typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,
+			enum dma_data_direction dir);
+
+/* The device's segments are the buffer, in order; they need not be those of the sg_table. */
+static void sync_segments(struct mal_attachment *attachment, u64 offset, u64 length, sync_fn sync)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(&attachment->sgt, sg, i) {
+		size_t n;
+
+		if (offset >= sg_dma_len(sg)) {
+			offset -= sg_dma_len(sg);
+			continue;
+		}
+		n = min_t(u64, sg_dma_len(sg) - offset, length);
+		sync(attachment->dev, sg_dma_address(sg) + offset, n, attachment->dir);
+		length -= n;
+		if (!length)
+			break;
+		offset = 0;
+	}
+}
+
+/* Hand a range over between the CPU and each device that has the buffer mapped. */
+static void sync_attachments(struct mal_buffer *buffer, u64 offset, u64 length, sync_fn sync)
 {
 	struct mal_attachment *attachment;
 
 	mutex_lock(&buffer->attach_lock);
 	list_for_each_entry(attachment, &buffer->attachments, node) {
 		if (attachment->dir != DMA_NONE)
-			sync(attachment->dev, &attachment->sgt, attachment->dir);
+			sync_segments(attachment, offset, length, sync);
 	}
 	mutex_unlock(&buffer->attach_lock);
 }
 
+int mal_dmabuf_begin_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length, bool write)
+{
+	/* What a device has not finished can't be handed over yet. */
+	long left = dma_resv_wait_timeout(&buffer->resv, dma_resv_usage_rw(write), true,
+					  MAX_SCHEDULE_TIMEOUT);
+
+	if (left < 0)
+		return left;
+	sync_attachments(buffer, offset, length, dma_sync_single_for_cpu);
+	return 0;
+}
+
+void mal_dmabuf_end_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length)
+{
+	sync_attachments(buffer, offset, length, dma_sync_single_for_device);
+}
+
 static int dmabuf_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	sync_attachments(dmabuf->priv, dma_sync_sgtable_for_cpu);
-	return 0;
+	return mal_dmabuf_begin_cpu_access(dmabuf->priv, 0, dmabuf->size, dir != DMA_FROM_DEVICE);
 }
 
 static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	sync_attachments(dmabuf->priv, dma_sync_sgtable_for_device);
+	mal_dmabuf_end_cpu_access(dmabuf->priv, 0, dmabuf->size);
 	return 0;
 }
 
@@ -180,7 +229,7 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 static void dmabuf_release(struct dma_buf *dmabuf)
 {
-	mal_buffer_put(dmabuf->priv);
+	mal_buffer_unshare(dmabuf->priv);
 }
 
 #define DMABUF_OPS					\
@@ -193,28 +242,37 @@ static void dmabuf_release(struct dma_buf *dmabuf)
 	.mmap = dmabuf_mmap,				\
 	.release = dmabuf_release
 
-/* A kernel mapping can be written to, so a read-only dma-buf offers none at all. */
-static const struct dma_buf_ops read_only_ops = { DMABUF_OPS };
+/* A kernel mapping can be read and written, so other dma-bufs offer none at all. */
+static const struct dma_buf_ops restricted_ops = { DMABUF_OPS };
 static const struct dma_buf_ops writable_ops = { DMABUF_OPS, .vmap = dmabuf_vmap };
 
-struct dma_buf *mal_dmabuf_export(struct mal_buffer *buffer, int access)
+int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct file **file)
 {
+	unsigned int access = open_flags & O_ACCMODE;
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *dmabuf;
+	int fd;
 
-	info.ops = access == O_RDWR ? &writable_ops : &read_only_ops;
-	info.size = (size_t)buffer->pages << PAGE_SHIFT;
+	fd = get_unused_fd_flags(open_flags & O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	info.ops = access == O_RDWR ? &writable_ops : &restricted_ops;
+	info.size = mal_buffer_real_length(buffer);
 	info.flags = access;
-	info.priv = mal_buffer_get(buffer);
+	info.priv = mal_buffer_share(buffer);
 	info.resv = &buffer->resv;
 	dmabuf = dma_buf_export(&info);
 	if (IS_ERR(dmabuf)) {
-		mal_buffer_put(buffer);
-		return dmabuf;
+		mal_buffer_unshare(buffer);
+		put_unused_fd(fd);
+		return PTR_ERR(dmabuf);
 	}
 	/* Its mappings, too, are in the region's address space. */
 	dmabuf->file->f_mapping = buffer->region->inode->i_mapping;
-	return dmabuf;
+	trace_memalloc_export(buffer, buffer->first, buffer->pages);
+	*file = dmabuf->file;
+	return fd;
 }
 
 struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *writable)
@@ -224,11 +282,13 @@ struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *wr
 
 	if (IS_ERR(dmabuf))
 		return ERR_CAST(dmabuf);
-	if (dmabuf->ops == &writable_ops || dmabuf->ops == &read_only_ops) {
+	if (dmabuf->ops == &writable_ops || dmabuf->ops == &restricted_ops) {
 		struct mal_buffer *ours = dmabuf->priv;
 
-		if (ours->region == region) {
-			buffer = mal_buffer_get(ours);
+		if (ours->region == region && !dmabuf_readable(dmabuf)) {
+			buffer = ERR_PTR(-EACCES);
+		} else if (ours->region == region) {
+			buffer = mal_buffer_share(ours);
 			*writable = dmabuf_writable(dmabuf);
 		}
 	}

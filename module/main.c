@@ -7,6 +7,7 @@
 #include <linux/sysfs.h>
 #include <linux/memalloc.h>
 
+#include "charge.h"
 #include "core/fit.h"
 #include "region.h"
 
@@ -76,6 +77,40 @@ static int parse_size(const char *text, u64 *bytes)
 	*bytes = value > U64_MAX >> shift ? ALIGN_DOWN(U64_MAX, PAGE_SIZE) : value << shift;
 	return 0;
 }
+
+/* A limit of charge.h: 0 is none. What has been allocated stays when it is lowered. */
+static int set_limit(const char *text, const struct kernel_param *param)
+{
+	char copy[32];
+	u64 value;
+
+	if (strscpy(copy, text, sizeof(copy)) < 0 || parse_size(strim(copy), &value)) {
+		pr_err("%s=%s is not a number\n", param->name, strim(copy));
+		return -EINVAL;
+	}
+	WRITE_ONCE(*(u64 *)param->arg, value ?: U64_MAX);
+	return 0;
+}
+
+static int get_limit(char *text, const struct kernel_param *param)
+{
+	u64 value = *(u64 *)param->arg;
+
+	return sysfs_emit(text, "%llu\n", value == U64_MAX ? 0 : value);
+}
+
+static const struct kernel_param_ops limit_ops = { .set = set_limit, .get = get_limit };
+
+#define LIMIT(name, variable, what)						\
+	module_param_cb(name, &limit_ops, &(variable), 0644);			\
+	__MODULE_PARM_TYPE(name, "charp");					\
+	MODULE_PARM_DESC(name, "most " what					\
+			 " without CAP_SYS_RESOURCE, also while loaded; 0: no limit (default: 0)")
+
+LIMIT(user_bytes, mal_user_limit.bytes, "bytes that all clients of a user have");
+LIMIT(user_buffers, mal_user_limit.buffers, "buffers that all clients of a user have");
+LIMIT(client_bytes, mal_client_limit.bytes, "bytes that a client, an open file, has");
+LIMIT(client_buffers, mal_client_limit.buffers, "buffers that a client, an open file, has");
 
 static int parse_pages(unsigned long *pages)
 {

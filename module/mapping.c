@@ -19,13 +19,14 @@
 #include "buffer.h"
 #include "mapping.h"
 #include "region.h"
+#include "trace.h"
 
 /* A fault maps the pages around it, within a multiple of that many. */
 #define MAL_FAULT_AROUND	64
 
 /*
  * Map the pages of [@start, @end) that are not mapped yet, up to the first that
- * is. -EBUSY: the first was.
+ * is, or is poisoned. -EBUSY, -EHWPOISON: the first was.
  */
 static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
@@ -33,59 +34,100 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	unsigned long index = linear_page_index(vma, start) - buffer->pgoff;
 	struct page *pages[MAL_FAULT_AROUND];
 	unsigned long n = (end - start) >> PAGE_SHIFT;
-	unsigned long left = n;
+	unsigned long left;
 	unsigned long i;
 	int err;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		pages[i] = mal_buffer_page(buffer, index + i);
+		if (PageHWPoison(pages[i]))
+			break;
+	}
+	if (!i)
+		return -EHWPOISON;
+	n = i;
+	left = n;
 	err = vm_insert_pages(vma, start, pages, &left);
 	return left < n ? 0 : err;
 }
 
-static vm_fault_t mapping_fault(struct vm_fault *vmf)
+/* Under the buffer's size_lock. */
+static vm_fault_t map_around(struct vm_fault *vmf)
 {
 	const unsigned long window = MAL_FAULT_AROUND * PAGE_SIZE;
 	struct vm_area_struct *vma = vmf->vma;
+	const struct mal_buffer *buffer = vma->vm_private_data;
+	unsigned long index = vmf->pgoff - buffer->pgoff;
 	unsigned long address = vmf->address & PAGE_MASK;
 	unsigned long start = max(ALIGN_DOWN(address, window), vma->vm_start);
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
 	int err;
 
-	/* mal_map() saw to it that the mapping lies within the buffer. */
+	/* The mapping was within the buffer, but that may have become shorter. */
+	if (index >= buffer->pages)
+		return VM_FAULT_SIGBUS;
+	end = min(end, address + ((buffer->pages - index) << PAGE_SHIFT));
+
 	err = map_pages(vma, address, end);
 	if (!err && start < address)
 		map_pages(vma, start, address);
 
+	if (err == -EHWPOISON)
+		return VM_FAULT_HWPOISON;
 	/* -EBUSY: another thread was faster with the page that we are here for. */
 	return err && err != -EBUSY ? vmf_error(err) : VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t mapping_fault(struct vm_fault *vmf)
+{
+	struct mal_buffer *buffer = vmf->vma->vm_private_data;
+	vm_fault_t result;
+
+	down_read(&buffer->size_lock);
+	result = map_around(vmf);
+	up_read(&buffer->size_lock);
+	return result;
 }
 
 static const struct vm_operations_struct mapping_ops = {
 	.fault = mapping_fault,
 };
 
+/* May that be mapped? If so, somebody has a way to the pages from now on. */
+static int expose(struct mal_buffer *buffer, unsigned long delta, bool writable,
+		  struct vm_area_struct *vma)
+{
+	int err = 0;
+
+	/* Together: what is cut off later is exposed, too. */
+	down_read(&buffer->size_lock);
+	if (delta >= buffer->pages || vma_pages(vma) > buffer->pages - delta)
+		err = -EINVAL;
+	else if (!writable && vma->vm_flags & VM_WRITE)
+		err = -EACCES;
+	else
+		WRITE_ONCE(buffer->exposed, true);
+	up_read(&buffer->size_lock);
+	return err;
+}
+
 int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable,
 	    struct vm_area_struct *vma)
 {
-	unsigned long clear = 0;
+	int err;
 
 	/* Not VM_SHARED, which is missing in a shared mapping of a read-only file. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	if (delta >= buffer->pages || vma_pages(vma) > buffer->pages - delta)
-		return -EINVAL;
-	if (!writable) {
-		if (vma->vm_flags & VM_WRITE)
-			return -EACCES;
-		clear = VM_MAYWRITE;
-	}
+	err = expose(buffer, delta, writable, vma);
+	if (err)
+		return err;
 
-	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, clear);
+	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
 	vma->vm_pgoff = buffer->pgoff + delta;
 	vma->vm_ops = &mapping_ops;
 	vma->vm_private_data = buffer;
-	WRITE_ONCE(buffer->exposed, true);
+	trace_memalloc_map(buffer, buffer->first + delta, vma_pages(vma));
 	return 0;
 }
 

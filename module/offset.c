@@ -11,12 +11,13 @@ void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages)
 	unsigned int i;
 
 	/*
-	 * Twice the region: slots of a band are up to twice as large as its buffers.
-	 * Bands are numbered from 1 on in an offset: nothing is at 0.
+	 * Four times the region: slots of a band are up to four times as large as its
+	 * buffers. Bands are numbered from 1 on in an offset: nothing is at 0.
 	 */
-	offsets->band_shift = order_base_2(pages) + 1;
+	offsets->band_shift = order_base_2(pages) + 2;
 	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
 		xa_init_flags(&offsets->bands[i], XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&offsets->behind, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 }
 
 void mal_offsets_destroy(struct mal_offsets *offsets)
@@ -25,30 +26,58 @@ void mal_offsets_destroy(struct mal_offsets *offsets)
 
 	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
 		xa_destroy(&offsets->bands[i]);
+	xa_destroy(&offsets->behind);
+}
+
+/* A slot behind the bands, as far as offsets of bytes can name them. */
+static int add_behind(struct mal_offsets *offsets, struct mal_buffer *buffer)
+{
+	const unsigned long bands = LLONG_MAX >> PAGE_SHIFT >> offsets->band_shift;
+	u32 last = min_t(unsigned long, bands - MAL_BANDS - 1, U32_MAX) - 1;
+	u32 slot;
+	int err;
+
+	err = xa_alloc(&offsets->behind, &slot, buffer, XA_LIMIT(0, last), GFP_KERNEL);
+	if (err)
+		return -ENOMEM;
+	buffer->pgoff = (slot + MAL_BANDS + 1UL) << offsets->band_shift;
+	return 0;
 }
 
 int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer)
 {
-	unsigned int band = order_base_2(buffer->pages);
+	unsigned int band = order_base_2(buffer->pages) + 1;
 	u32 last = (1UL << (offsets->band_shift - band)) - 1;
 	u32 slot;
 	int err;
 
 	err = xa_alloc(&offsets->bands[band], &slot, buffer, XA_LIMIT(0, last), GFP_KERNEL);
+	if (err == -EBUSY)
+		return add_behind(offsets, buffer);
 	if (err)
 		return -ENOMEM;
 	buffer->pgoff = (band + 1UL) << offsets->band_shift | (unsigned long)slot << band;
 	return 0;
 }
 
+/* Of an offset that is in none, the slot is one that nobody has. */
 static struct xarray *slot_of(struct mal_offsets *offsets, unsigned long pgoff, unsigned long *slot)
 {
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 
-	if (band >= offsets->band_shift)
-		return NULL;
+	if (band >= MAL_BANDS) {
+		*slot = band - MAL_BANDS;
+		return &offsets->behind;
+	}
 	*slot = (pgoff & (BIT(offsets->band_shift) - 1)) >> band;
 	return &offsets->bands[band];
+}
+
+unsigned long mal_offset_room(const struct mal_offsets *offsets, const struct mal_buffer *buffer)
+{
+	unsigned long band = (buffer->pgoff >> offsets->band_shift) - 1;
+
+	return BIT(min_t(unsigned long, band, offsets->band_shift));
 }
 
 void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buffer)
@@ -62,12 +91,8 @@ void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buf
 struct mal_buffer *mal_offset_lookup(struct mal_offsets *offsets, unsigned long pgoff)
 {
 	struct mal_buffer *buffer;
-	struct xarray *band;
 	unsigned long slot;
-
-	band = slot_of(offsets, pgoff, &slot);
-	if (!band)
-		return NULL;
+	struct xarray *band = slot_of(offsets, pgoff, &slot);
 
 	/* A buffer removes itself before it is freed: under the lock it is there. */
 	xa_lock(band);

@@ -7,16 +7,22 @@
 struct mal_buffer;
 
 /*
- * The page offsets by which buffers are named to mmap(). A buffer of up to 2^k
- * pages gets one of the slots of 2^k pages in band k. No more buffers of more than
- * 2^(k-1) pages fit into a region at a time than band k has slots, so there is
- * always one, whatever the order in which buffers come and go; it says nothing of
- * where the buffer lies; and all offsets of regions of up to 256 GiB fit into the
- * 32 bits that mmap2() of a 32-bit program can pass.
+ * The page offsets by which buffers are named to mmap(). A buffer of up to 2^(k-1)
+ * pages gets one of the slots of 2^k pages in band k: it may grow to twice its size at
+ * least. No more buffers of more than 2^(k-2) pages fit into a region at a time than
+ * band k has slots, so there is always one, whatever the order in which buffers come
+ * and go; it says nothing of where the buffer lies; and all offsets of regions of up to
+ * 128 GiB fit into the 32 bits that mmap2() of a 32-bit program can pass.
+ *
+ * But buffers that have shrunk keep their slots. So that nobody can use up a band in this
+ * way, there are further slots behind the bands, each as large as a band.
  */
+#define MAL_BANDS	32
+
 struct mal_offsets {
 	unsigned int band_shift;	/* log2 of the pages that a band spans */
-	struct xarray bands[32];	/* number of a slot -> buffer */
+	struct xarray bands[MAL_BANDS];	/* number of a slot -> buffer */
+	struct xarray behind;
 };
 
 /* For a region of @pages. */
@@ -26,6 +32,9 @@ void mal_offsets_destroy(struct mal_offsets *offsets);
 /* Set @buffer->pgoff and let it be found there. Sleeps. -ENOMEM: kernel memory. */
 int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer);
 void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buffer);
+
+/* The pages that @buffer may have at most. */
+unsigned long mal_offset_room(const struct mal_offsets *offsets, const struct mal_buffer *buffer);
 
 /* The buffer in whose slot @pgoff lies, with a reference; or NULL. */
 struct mal_buffer *mal_offset_lookup(struct mal_offsets *offsets, unsigned long pgoff);

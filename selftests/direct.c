@@ -4,16 +4,12 @@
  * something still holds is not given out again: pages that a pipe pins for as
  * long as it is full, and pages that a disk is writing to.
  */
-#include "memalloc_test.h"
+#include "slow_disk.h"
 
 #include <linux/aio_abi.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
-#define DISK	"/dev/nvme0n1"
 #define LENGTH	(64 * KIB)
 #define PIECES	16
 #define PIECE	MIB
@@ -174,19 +170,87 @@ TEST_F_TIMEOUT(direct, pinned_pages_are_quarantined, 60)
 	EXPECT_EQ(LENGTH, first_nonzero(self->map, LENGTH));
 }
 
-/* One page in the middle is enough. */
-TEST_F(direct, one_pinned_page_keeps_the_buffer)
+/* The state that LAYOUT shows of the page at @offset of the region. */
+static int state_at(int fd, __u64 offset)
 {
+	struct memalloc_block block;
+	__u32 count = 1;
+
+	return get_layout(fd, &offset, &block, &count) ? -1 : (int)block.state;
+}
+
+/* One page in the middle stays, and nobody gets it; the others are back at once. */
+TEST_F_TIMEOUT(direct, only_the_pinned_page_stays, 60)
+{
+	__u64 offset = offset_of_handle(self->fd, self->buffer.handle);
+	struct memalloc_stats stats;
 	char *seen = malloc(PAGE);
+	int i;
 
 	fill(self->map, LENGTH, 1);
 	ASSERT_EQ(0, pin(self, 7 * PAGE, PAGE));
 	munmap(self->map, LENGTH);
 	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
-	EXPECT_EQ(LENGTH, quarantined_bytes(self->fd));
+
+	ASSERT_EQ(0, get_stats(self->fd, &stats));
+	EXPECT_STREQ("", stats_wrong(&stats));
+	EXPECT_EQ(PAGE, stats.quarantined);
+	EXPECT_EQ(PAGE, stats.used);
+	EXPECT_EQ(0, stats.requested);
+	EXPECT_EQ(1, stats.buffers);
+	EXPECT_EQ(2, stats.free_blocks);
+	for (i = 0; i < 16; i++) {
+		EXPECT_EQ(i == 7 ? MEMALLOC_BLOCK_QUARANTINED : MEMALLOC_BLOCK_FREE,
+			  state_at(self->fd, offset + i * PAGE))
+			TH_LOG("page %d", i);
+	}
+	EXPECT_EQ(stats.region_length - PAGE, take_all(self->other));
 	ASSERT_EQ(PAGE, read(self->pipe[0], seen, PAGE));
 	EXPECT_EQ(pattern(1, 7 * PAGE / 8), *(__u64 *)seen);
-	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
+	EXPECT_EQ(pattern(1, PAGE - 1), ((__u64 *)seen)[PAGE / 8 - 1]);
+	EXPECT_TRUE(WAIT_UNTIL(!quarantined_bytes(self->fd)));
+	EXPECT_EQ(PAGE, take_all(self->other));
+	ASSERT_EQ(0, get_stats(self->fd, &stats));
+	EXPECT_STREQ("", stats_wrong(&stats));
+}
+
+/* Each comes back as its pin goes, though others have taken what is between them by then. */
+TEST_F_TIMEOUT(direct, pinned_pages_return_one_by_one, 60)
+{
+	static const int pinned[] = { 9, 0, 3, 15, 4 };
+	__u64 offset = offset_of_handle(self->fd, self->buffer.handle);
+	struct memalloc_alloc buffer;
+	struct memalloc_stats stats;
+	char *seen = malloc(PAGE);
+	__u64 left;
+	size_t i;
+
+	fill(self->map, LENGTH, 1);
+	for (i = 0; i < ARRAY_SIZE(pinned); i++)
+		ASSERT_EQ(0, pin(self, pinned[i] * PAGE, PAGE));
+	munmap(self->map, LENGTH);
+	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
+	EXPECT_EQ(ARRAY_SIZE(pinned) * PAGE, quarantined_bytes(self->fd));
+	/* Best fit: the holes in it are the smallest blocks. */
+	ASSERT_EQ(0, switch_to("best"));
+	for (i = 0; i < 11; i++)
+		ASSERT_EQ(0, alloc_buffer(self->other, PAGE, &buffer));
+	EXPECT_EQ(MEMALLOC_BLOCK_USED, state_at(self->fd, offset + PAGE));
+	ASSERT_EQ(0, switch_to("good"));
+
+	for (i = 0; i < ARRAY_SIZE(pinned); i++) {
+		EXPECT_EQ(MEMALLOC_BLOCK_QUARANTINED,
+			  state_at(self->fd, offset + pinned[i] * PAGE));
+		ASSERT_EQ(PAGE, read(self->pipe[0], seen, PAGE));
+		EXPECT_EQ(pattern(1, pinned[i] * PAGE / 8), *(__u64 *)seen);
+		left = (ARRAY_SIZE(pinned) - 1 - i) * PAGE;
+		EXPECT_TRUE(WAIT_UNTIL(quarantined_bytes(self->fd) == left));
+		EXPECT_EQ(MEMALLOC_BLOCK_FREE, state_at(self->fd, offset + pinned[i] * PAGE));
+		ASSERT_EQ(0, get_stats(self->fd, &stats));
+		EXPECT_STREQ("", stats_wrong(&stats));
+		EXPECT_EQ(11 + !!left, stats.buffers);
+		EXPECT_EQ(11 * PAGE + left, stats.used);
+	}
 }
 
 /* A pin that is gone before the buffer leaves no trace. */
@@ -267,36 +331,6 @@ static int start_reads(aio_context_t context, int disk, char *map)
 	return syscall(SYS_io_submit, context, PIECES, list) == PIECES ? 0 : -errno;
 }
 
-/* A control group whose reads of the disk take their time. */
-#define CGROUPS	"/tmp/memalloc-cgroups"
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret = fd >= 0 && write(fd, text, strlen(text)) >= 0 ? 0 : -errno;
-
-	close(fd);
-	return ret;
-}
-
-static int slow_disk_down(int disk, unsigned long bytes_per_second)
-{
-	struct stat st;
-	char limit[64];
-
-	if (fstat(disk, &st))
-		return -errno;
-	snprintf(limit, sizeof(limit), "%u:%u rbps=%lu", major(st.st_rdev), minor(st.st_rdev),
-		 bytes_per_second);
-	mkdir(CGROUPS, 0700);
-	if (mount("memalloc", CGROUPS, "cgroup2", 0, NULL) && errno != EBUSY)
-		return -errno;
-	mkdir(CGROUPS "/slow", 0700);
-	return write_file(CGROUPS "/cgroup.subtree_control", "+io") ?:
-	       write_file(CGROUPS "/slow/io.max", limit) ?:
-	       write_file(CGROUPS "/slow/cgroup.procs", "0");
-}
-
 /*
  * The disk is still writing into a buffer when it is freed and unmapped, and
  * another client takes the largest block there is: none of what arrives may show
@@ -317,7 +351,8 @@ TEST_F_TIMEOUT(direct, disk_writes_to_a_freed_buffer, 60)
 	ASSERT_LT(room, stats.largest_free);
 	ASSERT_EQ(0, alloc_buffer(self->fd, stats.largest_free - room, &buffer));
 	ASSERT_EQ(0, syscall(SYS_io_setup, PIECES, &context));
-	ASSERT_EQ(0, slow_disk_down(self->disk, PIECES * PIECE));
+	/* So slow that a slow machine, too, frees the buffer before the disk is ready. */
+	ASSERT_EQ(0, slow_disk_down(self->disk, PIECES * PIECE / 4));
 
 	for (round = 0; round < 2; round++) {
 		ASSERT_EQ(0, alloc_buffer(self->fd, PIECES * PIECE, &buffer));
@@ -328,7 +363,8 @@ TEST_F_TIMEOUT(direct, disk_writes_to_a_freed_buffer, 60)
 		ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
 
 		ASSERT_EQ(0, get_stats(self->other, &stats));
-		EXPECT_EQ(PIECES * PIECE, stats.quarantined);
+		/* The disk may have written some of it by now. */
+		EXPECT_LE(PIECE, stats.quarantined);
 		ASSERT_EQ(0, alloc_buffer(self->other, stats.largest_free, &theirs));
 		map = map_buffer(self->other, &theirs);
 		ASSERT_NE(MAP_FAILED, (void *)map);

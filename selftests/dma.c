@@ -8,7 +8,8 @@
  * A transfer takes the device 100 ms, but the clock of that VM leaps when there is nothing
  * to do: time says nothing there, and the tests' limits are in its seconds.
  */
-#include "memalloc_test.h"
+#include "dmaheap.h"
+#include "drivers.h"
 
 #include <linux/dma-buf.h>
 
@@ -349,6 +350,243 @@ TEST_DMA(device_keeps_a_buffer_that_is_freed)
 	EXPECT_EQ(HALF, first_nonzero(map, HALF));
 	ASSERT_EQ(0, detach(self->edu));
 	EXPECT_TRUE(WAIT_UNTIL(used_bytes(self->fd) == LENGTH));
+}
+
+/* Nor does it read what is write-only, which a dma-buf heap makes. */
+TEST_DMA(device_only_writes_what_is_write_only)
+{
+	int write_only = dmaheap_alloc(open_dmaheap(), PAGE, O_WRONLY);
+
+	ASSERT_LE(0, write_only);
+	EXPECT_EQ(-EACCES, attach(self->edu, write_only, EDU_BOTH_WAYS));
+	EXPECT_EQ(-EACCES, attach(self->edu, write_only, EDU_TO_DEVICE));
+	EXPECT_EQ(0, attach(self->edu, write_only, EDU_FROM_DEVICE));
+}
+
+/* A part of a buffer; of segments of 256 KiB, or of 12 KiB, it takes in none, one or more. */
+struct range {
+	__u64 offset, length;
+};
+
+static const struct range ranges[] = {
+	{ 0, 1 },
+	{ 1000, 8 },
+	{ 3 * PAGE - 1, 2 },
+	{ 256 * KIB - 7, 14 },
+	{ 512 * KIB, 256 * KIB },
+	{ MIB - 1, 512 * KIB + 2 },
+	{ 2 * MIB + 12345, 23456 },
+	{ LENGTH - PAGE, 1 },
+	{ LENGTH - 1, 1 },
+};
+
+static void copy_range(char *to, const char *from, const struct range *range)
+{
+	memcpy(to + range->offset, from + range->offset, range->length);
+}
+
+static int sync_one(FIXTURE_DATA(dma) * self, const struct range *range, __u32 flags)
+{
+	return sync_range(self->fd, self->buffer.handle, range->offset, range->length, flags);
+}
+
+/* The device has its copy of what fill() with 1 wrote; in memory there is 2 by now. */
+static int attach_and_change(FIXTURE_DATA(dma) * self, __u32 direction, __u32 max_segment)
+{
+	struct edu_attach limits = { .max_segment = max_segment };
+	int ret;
+
+	fill(self->map, LENGTH, 1);
+	ret = attach_within(self->edu, self->dmabuf, direction, &limits);
+	fill(self->map, LENGTH, 2);
+	return ret;
+}
+
+static char *filled(__u32 seed)
+{
+	char *memory = malloc(LENGTH);
+
+	fill(memory, LENGTH, seed);
+	return memory;
+}
+
+static const __u32 max_segments[] = { 0, 12 * KIB };
+
+/* The CPU gets what the device has of the range, and keeps what it has of the rest. */
+TEST_DMA(begin_of_a_range)
+{
+	char *device = filled(1), *expected = filled(2);
+	size_t limit, i;
+
+	for (limit = 0; limit < ARRAY_SIZE(max_segments); limit++) {
+		ASSERT_EQ(0, attach_and_change(self, EDU_BOTH_WAYS, max_segments[limit]));
+		fill(expected, LENGTH, 2);
+		for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+			ASSERT_EQ(0, sync_one(self, &ranges[i], MEMALLOC_SYNC_READ));
+			copy_range(expected, device, &ranges[i]);
+			EXPECT_EQ(0, memcmp(expected, self->map, LENGTH))
+				TH_LOG("range %zu, segments %u", i, max_segments[limit]);
+		}
+		ASSERT_EQ(0, detach(self->edu));
+	}
+}
+
+/* The device gets what the CPU wrote to the range; all that it has is seen when it is detached. */
+TEST_DMA(end_of_a_range)
+{
+	char *memory = filled(2), *expected = malloc(LENGTH);
+	size_t limit, i;
+
+	for (limit = 0; limit < ARRAY_SIZE(max_segments); limit++) {
+		ASSERT_EQ(0, attach_and_change(self, EDU_BOTH_WAYS, max_segments[limit]));
+		fill(expected, LENGTH, 1);
+		for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+			ASSERT_EQ(0, sync_one(self, &ranges[i],
+					      MEMALLOC_SYNC_WRITE | MEMALLOC_SYNC_END));
+			copy_range(expected, memory, &ranges[i]);
+		}
+		EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 2));
+		ASSERT_EQ(0, detach(self->edu));
+		EXPECT_EQ(0, memcmp(expected, self->map, LENGTH))
+			TH_LOG("segments %u", max_segments[limit]);
+	}
+}
+
+/* What the device only writes, the CPU hands nothing of to it, and gets the range from it. */
+TEST_DMA(range_from_device)
+{
+	const struct range range = { 3 * PAGE - 1, PAGE };
+	char *device = filled(1), *expected = filled(2);
+
+	ASSERT_EQ(0, attach_and_change(self, EDU_FROM_DEVICE, 0));
+	ASSERT_EQ(0, sync_one(self, &range, MEMALLOC_SYNC_WRITE | MEMALLOC_SYNC_END));
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 2));
+	ASSERT_EQ(0, sync_one(self, &range, MEMALLOC_SYNC_WRITE));
+	copy_range(expected, device, &range);
+	EXPECT_EQ(0, memcmp(expected, self->map, LENGTH));
+	ASSERT_EQ(0, detach(self->edu));
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 1));
+}
+
+/* Two pages that a device read from where @from begins: through it, into a buffer of the test. */
+static int device_has(FIXTURE_DATA(dma) * self, int edu, int edu_too, __u64 from, char *seen)
+{
+	struct memalloc_alloc buffer;
+	int ret, dmabuf;
+	char *map;
+
+	ret = alloc_buffer(self->fd, 2 * PAGE, &buffer);
+	if (ret)
+		return ret;
+	dmabuf = export_buffer(self->fd, buffer.handle, O_RDWR);
+	map = map_buffer(self->fd, &buffer);
+	ret = attach(edu_too, dmabuf, EDU_FROM_DEVICE) ?:
+		device_copies(edu, from, edu_too, 0, 2 * PAGE) ?:
+		detach(edu_too);
+	memcpy(seen, map, 2 * PAGE);
+	munmap(map, 2 * PAGE);
+	close(dmabuf);
+	return ret ?: free_buffer(self->fd, buffer.handle);
+}
+
+/* A range reaches each device that has the buffer; what they only read, the CPU never gets. */
+TEST_DMA(range_to_two_devices)
+{
+	const struct range range = { 256 * KIB - 10, 20 };
+	const size_t around = 256 * KIB - PAGE;
+	char *memory = filled(2), *expected = filled(1), seen[2 * PAGE];
+	int other = open("/dev/edu1", O_RDWR), other_too = open("/dev/edu1", O_RDWR);
+	__u32 direction = EDU_TO_DEVICE;
+
+	ASSERT_LE(0, other);
+	ASSERT_LE(0, other_too);
+	fill(self->map, LENGTH, 1);
+	ASSERT_EQ(0, attach(other, self->dmabuf, direction));
+	ASSERT_EQ(0, attach_and_change(self, direction, 0));
+	ASSERT_EQ(0, sync_one(self, &range, MEMALLOC_SYNC_READ));
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 2));
+
+	ASSERT_EQ(0, sync_one(self, &range, MEMALLOC_SYNC_WRITE | MEMALLOC_SYNC_END));
+	copy_range(expected, memory, &range);
+	ASSERT_EQ(0, device_has(self, self->edu, self->edu_too, around, seen));
+	EXPECT_EQ(0, memcmp(expected + around, seen, sizeof(seen)));
+	ASSERT_EQ(0, device_has(self, other, other_too, around, seen));
+	EXPECT_EQ(0, memcmp(expected + around, seen, sizeof(seen)));
+}
+
+/*
+ * CPU and device work on different parts at the same time, and neither loses what it
+ * has not handed over yet. With DMA_BUF_IOCTL_SYNC, which is for the whole buffer, each
+ * would lose it.
+ */
+TEST_DMA(cpu_and_device_work_on_different_parts)
+{
+	const struct range cpus = { 8 * PAGE, PAGE }, devices = { HALF, PAGE };
+
+	fill(self->map, PAGE, 1);
+	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
+	ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, devices.offset, PAGE));
+	fill(self->map + cpus.offset, PAGE, 2);
+	ASSERT_EQ(0, sync_one(self, &cpus, MEMALLOC_SYNC_WRITE | MEMALLOC_SYNC_END));
+
+	fill(self->map + 16 * PAGE, PAGE, 3);
+	ASSERT_EQ(0, sync_one(self, &devices, MEMALLOC_SYNC_READ));
+	EXPECT_EQ(PAGE, first_difference(self->map + devices.offset, PAGE, 1));
+	EXPECT_EQ(PAGE, first_difference(self->map + 16 * PAGE, PAGE, 3));
+	ASSERT_EQ(0, detach(self->edu));
+	EXPECT_EQ(PAGE, first_difference(self->map + cpus.offset, PAGE, 2));
+}
+
+/*
+ * A fence of @dmabuf, as a driver sets it whose device is to write to it; vgem's card stands
+ * for the device. It has to be told of its end.
+ */
+static __s64 device_begins(int card, int dmabuf)
+{
+	__s64 fence, object = create_dumb(card, PAGE);
+	struct dma_buf_export_sync_file taken = { .flags = DMA_BUF_SYNC_RW };
+	struct dma_buf_import_sync_file given = { .flags = DMA_BUF_SYNC_WRITE };
+	int ret;
+
+	if (object < 0)
+		return object;
+	fence = card_begins(card, object, VGEM_FENCE_WRITE);
+	ret = call(prime_export(card, object), DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &taken);
+	given.fd = taken.fd;
+	ret = ret ?: call(dmabuf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &given);
+	return ret ? ret : fence;
+}
+
+/* What the device writes until its fence says that it has finished, is handed over; not before. */
+TEST_DMA(begin_waits_for_the_device)
+{
+	int way, card = open_vgem();
+	__s64 fence;
+	pid_t child;
+
+	ASSERT_LE(0, card);
+	fill(self->map, PAGE, 1);
+	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
+	for (way = 0; way < 2; way++) {
+		const struct range range = { HALF + way * PAGE, PAGE };
+
+		fence = device_begins(card, self->dmabuf);
+		ASSERT_LT(0, fence);
+		child = fork_child();
+		if (!child) {
+			if (way ? cpu_begins(self->dmabuf, DMA_BUF_SYNC_READ) :
+				  sync_one(self, &range, MEMALLOC_SYNC_READ))
+				_exit(1);
+			_exit(first_difference(self->map + range.offset, PAGE, 1) == PAGE ? 0 : 2);
+		}
+		sleep_ms(100);
+		ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, range.offset, PAGE));
+		EXPECT_EQ(PAGE, first_nonzero(self->map + range.offset, PAGE));
+		EXPECT_EQ(0, waitpid(child, NULL, WNOHANG));
+		ASSERT_EQ(0, card_ends(card, fence));
+		EXPECT_EQ(0, wait_child(child))
+			TH_LOG("way %d", way);
+	}
 }
 
 TEST_HARNESS_MAIN

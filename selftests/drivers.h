@@ -38,11 +38,62 @@ static inline __s64 prime_import(int card, int dmabuf)
 	return ret ? ret : (__s64)arg.handle;
 }
 
+static inline int prime_export(int card, __u32 handle)
+{
+	struct drm_prime_handle arg = { .handle = handle, .flags = O_RDWR, .fd = -1 };
+	int ret = call(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
+
+	return ret ? ret : arg.fd;
+}
+
 static inline int gem_close(int card, __u32 handle)
 {
 	struct drm_gem_close arg = { .handle = handle };
 
 	return call(card, DRM_IOCTL_GEM_CLOSE, &arg);
+}
+
+/* A buffer of vgem's own, of @length bytes (a multiple of 256), or a negative errno. */
+static inline __s64 create_dumb(int card, __u32 length)
+{
+	struct drm_mode_create_dumb arg = { .width = length / 4 / 64, .height = 64, .bpp = 32 };
+	int ret = call(card, DRM_IOCTL_MODE_CREATE_DUMB, &arg);
+
+	return ret ? ret : (__s64)arg.handle;
+}
+
+/* vgem's own calls, for which Debian has no header: a fence that stands for work of the card. */
+struct vgem_fence_attach {
+	__u32 handle;
+	__u32 flags;
+	__u32 fence;
+	__u32 pad;
+};
+
+struct vgem_fence_signal {
+	__u32 fence;
+	__u32 flags;
+};
+
+#define VGEM_FENCE_WRITE	1
+#define VGEM_FENCE_ATTACH	DRM_IOWR(DRM_COMMAND_BASE + 1, struct vgem_fence_attach)
+#define VGEM_FENCE_SIGNAL	DRM_IOW(DRM_COMMAND_BASE + 2, struct vgem_fence_signal)
+
+/* The card begins to work on an object: reads it, or with VGEM_FENCE_WRITE writes it. A fence. */
+static inline __s64 card_begins(int card, __u32 handle, __u32 flags)
+{
+	struct vgem_fence_attach arg = { .handle = handle, .flags = flags };
+	int ret = call(card, VGEM_FENCE_ATTACH, &arg);
+
+	return ret ? ret : (__s64)arg.fence;
+}
+
+/* It has finished. */
+static inline int card_ends(int card, __u32 fence)
+{
+	struct vgem_fence_signal arg = { .fence = fence };
+
+	return call(card, VGEM_FENCE_SIGNAL, &arg);
 }
 
 /* The capture device of vivid, whatever its number is. */

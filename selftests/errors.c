@@ -2,13 +2,13 @@
 /*
  * Every errno that is particular to one call, and that the call which gave it
  * has done nothing. Tests are named CALL.ERRNO_WHY. Not here: what all calls
- * share (abi.c), a descriptor of another exporter (vgem.c), and EINTR, which
- * only a process that is being killed could see (lifetime.c looks at what is
- * left of it).
+ * share (abi.c), batches (batch.c), RESIZE (resize.c), NAME (name.c), a descriptor of
+ * another exporter (vgem.c), and EINTR, which only a process that is being killed could
+ * see (lifetime.c looks at what is left of it).
  */
 #include "memalloc_test.h"
 
-#include <grp.h>
+#include <stddef.h>
 #include <linux/limits.h>
 
 /* Handles that a client who has made a few buffers does not have. */
@@ -67,6 +67,8 @@ TEST_F(alloc, einval_reserved)
 
 	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
 		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_ALLOC, &arg));
+	for (arg.reserved2 = 1; arg.reserved2; arg.reserved2 <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_ALLOC, &arg));
 }
 
 TEST_F(alloc, einval_length_zero)
@@ -97,6 +99,97 @@ TEST_F(alloc, einval_alignment_above_maximum)
 	while (alignment <<= 1)
 		EXPECT_EQ(-EINVAL, alloc_aligned(self->c.fd, PAGE, alignment, &buffer))
 			TH_LOG("alignment %llx", alignment);
+}
+
+/* Neither was asked for with what @arg has besides. */
+static int alloc_errno(int fd, struct memalloc_alloc arg)
+{
+	arg.size = sizeof(arg);
+	return call(fd, MEMALLOC_IOC_ALLOC, &arg);
+}
+
+TEST_F(alloc, einval_boundary_not_a_power_of_two)
+{
+	const __u64 wrong[] = { 3 * PAGE, PAGE + 1, 3 * MIB, MIB | 1ULL << 63, ~0ULL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+			.length = PAGE, .boundary = wrong[i] }))
+			TH_LOG("boundary %llx", wrong[i]);
+	}
+}
+
+TEST_F(alloc, einval_longer_than_boundary)
+{
+	const __u64 wrong[][2] = {
+		{ PAGE + 1, PAGE }, { 1, PAGE / 2 }, { 1, 1 }, { MIB + 1, MIB }, { ~0ULL, MIB },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+			.length = wrong[i][0], .boundary = wrong[i][1] }))
+			TH_LOG("length %llx, boundary %llx", wrong[i][0], wrong[i][1]);
+	}
+	EXPECT_EQ(0, alloc_errno(self->c.fd, (struct memalloc_alloc){
+		.length = MIB, .boundary = MIB }));
+}
+
+TEST_F(alloc, einval_mask_too_wide)
+{
+	__u32 bits;
+
+	for (bits = 65; bits; bits <<= 1)
+		EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+			.length = PAGE, .dma_mask_bits = bits }));
+	EXPECT_EQ(0, alloc_errno(self->c.fd, (struct memalloc_alloc){
+		.length = PAGE, .dma_mask_bits = 64 }));
+}
+
+TEST_F(alloc, einval_longer_than_mask_reaches)
+{
+	__u32 bits;
+
+	for (bits = 1; bits < 64; bits++) {
+		__u64 length = 1ULL << bits;
+
+		/* Less than a granule is none. */
+		EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+			.length = length < PAGE ? 1 : length + 1, .dma_mask_bits = bits }))
+			TH_LOG("%u bits", bits);
+	}
+}
+
+TEST_F(alloc, einval_window)
+{
+	const __u64 wrong[][3] = {
+		{ PAGE, MIB, MIB - 1 },		/* the wrong way round */
+		{ PAGE, MIB, 0 },
+		{ PAGE, MIB, MIB + PAGE - 2 },	/* too short */
+		{ PAGE, MIB + 1, MIB + 2 * PAGE - 2 },	/* no whole granule */
+		{ MIB + 1, MIB, 2 * MIB - 1 },
+		{ PAGE, -(__u64)PAGE + 1, ~0ULL },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+			.length = wrong[i][0],
+			.window_start = wrong[i][1],
+			.window_end = wrong[i][2] }))
+			TH_LOG("window %zu", i);
+	}
+	/* Nothing of it is left by the mask. */
+	EXPECT_EQ(-EINVAL, alloc_errno(self->c.fd, (struct memalloc_alloc){
+		.length = PAGE, .dma_mask_bits = 20, .window_start = MIB, .window_end = ~0ULL }));
+}
+
+/* The first page of all memory is nobody's to claim. */
+TEST_F(alloc, enomem_nothing_that_the_mask_reaches)
+{
+	EXPECT_EQ(-ENOMEM, alloc_errno(self->c.fd, (struct memalloc_alloc){
+		.length = PAGE, .dma_mask_bits = 12 }));
 }
 
 TEST_F(alloc, efbig_length)
@@ -154,6 +247,21 @@ TEST_F(alloc, enomem_nothing_aligned)
 	ASSERT_EQ(0, alloc_aligned(self->c.fd, PAGE, alignment, &buffer));
 	EXPECT_EQ(-ENOMEM, alloc_aligned(self->c.fd, PAGE, alignment, &buffer));
 	EXPECT_EQ(0, alloc_buffer(self->c.fd, PAGE, &buffer));
+}
+
+TEST_F(alloc, edquot_above_the_own_limit)
+{
+	struct memalloc_alloc buffer;
+	struct memalloc_stats before, after;
+
+	ASSERT_EQ(0, set_limits(self->c.fd, MEMALLOC_LIMITS_SET_BYTES, 4 * PAGE, 0));
+	/* Limits do not hold for an administrator. */
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	EXPECT_EQ(0, alloc_buffer(self->c.fd, PAGE, &buffer));
+	ASSERT_EQ(0, get_stats(self->c.fd, &before));
+	EXPECT_EQ(-EDQUOT, alloc_buffer(self->c.fd, 1, &buffer));
+	ASSERT_EQ(0, get_stats(self->c.fd, &after));
+	EXPECT_TRUE(same_stats(&before, &after));
 }
 
 /* FREE */
@@ -250,6 +358,91 @@ TEST_F(query, enoent_other_client)
 	EXPECT_EQ(-ENOENT, query_errno(self->c.other, self->c.buffer.handle));
 }
 
+TEST_F(query, einval_no_room_for_the_address)
+{
+	struct memalloc_query arg = {
+		.size = offsetof(struct memalloc_query, physical),
+		.flags = MEMALLOC_QUERY_PHYSICAL,
+		.handle = self->c.buffer.handle,
+	};
+
+	EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_QUERY, &arg));
+}
+
+TEST_F(query, enoent_address)
+{
+	struct memalloc_query query;
+
+	EXPECT_EQ(-ENOENT, query_physical(self->c.other, self->c.buffer.handle, &query));
+}
+
+/* RELEASE; what it does, and EPERM, is in told.c */
+
+FIXTURE(release) {
+	struct clients c;
+	__u64 offset;		/* of a block of three granules that waits for it */
+};
+
+FIXTURE_SETUP(release)
+{
+	struct memalloc_query query;
+	struct memalloc_stats stats;
+
+	ASSERT_EQ(0, set_up(&self->c));
+	self->offset = offset_of_handle(self->c.fd, self->c.buffer.handle);
+	ASSERT_EQ(0, query_physical(self->c.fd, self->c.buffer.handle, &query));
+	close(self->c.fd);
+	ASSERT_TRUE(WAIT_UNTIL(!get_stats(self->c.other, &stats) && stats.unreleased));
+}
+
+FIXTURE_TEARDOWN(release)
+{
+	EXPECT_EQ(0, release_block(self->c.other, self->offset, 3 * PAGE));
+}
+
+TEST_F(release, einval_all_and_one)
+{
+	struct memalloc_release arg = { .size = sizeof(arg), .flags = MEMALLOC_RELEASE_ALL };
+
+	arg.offset = self->offset + PAGE;
+	EXPECT_EQ(-EINVAL, call(self->c.other, MEMALLOC_IOC_RELEASE, &arg));
+	arg.offset = 0;
+	arg.length = 3 * PAGE;
+	EXPECT_EQ(-EINVAL, call(self->c.other, MEMALLOC_IOC_RELEASE, &arg));
+}
+
+TEST_F(release, enoent_no_such_block)
+{
+	const __u64 wrong[] = {
+		self->offset + 1, self->offset + PAGE, self->offset + 3 * PAGE,
+		self->offset - PAGE, self->offset | 1ULL << 32, self->offset | 1ULL << 44, ~0ULL,
+	};
+	struct memalloc_alloc buffer;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-ENOENT, release_block(self->c.other, wrong[i], 0))
+			TH_LOG("offset %llx", wrong[i]);
+	}
+	ASSERT_EQ(0, alloc_buffer(self->c.other, PAGE, &buffer));
+	EXPECT_EQ(-ENOENT, release_block(self->c.other,
+					 offset_of_handle(self->c.other, buffer.handle), 0));
+}
+
+TEST_F(release, erange_other_length)
+{
+	const __u64 wrong[] = {
+		1, PAGE, 10000, 3 * PAGE + 1, 4 * PAGE, 3 * PAGE | 1ULL << 32,
+		3 * PAGE | 1ULL << 44, ~0ULL,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-ERANGE, release_block(self->c.other, self->offset, wrong[i]))
+			TH_LOG("length %llx", wrong[i]);
+	}
+}
+
 /* LAYOUT */
 
 FIXTURE(layout) {
@@ -331,18 +524,9 @@ FIXTURE(export) {
 	char file_max[32];	/* of the system, as it was */
 };
 
-static int write_file_max(const char *value)
-{
-	int fd = open("/proc/sys/fs/file-max", O_WRONLY);
-	int ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
-
-	close(fd);
-	return ret;
-}
-
 FIXTURE_SETUP(export)
 {
-	int fd = open("/proc/sys/fs/file-max", O_RDONLY);
+	int fd = open(FILE_MAX, O_RDONLY);
 
 	ASSERT_LE(0, fd);
 	ASSERT_LT(0, read(fd, self->file_max, sizeof(self->file_max) - 1));
@@ -352,7 +536,7 @@ FIXTURE_SETUP(export)
 
 FIXTURE_TEARDOWN(export)
 {
-	write_file_max(self->file_max);
+	write_file(FILE_MAX, self->file_max);
 }
 
 TEST_F(export, einval_reserved)
@@ -437,17 +621,20 @@ TEST_F(export, enfile_no_file_left)
 	pid_t child;
 
 	/* Not 1: the kernel's first look at how many there are is a rough one. */
-	ASSERT_EQ(0, write_file_max("0"));
+	ASSERT_EQ(0, write_file(FILE_MAX, "0"));
 	child = fork_child();
 	if (!child) {
 		/* The limit does not hold for an administrator. */
-		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
-		    setresuid(65534, 65534, 65534))
+		if (drop_privileges())
 			_exit(1);
-		_exit(export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR) != -ENFILE);
+		if (export_buffer(self->c.fd, self->c.buffer.handle, O_RDWR) != -ENFILE)
+			_exit(2);
+		/* A mapping has an open file of its own. */
+		_exit(map_errno(self->c.fd, self->c.buffer.mmap_offset, PAGE, PROT_READ) !=
+		      -ENFILE);
 	}
 	EXPECT_EQ(0, wait_child(child));
-	ASSERT_EQ(0, write_file_max(self->file_max));
+	ASSERT_EQ(0, write_file(FILE_MAX, self->file_max));
 	EXPECT_EQ(0, free_buffer(self->c.fd, self->c.buffer.handle));
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->c.fd)));
 }
@@ -499,6 +686,34 @@ TEST_F(import, einval_not_a_dmabuf)
 	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, pipes[0], 0, &import));
 	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, self->c.fd, 0, &import));
 	EXPECT_EQ(-EINVAL, import_buffer(self->c.other, self->c.other, 0, &import));
+}
+
+/* LIMITS */
+
+FIXTURE(limits) {
+	struct clients c;
+};
+
+FIXTURE_SETUP(limits)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+}
+
+TEST_F(limits, eperm_above_what_it_was)
+{
+	struct memalloc_limits limits;
+
+	ASSERT_EQ(0, set_limits(self->c.fd, MEMALLOC_LIMITS_SET_BYTES, 1ULL << 40, 0));
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	EXPECT_EQ(-EPERM, set_limits(self->c.fd, MEMALLOC_LIMITS_SET_BYTES, (1ULL << 40) + 1, 0));
+	EXPECT_EQ(-EPERM, set_limits(self->c.fd, MEMALLOC_LIMITS_SET_BYTES, MEMALLOC_NO_LIMIT, 0));
+	ASSERT_EQ(0, get_limits(self->c.fd, &limits));
+	EXPECT_EQ(1ULL << 40, limits.client_bytes_max);
+	EXPECT_EQ(MEMALLOC_NO_LIMIT, limits.client_buffers_max);
 }
 
 /* mmap() */
@@ -593,6 +808,96 @@ TEST_F(mmap, eacces_device_opened_read_only)
 	ASSERT_EQ(0, alloc_buffer(fd, PAGE, &buffer));
 	EXPECT_EQ(-EACCES, map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ));
+}
+
+/* SYNC */
+
+FIXTURE(sync) {
+	struct clients c;
+};
+
+FIXTURE_SETUP(sync)
+{
+	ASSERT_EQ(0, set_up(&self->c));
+}
+
+FIXTURE_TEARDOWN(sync)
+{
+}
+
+TEST_F(sync, einval_reserved)
+{
+	struct memalloc_sync arg = {
+		.size = sizeof(arg), .flags = MEMALLOC_SYNC_READ,
+		.handle = self->c.buffer.handle, .length = 1,
+	};
+
+	for (arg.reserved = 1; arg.reserved; arg.reserved <<= 1)
+		EXPECT_EQ(-EINVAL, call(self->c.fd, MEMALLOC_IOC_SYNC, &arg));
+}
+
+TEST_F(sync, einval_neither_read_nor_write)
+{
+	__u32 handle = self->c.buffer.handle;
+
+	EXPECT_EQ(-EINVAL, sync_range(self->c.fd, handle, 0, PAGE, 0));
+	EXPECT_EQ(-EINVAL, sync_range(self->c.fd, handle, 0, PAGE, MEMALLOC_SYNC_END));
+}
+
+TEST_F(sync, einval_range)
+{
+	const struct {
+		__u64 offset, length;
+	} wrong[] = {
+		{ 0, 0 }, { PAGE, 0 }, { 0, 3 * PAGE + 1 }, { 1, 3 * PAGE }, { 3 * PAGE - 1, 2 },
+		{ 3 * PAGE, 1 }, { 3 * PAGE, 0 }, { 0, ~0ULL }, { 1, ~0ULL },
+		{ PAGE, ~0ULL - PAGE + 1 }, { ~0ULL, 1 }, { ~0ULL, ~0ULL }, { 1ULL << 32, 1 },
+		{ 0, 1ULL << 32 | 1 },
+	};
+	__u32 flags;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		for (flags = MEMALLOC_SYNC_READ; flags < 8; flags++) {
+			EXPECT_EQ(-EINVAL, sync_range(self->c.fd, self->c.buffer.handle,
+						      wrong[i].offset, wrong[i].length, flags))
+				TH_LOG("range %zu, flags %u", i, flags);
+		}
+	}
+}
+
+TEST_F(sync, enoent_no_handle)
+{
+	const __u32 flags = MEMALLOC_SYNC_READ;
+	__u32 mine = self->c.buffer.handle;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(no_handles); i++)
+		EXPECT_EQ(-ENOENT, sync_range(self->c.fd, no_handles[i], 0, 1, flags));
+	EXPECT_EQ(-ENOENT, sync_range(self->c.other, mine, 0, 1, flags));
+	ASSERT_EQ(0, free_buffer(self->c.fd, mine));
+	EXPECT_EQ(-ENOENT, sync_range(self->c.fd, mine, 0, 1, flags));
+}
+
+/* Any range within the pages of the buffer, for any access, whatever the handle allows. */
+TEST_F(sync, good)
+{
+	const struct {
+		__u64 offset, length;
+	} good[] = { { 0, 1 }, { 0, 3 * PAGE }, { 10000, 1 }, { 3 * PAGE - 1, 1 }, { 4095, 4098 } };
+	__s64 read_only = read_only_handle(&self->c);
+	__u32 access;
+	size_t i;
+
+	ASSERT_LT(0, read_only);
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		for (access = MEMALLOC_SYNC_READ; access < 4; access++) {
+			EXPECT_EQ(0, sync_range(self->c.fd, self->c.buffer.handle, good[i].offset,
+						good[i].length, access));
+			EXPECT_EQ(0, sync_range(self->c.other, read_only, good[i].offset,
+						good[i].length, access | MEMALLOC_SYNC_END));
+		}
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -6,6 +6,7 @@
  * and has done nothing. Then again with bursts of failures (see inject.h).
  * Loading and unloading the module is in failures_module.c.
  */
+#include "dmaheap.h"
 #include "drivers.h"
 #include "inject.h"
 
@@ -27,6 +28,7 @@ struct scene {
 	int other;			/* another one, which has nothing */
 	struct memalloc_alloc buffer;	/* of LENGTH bytes that fill() with SEED wrote */
 	int dmabuf;
+	int heap;			/* the region as a dma-buf heap */
 	int file;			/* has the same bytes */
 	int card;			/* the graphics driver vgem */
 	int video;			/* the camera driver vivid */
@@ -36,8 +38,10 @@ struct scene {
 	struct memalloc_info info;
 	union {				/* what a call answered */
 		struct memalloc_alloc alloc;
+		struct memalloc_alloc batch[3];
 		struct memalloc_query query;
 		struct memalloc_stats stats;
+		struct memalloc_limits limits;
 		struct memalloc_import import;
 		struct {
 			struct memalloc_block blocks[8];
@@ -53,7 +57,8 @@ static int scene_open(struct scene *s)
 	s->map = MAP_FAILED;
 	s->fd = open_device();
 	s->other = open_device();
-	if (s->fd < 0 || s->other < 0 || get_info(s->fd, &s->info) ||
+	s->heap = open_dmaheap();
+	if (s->fd < 0 || s->other < 0 || s->heap < 0 || get_info(s->fd, &s->info) ||
 	    alloc_buffer(s->fd, LENGTH, &s->buffer))
 		return -1;
 	s->map = map_buffer(s->fd, &s->buffer);
@@ -68,7 +73,7 @@ static int scene_open(struct scene *s)
 
 static void scene_close(struct scene *s)
 {
-	int fds[] = { s->fd, s->other, s->dmabuf, s->file, s->card, s->video };
+	int fds[] = { s->fd, s->other, s->dmabuf, s->heap, s->file, s->card, s->video };
 	size_t i;
 
 	if (s->map != MAP_FAILED)
@@ -153,6 +158,50 @@ static bool is_freed(struct scene *s, int ret)
 	return !ret && query_errno(s->fd, s->buffer.handle) == -ENOENT;
 }
 
+static int alloc_batch_call(struct scene *s)
+{
+	return alloc_batch(s->fd, s->batch, ARRAY_SIZE(s->batch), 5 * PAGE);
+}
+
+static bool is_batch(struct scene *s, int ret)
+{
+	return !ret && !get_stats(s->other, &s->stats) && s->stats.used == LENGTH + 15 * PAGE;
+}
+
+static int free_batch_call(struct scene *s)
+{
+	return free_batch(s->fd, s->batch, ARRAY_SIZE(s->batch));
+}
+
+static bool is_freed_batch(struct scene *s, int ret)
+{
+	return !ret && !get_stats(s->other, &s->stats) && s->stats.used == LENGTH;
+}
+
+/* Of a buffer that is not exported, of LENGTH bytes. */
+static int make_longer(struct scene *s)
+{
+	return resize_buffer(s->fd, s->alloc.handle, LENGTH + 5 * PAGE);
+}
+
+static bool is_longer(struct scene *s, int ret)
+{
+	s->map = map_at(s->fd, s->alloc.mmap_offset + 5 * PAGE, LENGTH, PROT_READ);
+	return !ret && s->map != MAP_FAILED && first_nonzero(s->map, LENGTH) == LENGTH &&
+	       !get_stats(s->fd, &s->stats) && s->stats.used == 2 * LENGTH + 5 * PAGE;
+}
+
+static int make_shorter(struct scene *s)
+{
+	return resize_buffer(s->fd, s->alloc.handle, 3 * PAGE);
+}
+
+static bool is_shorter(struct scene *s, int ret)
+{
+	return !ret && map_errno(s->fd, s->alloc.mmap_offset, LENGTH, PROT_READ) == -EINVAL &&
+	       !get_stats(s->fd, &s->stats) && s->stats.used == LENGTH + 3 * PAGE;
+}
+
 static int query(struct scene *s)
 {
 	return query_buffer(s->fd, s->buffer.handle, &s->query);
@@ -165,6 +214,51 @@ static bool is_query(struct scene *s, int ret)
 	       s->query.access == (MEMALLOC_ACCESS_READ | MEMALLOC_ACCESS_WRITE);
 }
 
+static int name_call(struct scene *s)
+{
+	return name_buffer(s->fd, s->buffer.handle, "scene");
+}
+
+static bool is_named(struct scene *s, int ret)
+{
+	return is_query(s, query(s)) && !ret && !strcmp((char *)s->query.name, "scene");
+}
+
+static int query_address(struct scene *s)
+{
+	return query_physical(s->fd, s->buffer.handle, &s->query);
+}
+
+/* The promise is kept here, as is_freed() has it. */
+static bool is_address(struct scene *s, int ret)
+{
+	return is_query(s, ret) && s->query.physical == physical(s->fd, &s->buffer, 0) &&
+	       !free_buffer(s->fd, s->buffer.handle);
+}
+
+/* Of a client that was told where its buffer lies, and went. */
+static int leave_unreleased(struct scene *s)
+{
+	int client = open_device();
+	struct memalloc_stats stats;
+	bool good = client >= 0 && !alloc_buffer(client, PAGE, &s->alloc) &&
+		    !query_physical(client, s->alloc.handle, &s->query);
+
+	close(client);
+	return !good || !WAIT_UNTIL(!get_stats(s->fd, &stats) && stats.unreleased);
+}
+
+static int release_call(struct scene *s)
+{
+	return release_all(s->fd);
+}
+
+static bool is_released(struct scene *s, int ret)
+{
+	return !ret && !get_stats(s->fd, &s->stats) && !s->stats.unreleased &&
+	       s->stats.used == LENGTH;
+}
+
 static int stats(struct scene *s)
 {
 	return get_stats(s->fd, &s->stats);
@@ -173,6 +267,28 @@ static int stats(struct scene *s)
 static bool is_stats(struct scene *s, int ret)
 {
 	return !ret && !*stats_wrong(&s->stats) && s->stats.used == LENGTH;
+}
+
+static int limits(struct scene *s)
+{
+	return get_limits(s->fd, &s->limits);
+}
+
+static bool is_limits(struct scene *s, int ret)
+{
+	return !ret && s->limits.client_bytes == LENGTH && s->limits.client_buffers == 1 &&
+	       s->limits.user_bytes == LENGTH && s->limits.user_buffers == 1;
+}
+
+static int lower_limit(struct scene *s)
+{
+	return set_limits(s->fd, MEMALLOC_LIMITS_SET_BYTES, 2 * LENGTH, 0);
+}
+
+static bool is_lowered(struct scene *s, int ret)
+{
+	return !ret && !get_limits(s->fd, &s->limits) && s->limits.client_bytes_max == 2 * LENGTH &&
+	       s->limits.client_buffers_max == MEMALLOC_NO_LIMIT;
 }
 
 static int layout(struct scene *s)
@@ -209,6 +325,34 @@ static bool is_dmabuf(struct scene *s, int fd)
 {
 	s->map = map_at(fd, 0, LENGTH, PROT_READ | PROT_WRITE);
 	return holds_bytes(s);
+}
+
+static int heap_alloc(struct scene *s)
+{
+	s->file = dmaheap_alloc(s->heap, LENGTH, O_RDWR | O_CLOEXEC);
+	return s->file;
+}
+
+static bool is_heap_buffer(struct scene *s, int fd)
+{
+	s->map = map_at(fd, 0, LENGTH, PROT_READ | PROT_WRITE);
+	return s->map != MAP_FAILED && first_nonzero(s->map, LENGTH) == LENGTH &&
+	       !get_stats(s->fd, &s->stats) && s->stats.used == 2 * LENGTH;
+}
+
+static int open_heap(struct scene *s)
+{
+	s->file = open_dmaheap();
+	return s->file;
+}
+
+static bool is_heap(struct scene *s, int fd)
+{
+	int dmabuf = dmaheap_alloc(fd, LENGTH, O_RDWR);
+
+	(void)s;
+	close(dmabuf);
+	return dmabuf >= 0;
 }
 
 static int import_call(struct scene *s)
@@ -401,6 +545,17 @@ static bool is_synced(struct scene *s, int ret)
 	return !ret && !call(s->dmabuf, DMA_BUF_IOCTL_SYNC, &arg);
 }
 
+static int sync_range_call(struct scene *s)
+{
+	return sync_range(s->fd, s->buffer.handle, PAGE, PAGE, MEMALLOC_SYNC_READ);
+}
+
+static bool is_range_synced(struct scene *s, int ret)
+{
+	return !ret && !sync_range(s->fd, s->buffer.handle, PAGE, PAGE,
+				   MEMALLOC_SYNC_END | MEMALLOC_SYNC_READ);
+}
+
 static int open_card(struct scene *s)
 {
 	s->card = open_vgem();
@@ -543,10 +698,63 @@ FIXTURE_VARIANT_ADD(call, free) {
 	.answers = { EFAULT },
 };
 
+FIXTURE_VARIANT_ADD(call, alloc_batch) {
+	.request = MEMALLOC_IOC_ALLOC_BATCH,
+	.act = alloc_batch_call,
+	.holds = is_batch,
+	.answers = { EFAULT, ENOMEM },
+};
+
+FIXTURE_VARIANT_ADD(call, free_batch) {
+	.request = MEMALLOC_IOC_FREE_BATCH,
+	.prepare = alloc_batch_call,
+	.act = free_batch_call,
+	.holds = is_freed_batch,
+	.answers = { EFAULT, ENOMEM },
+};
+
+FIXTURE_VARIANT_ADD(call, resize_longer) {
+	.request = MEMALLOC_IOC_RESIZE,
+	.prepare = alloc_same_length,
+	.act = make_longer,
+	.holds = is_longer,
+	.answers = { EFAULT, ENOMEM },
+};
+
+FIXTURE_VARIANT_ADD(call, resize_shorter) {
+	.request = MEMALLOC_IOC_RESIZE,
+	.prepare = alloc_same_length,
+	.act = make_shorter,
+	.holds = is_shorter,
+	.answers = { EFAULT, ENOMEM },
+};
+
 FIXTURE_VARIANT_ADD(call, query) {
 	.request = MEMALLOC_IOC_QUERY,
 	.act = query,
 	.holds = is_query,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, name) {
+	.request = MEMALLOC_IOC_NAME,
+	.act = name_call,
+	.holds = is_named,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, query_address) {
+	.request = MEMALLOC_IOC_QUERY,
+	.act = query_address,
+	.holds = is_address,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, release) {
+	.request = MEMALLOC_IOC_RELEASE,
+	.prepare = leave_unreleased,
+	.act = release_call,
+	.holds = is_released,
 	.answers = { EFAULT },
 };
 
@@ -583,6 +791,32 @@ FIXTURE_VARIANT_ADD(call, import_again) {
 	.act = import_again,
 	.holds = is_same_handle,
 	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, limits) {
+	.request = MEMALLOC_IOC_LIMITS,
+	.act = limits,
+	.holds = is_limits,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, limits_lower) {
+	.request = MEMALLOC_IOC_LIMITS,
+	.act = lower_limit,
+	.holds = is_lowered,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, dmaheap_alloc) {
+	.act = heap_alloc,
+	.holds = is_heap_buffer,
+	.answers = { EFAULT, ENOMEM },
+};
+
+FIXTURE_VARIANT_ADD(call, dmaheap_open) {
+	.act = open_heap,
+	.holds = is_heap,
+	.answers = { EFAULT, ENOMEM },
 };
 
 FIXTURE_VARIANT_ADD(call, open) {
@@ -664,6 +898,14 @@ FIXTURE_VARIANT_ADD(call, dmabuf_sync) {
 	.answers = { EFAULT },
 };
 
+FIXTURE_VARIANT_ADD(call, sync_range) {
+	.request = MEMALLOC_IOC_SYNC,
+	.prepare = open_card_and_import,
+	.act = sync_range_call,
+	.holds = is_range_synced,
+	.answers = { EFAULT },
+};
+
 FIXTURE_VARIANT_ADD(call, vgem_import) {
 	.prepare = open_card,
 	.act = card_imports,
@@ -721,8 +963,10 @@ static const char *refusal_wrong(FIXTURE_DATA(call) * self, const FIXTURE_VARIAN
 	self->answers |= 1UL << self->answer;
 	/* The one figure that a call may change that does nothing else. */
 	after.stats.failures = before->stats.failures;
-	if (memcmp(&before->stats, &after.stats, sizeof(after.stats)))
+	if (!same_stats(&before->stats, &after.stats))
 		return "the figures of STATS have changed";
+	if (memcmp(&before->limits, &after.limits, sizeof(after.limits)))
+		return "what is charged has changed";
 	if (after.descriptors != before->descriptors)
 		return "a descriptor was left";
 	if (get_info(self->watcher, &info) || strcmp((char *)info.fit, "good"))
@@ -811,25 +1055,6 @@ TEST(no_call_is_missing)
 		EXPECT_EQ(here, call(fd, request, NULL) != -ENOTTY)
 			TH_LOG("call %d", number);
 	}
-}
-
-FIXTURE(kernel) {
-};
-
-FIXTURE_SETUP(kernel)
-{
-}
-
-FIXTURE_TEARDOWN(kernel)
-{
-}
-
-/* After all of the above. */
-TEST_F_TIMEOUT(kernel, has_lost_no_memory, 300)
-{
-	if (!can_inject())
-		SKIP(return, CAN_NOT_INJECT);
-	EXPECT_EQ(0, system("bash -euc '. \"$SRC/selftests/tap.sh\"; no_leaks'"));
 }
 
 TEST_HARNESS_MAIN

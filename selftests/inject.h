@@ -23,17 +23,12 @@ struct injector {
 	int page_times;
 };
 
-static inline int write_text(int fd, const char *text)
-{
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
 static inline int write_number(int fd, unsigned int number)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", number);
-	return write_text(fd, text);
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
 /* Whether this kernel can do so. Asked in each test: one whose setup skips is run all the same. */
@@ -77,13 +72,8 @@ static inline int injector_open(struct injector *injector)
 	    injector->page_times < 0)
 		return -EIO;
 	for (i = 0; i < ARRAY_SIZE(settings); i++) {
-		int fd, ret;
-
 		snprintf(path, sizeof(path), DEBUGFS "%s", settings[i][0]);
-		fd = open(path, O_WRONLY);
-		ret = write_text(fd, settings[i][1]);
-		close(fd);
-		if (ret)
+		if (write_file(path, settings[i][1]))
 			return -EIO;
 	}
 	return 0;

@@ -155,16 +155,17 @@ TEST_F_TIMEOUT(lifetime, kill_while_allocating, 90)
 
 /*
  * Time in ms that a child has the processor while it allocates a buffer as large as
- * the region; it is killed after @delay ms, or never (0). ~0: it did not end so.
+ * the region, all of which has to be zeroed; it is killed after @delay ms, or never (0).
+ * ~0: it did not end so.
  */
-static __u64 large_alloc_ms(__u64 length, __u64 delay)
+static __u64 large_alloc_ms(int fd, __u64 length, __u64 delay)
 {
 	int ready[2], status;
 	struct rusage usage;
 	char byte;
 	pid_t child;
 
-	if (pipe(ready))
+	if (pipe(ready) || make_dirty(fd, length))
 		return ~0ULL;
 	child = fork_child();
 	if (!child) {
@@ -196,15 +197,15 @@ TEST_F(lifetime, kill_during_a_large_alloc_is_quick)
 	int attempt;
 
 	/* The first time takes longer, for reasons that are not ours. */
-	whole = large_alloc_ms(self->before.region_length, 0);
+	whole = large_alloc_ms(self->fd, self->before.region_length, 0);
 	ASSERT_TRUE(WAIT_UNTIL(is_idle(self->fd)));
-	whole = large_alloc_ms(self->before.region_length, 0);
+	whole = large_alloc_ms(self->fd, self->before.region_length, 0);
 	ASSERT_TRUE(WAIT_UNTIL(is_idle(self->fd)));
 	ASSERT_LT(whole, ~0ULL);
 	ASSERT_LT(8, whole);
 	/* Now and then the signal comes late; but not always. */
 	for (attempt = 0; attempt < 10 && killed >= whole * 5 / 8; attempt++) {
-		killed = large_alloc_ms(self->before.region_length, whole / 8);
+		killed = large_alloc_ms(self->fd, self->before.region_length, whole / 8);
 		ASSERT_TRUE(WAIT_UNTIL(is_idle(self->fd)));
 	}
 	EXPECT_LT(killed, whole * 5 / 8)

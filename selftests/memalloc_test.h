@@ -11,6 +11,7 @@
 #include "kselftest_harness.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -23,6 +24,10 @@
 
 #define DEVICE		"/dev/memalloc"
 #define PARAMETERS	"/sys/module/memalloc/parameters/"
+
+/* As many files may be open; above, only administrators open some more. */
+#define FILE_MAX	"/proc/sys/fs/file-max"
+
 #define PAGE		4096UL
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
@@ -50,6 +55,32 @@ static inline int get_stats(int fd, struct memalloc_stats *stats)
 {
 	*stats = (struct memalloc_stats){ .size = sizeof(*stats) };
 	return call(fd, MEMALLOC_IOC_STATS, stats);
+}
+
+/* But for @dirty: the background zeroes what somebody gave back before. */
+static inline bool same_stats(const struct memalloc_stats *a, const struct memalloc_stats *b)
+{
+	struct memalloc_stats copy = *b;
+
+	copy.dirty = a->dirty;
+	return !memcmp(a, &copy, sizeof(copy));
+}
+
+static inline int get_limits(int fd, struct memalloc_limits *limits)
+{
+	*limits = (struct memalloc_limits){ .size = sizeof(*limits) };
+	return call(fd, MEMALLOC_IOC_LIMITS, limits);
+}
+
+/* Set the client's own limits that @flags name. */
+static inline int set_limits(int fd, __u32 flags, __u64 bytes, __u64 buffers)
+{
+	struct memalloc_limits arg = {
+		.size = sizeof(arg), .flags = flags,
+		.client_bytes_max = bytes, .client_buffers_max = buffers,
+	};
+
+	return call(fd, MEMALLOC_IOC_LIMITS, &arg);
 }
 
 static inline int alloc_aligned(int fd, __u64 length, __u64 alignment,
@@ -80,10 +111,91 @@ static inline int free_buffer(int fd, __u32 handle)
 	return free_length(fd, handle, 0);
 }
 
+/* ALLOC_BATCH or FREE_BATCH of @count entries of @size bytes. */
+static inline int call_batch(int fd, unsigned int request, void *entries, __u32 count, __u32 size)
+{
+	struct memalloc_batch arg = {
+		.size = sizeof(arg), .entries = (__u64)(uintptr_t)entries,
+		.count = count, .entry_size = size,
+	};
+
+	return call(fd, request, &arg);
+}
+
+/* Of that many buffers of @length bytes each. */
+static inline int alloc_batch(int fd, struct memalloc_alloc *buffers, __u32 count, __u64 length)
+{
+	__u32 i;
+
+	for (i = 0; i < count; i++)
+		buffers[i] = (struct memalloc_alloc){
+			.size = sizeof(*buffers), .length = length,
+		};
+	return call_batch(fd, MEMALLOC_IOC_ALLOC_BATCH, buffers, count, sizeof(*buffers));
+}
+
+static inline int free_batch(int fd, const struct memalloc_alloc *buffers, __u32 count)
+{
+	struct memalloc_free frees[MEMALLOC_BATCH_MAX + 1];
+	__u32 i;
+
+	for (i = 0; i < count; i++)
+		frees[i] = (struct memalloc_free){
+			.size = sizeof(*frees), .handle = buffers[i].handle,
+			.length = buffers[i].length,
+		};
+	return call_batch(fd, MEMALLOC_IOC_FREE_BATCH, frees, count, sizeof(*frees));
+}
+
+static inline int resize_buffer(int fd, __u32 handle, __u64 length)
+{
+	struct memalloc_resize arg = { .size = sizeof(arg), .handle = handle, .length = length };
+
+	return call(fd, MEMALLOC_IOC_RESIZE, &arg);
+}
+
+/* @name may be any bytes, MEMALLOC_NAME_LEN of them at most. */
+static inline int name_bytes(int fd, __u32 handle, const void *name, size_t length)
+{
+	struct memalloc_name arg = { .size = sizeof(arg), .handle = handle };
+
+	memcpy(arg.name, name, length);
+	return call(fd, MEMALLOC_IOC_NAME, &arg);
+}
+
+static inline int name_buffer(int fd, __u32 handle, const char *name)
+{
+	return name_bytes(fd, handle, name, strlen(name));
+}
+
 static inline int query_buffer(int fd, __u32 handle, struct memalloc_query *query)
 {
 	*query = (struct memalloc_query){ .size = sizeof(*query), .handle = handle };
 	return call(fd, MEMALLOC_IOC_QUERY, query);
+}
+
+static inline int query_physical(int fd, __u32 handle, struct memalloc_query *query)
+{
+	*query = (struct memalloc_query){
+		.size = sizeof(*query), .flags = MEMALLOC_QUERY_PHYSICAL, .handle = handle,
+	};
+	return call(fd, MEMALLOC_IOC_QUERY, query);
+}
+
+static inline int release_block(int fd, __u64 offset, __u64 length)
+{
+	struct memalloc_release arg = {
+		.size = sizeof(arg), .offset = offset, .length = length,
+	};
+
+	return call(fd, MEMALLOC_IOC_RELEASE, &arg);
+}
+
+static inline int release_all(int fd)
+{
+	struct memalloc_release arg = { .size = sizeof(arg), .flags = MEMALLOC_RELEASE_ALL };
+
+	return call(fd, MEMALLOC_IOC_RELEASE, &arg);
 }
 
 /* 0 if @handle means something to the client, else a negative errno. */
@@ -111,6 +223,17 @@ static inline int import_buffer(int fd, int dmabuf, __u32 flags,
 		.size = sizeof(*import), .flags = flags, .fd = dmabuf,
 	};
 	return call(fd, MEMALLOC_IOC_IMPORT, import);
+}
+
+/* Before (with MEMALLOC_SYNC_END: after) the CPU accesses a range, see MEMALLOC_SYNC_*. */
+static inline int sync_range(int fd, __u32 handle, __u64 offset, __u64 length, __u32 flags)
+{
+	struct memalloc_sync arg = {
+		.size = sizeof(arg), .flags = flags, .handle = handle,
+		.offset = offset, .length = length,
+	};
+
+	return call(fd, MEMALLOC_IOC_SYNC, &arg);
 }
 
 /* A page of the layout from *@offset on; *@count is the room in @blocks, then what came. */
@@ -188,6 +311,46 @@ static inline int map_errno(int fd, __u64 offset, size_t length, int prot)
 		return -errno;
 	munmap(map, length);
 	return 0;
+}
+
+/* Give back a buffer that could be written to: it has to be zeroed before it is used again. */
+static inline int make_dirty(int fd, __u64 length)
+{
+	struct memalloc_alloc buffer;
+	int err = alloc_buffer(fd, length, &buffer);
+
+	return err ?: map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ | PROT_WRITE) ?:
+		      free_buffer(fd, buffer.handle);
+}
+
+/* xorshift64 of G. Marsaglia: less than @n. @state begins with anything but 0. */
+static inline unsigned int random_below(__u64 *state, unsigned int n)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (*state >> 32) % n;
+}
+
+/*
+ * The physical address of byte @at of the buffer, from the kernel's own table of this
+ * process's pages; 0: it can't be found out.
+ */
+static inline __u64 physical(int fd, const struct memalloc_alloc *buffer, __u64 at)
+{
+	char *map = map_at(fd, buffer->mmap_offset + (at & -PAGE), PAGE, PROT_READ);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	__u64 entry = 0;
+
+	if (map != MAP_FAILED) {
+		__atomic_load_n(map, __ATOMIC_RELAXED);
+		if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)map / PAGE * 8) != 8)
+			entry = 0;
+		munmap(map, PAGE);
+	}
+	close(pagemap);
+	/* Bit 63: it is there; the lower 55: its number. */
+	return entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE + at % PAGE : 0;
 }
 
 static inline __u64 pattern(__u32 seed, size_t word)
@@ -294,21 +457,43 @@ static inline __u64 quarantined_bytes(int fd)
 	return get_stats(fd, &stats) ? ~0ULL : stats.quarantined;
 }
 
+static inline __u64 dirty_bytes(int fd)
+{
+	struct memalloc_stats stats;
+
+	return get_stats(fd, &stats) ? ~0ULL : stats.dirty;
+}
+
 /*
- * Nothing is allocated and nobody but this client is there. What a killed
- * process held comes back a little after wait() has told of its death.
+ * Nothing is allocated, but for what is retired, nothing is charged to this user, and
+ * nobody but this client is there. What a killed process held comes back a little after
+ * wait() has told of its death.
  */
 static inline bool is_idle(int fd)
 {
 	struct memalloc_stats stats;
+	struct memalloc_limits limits;
 
-	return !get_stats(fd, &stats) && !stats.used && stats.clients == 1;
+	return !get_stats(fd, &stats) && stats.used == stats.retired && stats.clients == 1 &&
+	       !get_limits(fd, &limits) && !limits.user_bytes && !limits.user_buffers;
 }
 
 /*
- * A client, once nothing is left of the test before. If something stays, that test
- * has shown a fault, and those that follow would only show it again, slowly: the
- * program, which is our parent, ends here. A negative errno if the device does not answer.
+ * Something stays of the test before. That test has shown a fault, and those that follow
+ * would only show it again, slowly: the program, which is our parent, ends here.
+ */
+static inline void bail_out(void)
+{
+	puts("Bail out! Something is left in use by the test before this one.");
+	fflush(stdout);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	kill(getppid(), SIGTERM);
+	pause();
+}
+
+/*
+ * A client, once nothing is left of the test before. A negative errno if the device does
+ * not answer.
  */
 static inline int open_idle_device(void)
 {
@@ -318,12 +503,8 @@ static inline int open_idle_device(void)
 
 	if (err)
 		return err;
-	if (!WAIT_UNTIL(is_idle(fd))) {
-		puts("Bail out! Something is left in use by the test before this one.");
-		fflush(stdout);
-		kill(getppid(), SIGTERM);
-		pause();
-	}
+	if (!WAIT_UNTIL(is_idle(fd)))
+		bail_out();
 	return fd;
 }
 
@@ -340,6 +521,10 @@ static inline const char *stats_wrong(const struct memalloc_stats *s)
 		return "requested > used";
 	if (s->quarantined > s->used)
 		return "quarantined > used";
+	if (s->retired > s->used - s->quarantined)
+		return "retired > used - quarantined";
+	if (s->unreleased > s->quarantined)
+		return "unreleased > quarantined";
 	if (s->largest_free > s->free)
 		return "largest_free > free";
 	if (!s->free != !s->free_blocks || !s->free != !s->largest_free)
@@ -363,9 +548,10 @@ static inline int descriptors(void)
 	return count;
 }
 
-/* What the region looks like and how many descriptors there are. */
+/* What the region looks like, what this user is charged, and how many descriptors there are. */
 struct state {
 	struct memalloc_stats stats;
+	struct memalloc_limits limits;
 	int descriptors;
 };
 
@@ -375,26 +561,55 @@ static inline struct state state_of(int fd)
 
 	memset(&state, 0xff, sizeof(state));
 	get_stats(fd, &state.stats);
-	/* A buffer that is made and given back at once may count in both. */
+	get_limits(fd, &state.limits);
+	/* A buffer that is made and given back at once may count in both, or as abandoned. */
 	state.stats.allocs -= state.stats.frees;
 	state.stats.allocated -= state.stats.freed;
 	state.stats.frees = 0;
 	state.stats.freed = 0;
+	state.stats.abandoned_buffers = 0;
+	state.stats.abandoned_bytes = 0;
 	state.descriptors = descriptors();
 	return state;
 }
 
-/* Change the fit: 0 or a negative errno. */
-static inline int switch_to(const char *fit)
+/* As echo(1) does to a file of the kernel: 0 or a negative errno. */
+static inline int write_file(const char *path, const char *text)
 {
-	int ret = 0, fd = open(PARAMETERS "fit", O_WRONLY);
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, fit, strlen(fit)) < 0)
-		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+/* Change a parameter of the module: 0 or a negative errno. */
+static inline int set_parameter(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	return write_file(path, value);
+}
+
+/* As after loading. */
+static inline int no_limits(void)
+{
+	return set_parameter("user_bytes", "0") ?: set_parameter("user_buffers", "0") ?:
+	       set_parameter("client_bytes", "0") ?: set_parameter("client_buffers", "0");
+}
+
+static inline int set_number(const char *parameter, __u64 number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", number);
+	return set_parameter(parameter, text);
+}
+
+static inline int switch_to(const char *fit)
+{
+	return set_parameter("fit", fit);
 }
 
 /*
@@ -411,6 +626,32 @@ static inline __u64 take_all(int fd)
 	       !alloc_buffer(fd, stats.largest_free, &buffer))
 		taken += buffer.real_length;
 	return taken;
+}
+
+/* Become nobody, for good. */
+static inline int drop_privileges(void)
+{
+	return setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+	       setresuid(65534, 65534, 65534) ? -errno : 0;
+}
+
+/* From here on this process is in the group, but root no longer, and has no capability. */
+static inline int as_user(uid_t uid)
+{
+	return setresuid(0, 0, 0) || setresuid(uid, uid, 0) ? -errno : 0;
+}
+
+static inline int as_root(void)
+{
+	return setresuid(0, 0, 0) ? -errno : 0;
+}
+
+/* A client of that user. */
+static inline int open_as(uid_t uid)
+{
+	int fd = as_user(uid) ?: open_device();
+
+	return as_root() ?: fd;
 }
 
 /* Pass @fd over a socket, and take one from it (negative: an errno). */

@@ -2,10 +2,11 @@
 /*
  * Threads that make every call at the same time, on the same clients, buffers, dma-bufs and
  * mappings: all answers are ones that the header names, all figures hold, nothing is left.
- * Above all this is work for a kernel that looks for data races or wrong locking; where that is
- * the one for data races, it goes on for longer.
+ * Above all this is work for a kernel that looks for data races or wrong locking. So that any two
+ * calls meet often, each pair is favoured for a while, one pair after the other. Where the kernel
+ * is the one for data races, more calls are made: it watches few accesses.
  */
-#include "memalloc_test.h"
+#include "dmaheap.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -25,8 +26,10 @@ struct slot {
 };
 
 static int clients[CLIENTS];
+static int heap;	/* the region as a dma-buf heap */
 static struct slot slots[SLOTS];
-static __u64 end_ms;
+static unsigned long calls_begun;
+static unsigned long calls_wanted;
 
 struct thread {
 	pthread_t id;
@@ -40,38 +43,39 @@ struct thread {
 #define SET(field, value)	__atomic_store_n(&(field), value, __ATOMIC_RELAXED)
 #define SWAP(field, value)	__atomic_exchange_n(&(field), value, __ATOMIC_RELAXED)
 
-/* xorshift64 of G. Marsaglia: less than @n. */
-static unsigned int random_below(struct thread *thread, unsigned int n)
+static int any_client(struct thread *thread)
 {
-	thread->random ^= thread->random << 13;
-	thread->random ^= thread->random >> 7;
-	thread->random ^= thread->random << 17;
-	return (thread->random >> 32) % n;
+	return clients[random_below(&thread->random, CLIENTS)];
 }
 
 static struct slot *any_slot(struct thread *thread)
 {
-	return &slots[random_below(thread, SLOTS)];
+	return &slots[random_below(&thread->random, SLOTS)];
+}
+
+/* If another thread gets in between, a handle stays until its client is closed. */
+static void put_in_slot(struct slot *slot, int fd, const struct memalloc_alloc *buffer)
+{
+	__u32 before = SWAP(slot->handle, 0);
+
+	if (before)
+		free_buffer(GET(slot->fd), before);
+	SET(slot->fd, fd);
+	SET(slot->mmap_offset, buffer->mmap_offset);
+	SET(slot->handle, buffer->handle);
 }
 
 static int do_alloc(struct thread *thread)
 {
-	int fd = clients[random_below(thread, CLIENTS)];
-	__u64 pages = 1 + random_below(thread, PAGES_MAX);
-	struct slot *slot = any_slot(thread);
+	int fd = any_client(thread);
+	__u64 pages = 1 + random_below(&thread->random, PAGES_MAX);
+	__u64 align = PAGE << random_below(&thread->random, 4);
 	struct memalloc_alloc buffer;
-	int err = alloc_aligned(fd, pages * PAGE, PAGE << random_below(thread, 4), &buffer);
-	__u32 before;
+	int err = alloc_aligned(fd, pages * PAGE, align, &buffer);
 
 	if (err)
 		return err;
-	/* If another thread gets in between, a handle stays until its client is closed. */
-	before = SWAP(slot->handle, 0);
-	if (before)
-		free_buffer(GET(slot->fd), before);
-	SET(slot->fd, fd);
-	SET(slot->mmap_offset, buffer.mmap_offset);
-	SET(slot->handle, buffer.handle);
+	put_in_slot(any_slot(thread), fd, &buffer);
 	return 0;
 }
 
@@ -83,11 +87,75 @@ static int do_free(struct thread *thread)
 	return free_buffer(GET(slot->fd), handle);
 }
 
+/* Three, of which others may find the first. */
+static int do_alloc_batch(struct thread *thread)
+{
+	int fd = any_client(thread);
+	struct memalloc_alloc buffers[3];
+	int err = alloc_batch(fd, buffers, ARRAY_SIZE(buffers), PAGE * 2);
+
+	if (err)
+		return err;
+	put_in_slot(any_slot(thread), fd, &buffers[0]);
+	return free_batch(fd, buffers + 1, 2);
+}
+
+/* What others may free at the same time, and if so one that they may not, which then stays. */
+static int do_free_batch(struct thread *thread)
+{
+	struct slot *slot = any_slot(thread);
+	int fd = GET(slot->fd);
+	struct memalloc_alloc buffers[2] = {};
+	int err = alloc_buffer(fd, PAGE, &buffers[0]);
+
+	if (err)
+		return err;
+	buffers[1].handle = GET(slot->handle);
+	err = free_batch(fd, buffers, 2);
+	return err && free_buffer(fd, buffers[0].handle) ? -EPROTO : err;
+}
+
+static int do_resize(struct thread *thread)
+{
+	struct slot *slot = any_slot(thread);
+	__u64 pages = 1 + random_below(&thread->random, PAGES_MAX);
+
+	return resize_buffer(GET(slot->fd), GET(slot->handle), pages * PAGE);
+}
+
+static int do_name(struct thread *thread)
+{
+	static const char *const names[] = { "", "aaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" };
+	struct slot *slot = any_slot(thread);
+
+	return name_buffer(GET(slot->fd), GET(slot->handle),
+			   names[random_below(&thread->random, ARRAY_SIZE(names))]);
+}
+
+/* A name is all of one of those above. */
 static int do_query(struct thread *thread)
 {
 	struct slot *slot = any_slot(thread);
+	struct memalloc_query query;
+	int err = query_buffer(GET(slot->fd), GET(slot->handle), &query);
+	size_t length = strlen((char *)query.name);
 
-	return query_errno(GET(slot->fd), GET(slot->handle));
+	if (err)
+		return err;
+	return length != (query.name[0] == 'a' ? 8 : query.name[0] == 'b' ? 31 : 0) ? -EPROTO : 0;
+}
+
+static int do_query_address(struct thread *thread)
+{
+	struct slot *slot = any_slot(thread);
+	struct memalloc_query query;
+
+	return query_physical(GET(slot->fd), GET(slot->handle), &query);
+}
+
+static int do_release(struct thread *thread)
+{
+	return release_all(any_client(thread));
 }
 
 static int do_export(struct thread *thread)
@@ -106,7 +174,7 @@ static int do_export(struct thread *thread)
 
 static int do_import(struct thread *thread)
 {
-	int fd = clients[random_below(thread, CLIENTS)];
+	int fd = any_client(thread);
 	struct memalloc_import import;
 	int err = import_buffer(fd, GET(any_slot(thread)->dmabuf), 0, &import);
 
@@ -138,6 +206,20 @@ static int do_map(struct thread *thread)
 	return touch(GET(slot->fd), GET(slot->mmap_offset));
 }
 
+static int do_heap_alloc(struct thread *thread)
+{
+	__u64 pages = 1 + random_below(&thread->random, PAGES_MAX);
+	int dmabuf = dmaheap_alloc(heap, pages * PAGE, O_RDWR);
+	int before;
+
+	if (dmabuf < 0)
+		return dmabuf;
+	before = SWAP(any_slot(thread)->dmabuf, dmabuf);
+	if (before >= 0)
+		close(before);
+	return 0;
+}
+
 static int do_map_dmabuf(struct thread *thread)
 {
 	return touch(GET(any_slot(thread)->dmabuf), 0);
@@ -153,10 +235,20 @@ static int do_sync(struct thread *thread)
 	return err ?: call(dmabuf, DMA_BUF_IOCTL_SYNC, &sync);
 }
 
+static int do_sync_range(struct thread *thread)
+{
+	__u32 end = random_below(&thread->random, 2) ? MEMALLOC_SYNC_END : 0;
+	__u64 length = 1 + random_below(&thread->random, PAGE);
+	struct slot *slot = any_slot(thread);
+
+	return sync_range(GET(slot->fd), GET(slot->handle), 0, length,
+			  MEMALLOC_SYNC_READ | MEMALLOC_SYNC_WRITE | end);
+}
+
 static int do_stats(struct thread *thread)
 {
 	struct memalloc_stats stats;
-	int err = get_stats(clients[random_below(thread, CLIENTS)], &stats);
+	int err = get_stats(any_client(thread), &stats);
 
 	return err ?: *stats_wrong(&stats) ? -EPROTO : 0;
 }
@@ -167,20 +259,33 @@ static int do_layout(struct thread *thread)
 	__u64 offset = 0;
 	__u32 count = ARRAY_SIZE(blocks);
 
-	return get_layout(clients[random_below(thread, CLIENTS)], &offset, blocks, &count);
+	return get_layout(any_client(thread), &offset, blocks, &count);
 }
 
 static int do_info(struct thread *thread)
 {
 	struct memalloc_info info;
 
-	return get_info(clients[random_below(thread, CLIENTS)], &info);
+	return get_info(any_client(thread), &info);
+}
+
+/* Large ones, so that no other call answers EDQUOT; the thread is root and may raise them. */
+static int do_limits(struct thread *thread)
+{
+	int fd = any_client(thread);
+	__u64 limit = MEMALLOC_NO_LIMIT - random_below(&thread->random, 100);
+	struct memalloc_limits limits;
+
+	return set_limits(fd, MEMALLOC_LIMITS_SET_BYTES, limit, 0) ?:
+	       set_parameter("client_buffers", limit & 1 ? "0" : "1T") ?:
+	       get_limits(fd, &limits) ?:
+	       limits.client_bytes > limits.user_bytes ? -EPROTO : 0;
 }
 
 /* There are never so many in one piece, but for the first moment. */
 static int do_fail(struct thread *thread)
 {
-	int fd = clients[random_below(thread, CLIENTS)];
+	int fd = any_client(thread);
 	struct memalloc_alloc buffer;
 	struct memalloc_info info;
 	int err = get_info(fd, &info) ?: alloc_buffer(fd, info.region_length, &buffer);
@@ -194,19 +299,22 @@ static int do_switch(struct thread *thread)
 {
 	static const char *const fits[] = { "good", "first", "best", "worst", "next" };
 
-	return switch_to(fits[random_below(thread, ARRAY_SIZE(fits))]);
+	return switch_to(fits[random_below(&thread->random, ARRAY_SIZE(fits))]);
 }
 
+/* Half of them leave something for do_release(). */
 static int do_open(struct thread *thread)
 {
 	struct memalloc_alloc buffer;
+	struct memalloc_query query;
 	int fd = open_device();
 	int err;
 
-	(void)thread;
 	if (fd < 0)
 		return fd;
 	err = alloc_buffer(fd, PAGE, &buffer);
+	if (!err && random_below(&thread->random, 2))
+		err = query_physical(fd, buffer.handle, &query);
 	close(fd);
 	return err;
 }
@@ -216,23 +324,32 @@ static const struct {
 	const char *name;
 	int (*make)(struct thread *thread);
 	unsigned int share;
-	int errors[4];
+	int errors[5];
 } calls[] = {
-	{ "alloc", do_alloc, 20, { -ENOMEM } },
-	{ "free", do_free, 10, { -ENOENT } },
-	{ "query", do_query, 8, { -ENOENT } },
-	{ "export", do_export, 10, { -ENOENT } },
+	{ "alloc", do_alloc, 15, { -ENOMEM } },
+	{ "alloc of a batch", do_alloc_batch, 3, { -ENOMEM } },
+	{ "alloc through the dma-heap", do_heap_alloc, 2, { -ENOMEM } },
+	{ "free", do_free, 8, { -ENOENT } },
+	{ "free of a batch", do_free_batch, 2, { -ENOMEM, -ENOENT } },
+	{ "resize", do_resize, 5, { -ENOENT, -EBUSY, -EACCES, -ENOMEM, -ENOSPC } },
+	{ "name", do_name, 2, { -ENOENT, -EACCES } },
+	{ "query", do_query, 5, { -ENOENT } },
+	{ "query of the address", do_query_address, 3, { -ENOENT } },
+	{ "export", do_export, 8, { -ENOENT } },
 	/* What another thread closed may be anything by now, or nothing. */
-	{ "import", do_import, 10, { -EBADF, -EINVAL } },
-	{ "map", do_map, 12, { -ENOENT } },
+	{ "import", do_import, 9, { -EBADF, -EINVAL } },
+	{ "map", do_map, 7, { -ENOENT } },
 	{ "map of a dma-buf", do_map_dmabuf, 6, { -EBADF, -EINVAL, -ENOENT, -EACCES } },
-	{ "sync", do_sync, 4, { -EBADF, -ENOTTY, -EINVAL } },
-	{ "stats", do_stats, 5, {} },
-	{ "layout", do_layout, 4, {} },
+	{ "sync", do_sync, 2, { -EBADF, -ENOTTY, -EINVAL } },
+	{ "sync of a range", do_sync_range, 2, { -ENOENT } },
+	{ "stats", do_stats, 3, {} },
+	{ "limits", do_limits, 3, {} },
+	{ "layout", do_layout, 3, {} },
 	{ "info", do_info, 3, {} },
-	{ "alloc of all", do_fail, 4, {} },
+	{ "alloc of all", do_fail, 3, {} },
 	{ "switch of the fit", do_switch, 2, {} },
 	{ "open", do_open, 2, { -ENOMEM } },
+	{ "release", do_release, 2, {} },
 };
 
 static bool may_answer(size_t which, int answer)
@@ -245,17 +362,37 @@ static bool may_answer(size_t which, int answer)
 	return !answer;
 }
 
+/* One in three is any, the others are of the pair whose turn it is after @begun calls. */
+static size_t pick_call(struct thread *thread, unsigned long begun)
+{
+	unsigned int pair = begun * ARRAY_SIZE(calls) * ARRAY_SIZE(calls) / calls_wanted;
+	unsigned int pick = random_below(&thread->random, 100);
+	size_t which = 0;
+
+	switch (random_below(&thread->random, 3)) {
+	case 0:
+		while (pick >= calls[which].share)
+			pick -= calls[which++].share;
+		return which;
+	case 1:
+		return pair / ARRAY_SIZE(calls);
+	default:
+		return pair % ARRAY_SIZE(calls);
+	}
+}
+
 static void *make_calls(void *data)
 {
 	struct thread *thread = data;
 
-	while (!thread->wrong && now_ms() < end_ms) {
-		unsigned int pick = random_below(thread, 100);
-		size_t which = 0;
+	while (!thread->wrong) {
+		unsigned long begun = __atomic_fetch_add(&calls_begun, 1, __ATOMIC_RELAXED);
+		size_t which;
 		int answer;
 
-		while (pick >= calls[which].share)
-			pick -= calls[which++].share;
+		if (begun >= calls_wanted)
+			break;
+		which = pick_call(thread, begun);
 		answer = calls[which].make(thread);
 		thread->done[which] += !answer;
 		if (!may_answer(which, answer)) {
@@ -279,9 +416,10 @@ FIXTURE_SETUP(races)
 FIXTURE_TEARDOWN(races)
 {
 	switch_to("good");
+	set_parameter("client_buffers", "0");
 }
 
-TEST_F_TIMEOUT(races, all_calls_at_once, 400)
+TEST_F_TIMEOUT(races, all_calls_at_once, 1000)
 {
 	const bool kcsan = !access("/sys/kernel/debug/kcsan", F_OK);
 	unsigned long done[THREADS][ARRAY_SIZE(calls)] = {};
@@ -296,10 +434,12 @@ TEST_F_TIMEOUT(races, all_calls_at_once, 400)
 		clients[i] = open_device();
 		ASSERT_LE(0, clients[i]);
 	}
+	heap = open_dmaheap();
+	ASSERT_LE(0, heap);
 	for (i = 0; i < SLOTS; i++)
 		slots[i] = (struct slot){ .fd = clients[0], .dmabuf = -1 };
 
-	end_ms = now_ms() + (kcsan ? 60000 : 3000);
+	calls_wanted = kcsan ? 600000 : 40000;
 	for (i = 0; i < THREADS; i++) {
 		threads[i].random = i + 1;
 		threads[i].done = done[i];
@@ -327,7 +467,7 @@ TEST_F_TIMEOUT(races, all_calls_at_once, 400)
 			close(slots[i].dmabuf);
 	for (i = 0; i < CLIENTS; i++)
 		close(clients[i]);
-	EXPECT_TRUE(WAIT_UNTIL(is_idle(self->fd)));
+	EXPECT_TRUE(WAIT_UNTIL(!release_all(self->fd) && is_idle(self->fd)));
 }
 
 TEST_HARNESS_MAIN

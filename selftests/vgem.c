@@ -3,26 +3,10 @@
  * The graphics driver vgem imports dma-bufs of buffers (PRIME). It attaches a
  * device and maps the buffer for DMA in both directions, as graphics cards do.
  */
+#include "dmaheap.h"
 #include "drivers.h"
 
 #define LENGTH	(256 * KIB)
-
-/* vgem's own call, for which Debian has no header: a fence that stands for work of the card. */
-struct vgem_fence_attach {
-	__u32 handle;
-	__u32 flags;
-	__u32 fence;
-	__u32 pad;
-};
-
-struct vgem_fence_signal {
-	__u32 fence;
-	__u32 flags;
-};
-
-#define VGEM_FENCE_WRITE	1
-#define VGEM_FENCE_ATTACH	DRM_IOWR(DRM_COMMAND_BASE + 1, struct vgem_fence_attach)
-#define VGEM_FENCE_SIGNAL	DRM_IOW(DRM_COMMAND_BASE + 2, struct vgem_fence_signal)
 
 FIXTURE(vgem) {
 	int fd;
@@ -31,23 +15,6 @@ FIXTURE(vgem) {
 	char *map;
 	int dmabuf;		/* opened O_RDWR */
 };
-
-static int prime_export(int card, __u32 handle)
-{
-	struct drm_prime_handle arg = { .handle = handle, .flags = O_RDWR, .fd = -1 };
-	int ret = call(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
-
-	return ret ? ret : arg.fd;
-}
-
-/* A buffer of vgem's own, of LENGTH bytes. */
-static __s64 create_dumb(int card)
-{
-	struct drm_mode_create_dumb arg = { .width = LENGTH / 4 / 64, .height = 64, .bpp = 32 };
-	int ret = call(card, DRM_IOCTL_MODE_CREATE_DUMB, &arg);
-
-	return ret ? ret : (__s64)arg.handle;
-}
 
 FIXTURE_SETUP(vgem)
 {
@@ -96,7 +63,7 @@ TEST_F(vgem, imports_and_exports_again)
 TEST_F(vgem, maps_what_it_imported)
 {
 	struct drm_mode_map_dumb arg = { 0 };
-	__s64 handle = create_dumb(self->card);
+	__s64 handle = create_dumb(self->card, LENGTH);
 	char *map;
 
 	ASSERT_LT(0, handle);
@@ -133,6 +100,19 @@ TEST_F(vgem, refuses_a_read_only_export)
 	EXPECT_LT(0, prime_import(self->card, self->dmabuf));
 }
 
+/* Nor one to read from what is write-only, which a dma-buf heap makes. */
+TEST_F(vgem, refuses_what_is_write_only)
+{
+	int heap = open_dmaheap();
+	int dmabuf = dmaheap_alloc(heap, LENGTH, O_WRONLY);
+
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(-EACCES, prime_import(self->card, dmabuf));
+	dmabuf = dmaheap_alloc(heap, LENGTH, O_RDWR);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_LT(0, prime_import(self->card, dmabuf));
+}
+
 TEST_F(vgem, keeps_a_buffer_that_is_freed)
 {
 	__s64 handle = prime_import(self->card, self->dmabuf);
@@ -153,13 +133,11 @@ TEST_F(vgem, keeps_a_buffer_that_is_freed)
 /* The driver lets go of the buffer before its card has finished: it is not free yet. */
 TEST_F(vgem, fence_keeps_the_memory_in_quarantine)
 {
-	struct vgem_fence_attach attach = { .flags = VGEM_FENCE_WRITE };
-	struct vgem_fence_signal signal = { 0 };
-	__s64 handle = prime_import(self->card, self->dmabuf);
+	__s64 fence, handle = prime_import(self->card, self->dmabuf);
 
 	ASSERT_LT(0, handle);
-	attach.handle = handle;
-	ASSERT_EQ(0, call(self->card, VGEM_FENCE_ATTACH, &attach));
+	fence = card_begins(self->card, handle, VGEM_FENCE_WRITE);
+	ASSERT_LT(0, fence);
 	ASSERT_EQ(0, gem_close(self->card, handle));
 	munmap(self->map, LENGTH);
 	close(self->dmabuf);
@@ -168,15 +146,101 @@ TEST_F(vgem, fence_keeps_the_memory_in_quarantine)
 	sleep_ms(200);
 	EXPECT_EQ(LENGTH, quarantined_bytes(self->fd));
 
-	signal.fence = attach.fence;
-	ASSERT_EQ(0, call(self->card, VGEM_FENCE_SIGNAL, &signal));
+	ASSERT_EQ(0, card_ends(self->card, fence));
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
+}
+
+/* Nor can it be resized. */
+TEST_F(vgem, fence_keeps_the_size)
+{
+	__s64 fence, handle = prime_import(self->card, self->dmabuf);
+
+	ASSERT_LT(0, handle);
+	fence = card_begins(self->card, handle, VGEM_FENCE_WRITE);
+	ASSERT_LT(0, fence);
+	EXPECT_EQ(-EBUSY, resize_buffer(self->fd, self->buffer.handle, PAGE));
+	close(self->dmabuf);
+	EXPECT_EQ(-EBUSY, resize_buffer(self->fd, self->buffer.handle, PAGE));
+	ASSERT_EQ(0, gem_close(self->card, handle));
+	sleep_ms(50);
+	EXPECT_EQ(-EBUSY, resize_buffer(self->fd, self->buffer.handle, PAGE));
+	ASSERT_EQ(0, card_ends(self->card, fence));
+	EXPECT_TRUE(WAIT_UNTIL(!resize_buffer(self->fd, self->buffer.handle, PAGE)));
+	EXPECT_EQ(PAGE, used_bytes(self->fd));
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* A child that makes ready for an access to a page; a signal of which SIGUSR1 is one ends that. */
+static pid_t start_sync(FIXTURE_DATA(vgem) * self, __u32 flags)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	pid_t child = fork_child();
+
+	if (!child) {
+		sigaction(SIGUSR1, &action, NULL);
+		_exit(-sync_range(self->fd, self->buffer.handle, PAGE, PAGE, flags));
+	}
+	return child;
+}
+
+static bool waits(pid_t child)
+{
+	sleep_ms(200);
+	return !waitpid(child, NULL, WNOHANG);
+}
+
+/* Before the CPU reads, the card has to have written; before it writes, to have read, too. */
+TEST_F(vgem, sync_waits_for_the_card)
+{
+	const __u32 read = MEMALLOC_SYNC_READ, write = MEMALLOC_SYNC_WRITE;
+	__s64 fence, handle = prime_import(self->card, self->dmabuf);
+	pid_t child;
+
+	ASSERT_LT(0, handle);
+	fence = card_begins(self->card, handle, 0);
+	ASSERT_LT(0, fence);
+	EXPECT_EQ(0, wait_child(start_sync(self, read)));
+	child = start_sync(self, write);
+	EXPECT_TRUE(waits(child));
+	ASSERT_EQ(0, card_ends(self->card, fence));
+	EXPECT_EQ(0, wait_child(child));
+
+	fence = card_begins(self->card, handle, VGEM_FENCE_WRITE);
+	ASSERT_LT(0, fence);
+	EXPECT_EQ(0, wait_child(start_sync(self, read | write | MEMALLOC_SYNC_END)));
+	child = start_sync(self, read);
+	EXPECT_TRUE(waits(child));
+	ASSERT_EQ(0, card_ends(self->card, fence));
+	EXPECT_EQ(0, wait_child(child));
+}
+
+TEST_F(vgem, sync_eintr)
+{
+	__s64 handle = prime_import(self->card, self->dmabuf), fence;
+	pid_t child;
+
+	ASSERT_LT(0, handle);
+	fence = card_begins(self->card, handle, VGEM_FENCE_WRITE);
+	ASSERT_LT(0, fence);
+	child = start_sync(self, MEMALLOC_SYNC_READ);
+	ASSERT_TRUE(waits(child));
+	kill(child, SIGUSR1);
+	EXPECT_EQ(EINTR, wait_child(child));
+	child = start_sync(self, MEMALLOC_SYNC_WRITE);
+	ASSERT_TRUE(waits(child));
+	kill(child, SIGKILL);
+	EXPECT_EQ(128 + SIGKILL, wait_child(child));
+	ASSERT_EQ(0, card_ends(self->card, fence));
 }
 
 TEST_F(vgem, import_einval_dmabuf_of_another_exporter)
 {
 	struct memalloc_import import;
-	__s64 handle = create_dumb(self->card);
+	__s64 handle = create_dumb(self->card, LENGTH);
 	int dmabuf;
 
 	ASSERT_LT(0, handle);

@@ -13,7 +13,7 @@ shift
 modprobe drm_buddy
 dmesg -c >/dev/null
 for group; do
-	insmod "$BUILD/bench/kernel-$unit/mal_bench.ko" group="$group"
+	insmod "$BUILD/kernel-$RELEASE/bench-$unit/mal_bench.ko" group="$group"
 	rmmod mal_bench
 done
 echo "branch mitigations: $(cat /sys/devices/system/cpu/vulnerabilities/spectre_v2)"

@@ -18,6 +18,7 @@ refuses() {
 	dmesg | grep -E "memalloc: .*$message"
 	[ $((SECONDS - start)) -lt 40 ]
 	[ ! -e /dev/memalloc ]
+	[ ! -e /dev/dma_heap/memalloc ]
 }
 
 # The region is claimed, and the log says so in one line without an address.
@@ -30,10 +31,16 @@ says_one_line_without_address() {
 	unload_ok
 }
 
-default_size() {
+# limits_are USER_BYTES USER_BUFFERS CLIENT_BYTES CLIENT_BUFFERS
+limits_are() {
+	[ "$(cat /sys/module/memalloc/parameters/{user,client}_{bytes,buffers} | xargs)" = "$*" ]
+}
+
+all_by_default() {
 	load_ok
 	is length $((64 << 20))
 	is fit good
+	limits_are 0 0 0 0
 	unload_ok
 }
 
@@ -45,6 +52,12 @@ each_fit_is_chosen() {
 		[ "$(cat /sys/module/memalloc/parameters/fit)" = "$fit" ]
 		unload_ok
 	done
+}
+
+each_limit_is_set() {
+	load_ok size=4M user_bytes=1G user_buffers=1k client_bytes=12345 client_buffers=0
+	limits_are $((1 << 30)) 1024 12345 0
+	unload_ok
 }
 
 size_of() {
@@ -60,7 +73,7 @@ every_parameter_is_described() {
 		modinfo -F parm "$MEMALLOC_KO" |
 			grep -E "^${parameter##*/}:[[:alpha:]].*default.* \([a-z]+\)$"
 	done
-	for parameter in size node fit; do
+	for parameter in size node fit {user,client}_{bytes,buffers}; do
 		[ -e "/sys/module/memalloc/parameters/$parameter" ]
 	done
 	unload_ok
@@ -87,6 +100,102 @@ stays_while_held_by() {
 	[ -c /dev/memalloc ]
 	let_go
 	wait_until unload_ok
+}
+
+# Reading or not: an open file of debugfs runs code of the module when it is closed.
+stays_while_debugfs_is_open() {
+	local file fd
+	load_ok
+	for file in layout clients check; do
+		exec {fd}<"/sys/kernel/debug/memalloc/$file"
+		[ "$(unload)" = EAGAIN ]
+		grep -q . <&"$fd"
+		[ "$(unload)" = EAGAIN ]
+		exec {fd}<&-
+	done
+	unload_ok
+}
+
+# Of the module's files some are there, some are not: nobody who opens one gets into trouble.
+unload_while_debugfs_is_read() {
+	local reader cycle unloaded=0
+	while :; do cat /sys/kernel/debug/memalloc/* || true; done >/dev/null 2>&1 &
+	reader=$!
+	for cycle in {1..20}; do
+		load_ok size=4M
+		wait_until unload_ok
+		unloaded=$cycle
+	done
+	kill "$reader"
+	[ "$unloaded" = 20 ]
+}
+
+# Whoever watches events of the module does not keep it, and loses nothing but these.
+unload_while_traced() {
+	local events=/sys/kernel/tracing/events/memalloc
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+	[ ! -e "$events" ]
+	load_ok
+	[ "$(cd "$events" && echo memalloc_*)" = "memalloc_alloc memalloc_export memalloc_failure\
+ memalloc_free memalloc_map memalloc_quarantine" ]
+	echo 1 >"$events/enable"
+	start hold descriptor
+	let_go
+	grep -q memalloc_alloc: /sys/kernel/tracing/trace
+	wait_until unload_ok
+	[ ! -e "$events" ]
+	load_ok
+	[ "$(cat "$events/enable")" = 0 ]
+	unload_ok
+}
+
+# Which client left how much behind is told, to those who want to know, without an address. On
+# kernels without dynamic debugging nobody can want to.
+log_tells_what_was_abandoned() {
+	local control=/sys/kernel/debug/dynamic_debug/control
+	[ -e "$control" ] || return 0
+	load_ok
+	dmesg -C
+	start hold descriptor
+	let_go
+	! dmesg | grep memalloc || return 1
+	echo "module memalloc +p" >"$control"
+	start hold descriptor
+	let_go
+	dmesg | grep -E 'memalloc: client of hold\[[0-9]+\] is gone with 1 buffers of 1048576 bytes$'
+	[ "$(dmesg | grep -c memalloc:)" = 1 ]
+	wait_until unload_ok
+}
+
+# Both nodes, and beside them those that the kernel's own heaps have.
+nodes_come_and_go() {
+	local before
+	before=$(ls /dev/dma_heap || true)
+	load_ok
+	[ -c /dev/memalloc ]
+	[ -c /dev/dma_heap/memalloc ]
+	[ "$(cd /sys/kernel/debug/memalloc && echo *)" = "check clients layout" ]
+	[ "$(ls /dev/dma_heap)" = "$(sort <<<"$before${before:+$'\n'}memalloc")" ]
+	unload_ok
+	[ ! -e /dev/memalloc ]
+	[ ! -e /sys/kernel/debug/memalloc ]
+	[ "$(ls /dev/dma_heap || true)" = "$before" ]
+}
+
+# What a program had is being zeroed in the background, all of the region.
+zeroing_has_begun() {
+	! is dirty 0 && ! is dirty $((512 << 20))
+}
+
+unload_while_it_zeroes() {
+	load_ok size=512M
+	start hold region
+	let_go
+	wait_until zeroing_has_begun
+	unload_ok
+	load_ok size=4M
+	is dirty 0
+	unload_ok
 }
 
 # Free memory, with the free pages that each processor keeps for itself.
@@ -122,7 +231,7 @@ load_is_killed() {
 	[ ! -e /sys/module/memalloc ]
 	! dmesg | grep 'memalloc: region' || return 1
 	[ $((before - $(free_kib))) -lt 65536 ]
-	load_ok size=512M
+	wait_until load_ok size=512M # somebody may hold a page for a moment
 	unload_ok
 }
 
@@ -167,10 +276,15 @@ check_module efbig_size_above_memory refuses EFBIG "16384 MiB.*$largest" size=16
 check_module enomem_size_of_nearly_all_memory refuses ENOMEM "$largest" size="$nearly_all"
 check_module einval_fit_unknown refuses EINVAL 'fit=nosuch ' fit=nosuch
 check_module einval_node_unknown refuses EINVAL 'node=99 ' node=99
-check_module size_by_default default_size
+check_module einval_user_bytes_garbage refuses EINVAL 'user_bytes=lots ' user_bytes=lots
+check_module einval_user_buffers_negative refuses EINVAL 'user_buffers=-1 ' user_buffers=-1
+check_module einval_client_bytes_bad_suffix refuses EINVAL 'client_bytes=1Q ' client_bytes=1Q
+check_module einval_client_buffers_empty refuses EINVAL 'client_buffers= ' client_buffers=
+check_module values_by_default all_by_default
 check_module size_in_bytes size_of 8392704 8392704
 check_module size_in_kib size_of 4k 4096
 check_module fit_by_name each_fit_is_chosen
+check_module limits_by_number each_limit_is_set
 check_module log_line says_one_line_without_address
 check_module parameters_are_described every_parameter_is_described
 check_module load_is_killed_while_it_clears load_is_killed
@@ -179,6 +293,15 @@ check_module stays_while_a_descriptor_is_open stays_while_held_by descriptor
 check_module stays_while_a_buffer_is_mapped stays_while_held_by mapping
 check_module stays_while_a_dmabuf_is_open stays_while_held_by dmabuf
 check_module stays_while_a_page_is_pinned stays_while_held_by pinned
+check_module stays_while_a_buffer_is_unreleased stays_while_held_by address
+check_module stays_while_a_dmaheap_is_open stays_while_held_by dmaheap
+check_module stays_while_a_dmaheap_buffer_is_open stays_while_held_by dmaheap-buffer
+check_module stays_while_debugfs_is_open stays_while_debugfs_is_open
+check_module unload_while_debugfs_is_read unload_while_debugfs_is_read
+check_module unload_while_traced unload_while_traced
+check_module log_tells_what_was_abandoned log_tells_what_was_abandoned
+check_module nodes_come_and_go nodes_come_and_go
+check_module unload_while_free_memory_is_zeroed unload_while_it_zeroes
 check_module unload_in_the_middle_of_munmap "$tools/unload" "$MEMALLOC_KO" 8
 check_module cycles_of_load_and_unload cycles_leak_nothing
 end_checks

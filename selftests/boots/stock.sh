@@ -11,10 +11,36 @@ set -eu
 
 load_drivers
 load_ok size=512M
-for program in abi calls errors fit zero mapping share lifetime races vivid vgem direct \
-	libmemalloc abi32 calls32 errors32 mapping32 share32; do
+for program in abi calls errors batch fit placement zero clean mapping share lifetime told limits \
+	resize name races observe trace debugfs dmaheap vivid vgem direct libmemalloc abi32 batch32 \
+	calls32 dmaheap32 errors32 mapping32 share32; do
 	run_program "$program"
 done
+
+# The kernel's own test of dma-buf heaps. It tests each that is there, but some kernels have others,
+# too small for it: so it finds ours alone.
+heap_log=$OUT/dmabuf-heap.log
+kernels_heap_test() {
+	local heaps
+	heaps=$(mktemp -d)
+	cp -a /dev/dma_heap/memalloc "$heaps"
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m sh -c 'mount --bind "$1" /dev/dma_heap && exec "$2"' - "$heaps" \
+		"$tools/dmabuf-heap" >"$heap_log"
+}
+
+# It says FAIL of some things and goes on.
+all_of_it_was_tested() {
+	[ "$(grep '^Testing heap' "$heap_log")" = "Testing heap: memalloc" ]
+	[ "$(grep -c '^  Testing .*: *OK$' "$heap_log")" = 6 ]
+	! grep -E 'skipping|FAIL|failed' "$heap_log"
+}
+
+echo "# program: dmabuf-heap"
+check kernels_own_test_passes kernels_heap_test
+sed 's/^/# /' "$heap_log"
+check kernels_own_test_leaves_nothing_out all_of_it_was_tested
+end_checks
 
 echo "# program: stock"
 check region_is_as_large_as_asked_for is length $((512 << 20))

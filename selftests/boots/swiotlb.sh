@@ -15,6 +15,7 @@ set -eu
 
 load_ok size=64M
 insmod "${MEMALLOC_KO%/*}/edu/edu.ko"
+modprobe vgem
 run_program dma
 
 echo "# program: swiotlb"

@@ -15,6 +15,24 @@
  * more. Closing the last descriptor of the open file, in whatever way the
  * process ends, gives up all its handles. A new buffer reads as zeros.
  *
+ * Limits. What a client allocates is charged to the client and to its user, the one who
+ * opened the device (by the real user ID); passing the descriptor on, or changing IDs,
+ * changes nothing in that. The charge, one buffer and its length rounded to granules,
+ * stays until the memory is free again, or retired, through EXPORT, mappings, the end of
+ * the client, quarantine, and until RELEASE if it waits for that; whoever else uses the
+ * buffer, by IMPORT, is charged nothing. Both have limits, of bytes and of buffers,
+ * which do not hold for an ALLOC by a caller with CAP_SYS_RESOURCE (in the initial user
+ * namespace). The administrator sets them, for all users alike and for all clients
+ * alike, by parameters of the module.
+ *
+ * Physical addresses. QUERY tells the address of a buffer to those who may access
+ * hardware. The buffer then stays where it is, and each handle through which the
+ * address was told has to be given up by FREE: that is the promise that no device
+ * that was given the address uses it any more. If such a handle goes in another way,
+ * with its client, a device may still write there. So once all users of the buffer
+ * are gone, whether they were told or not, it stays out of use until an
+ * administrator gives the promise, by RELEASE. Only what QUERY told counts.
+ *
  * Growing. Every argument begins with its own size in bytes. A program may pass
  * a shorter struct than the kernel knows (but not shorter than the first
  * version), or a longer one if what the kernel does not know is zero. Of the
@@ -33,15 +51,37 @@
  *   EFAULT      the argument, or memory it points to, can't be read or written
  *   ENOTTY      no such call
  *   ENOENT      not a handle of this client, or no longer one; mmap: no buffer
- *               of this client is at that offset
- *   ERANGE      FREE: the length given is not the one that was asked for
+ *               of this client is at that offset; RELEASE: no block that waits for it
+ *               begins at that offset
+ *   ERANGE      FREE: the length given is not the one that was asked for; RELEASE: it
+ *               is not the block's
  *   EFBIG       the length is larger than the region
  *   ENOMEM      no room for it now, or the kernel itself is out of memory
- *   EACCES      the handle, or the descriptor, does not allow writing
+ *   ENOSPC      RESIZE: mmap() has offsets for less of this buffer; a new one of that
+ *               length would have more
+ *   EDQUOT      more than a limit of the client or of its user allows
+ *   EBUSY       RESIZE: others have the buffer, or its address, too
+ *   EACCES      the handle, or the descriptor, does not allow writing; IMPORT: the
+ *               descriptor does not allow reading; RESIZE: another client is charged
+ *               for the buffer, and would be for more
+ *   EPERM       that takes a capability which the caller does not have
  *   EBADF       IMPORT: not an open descriptor
  *   EMFILE      EXPORT: no descriptor is left to this process
- *   ENFILE      EXPORT: no descriptor is left in the system
- *   EINTR       a fatal signal arrived; nothing was done
+ *   ENFILE      EXPORT, mmap: no open file is left to the system
+ *   EINTR       a fatal signal arrived, or any while SYNC waited; nothing was done
+ *
+ * dma-heap. Programs that know the kernel's dma-buf heaps (linux/dma-heap.h) find one
+ * more of them, /dev/dma_heap/NAME of the region's name. Its DMA_HEAP_IOCTL_ALLOC makes
+ * a buffer that only its dma-buf keeps; IMPORT gives a client a handle for that. It is
+ * charged as if the open node were a client. Errors: EINVAL, EFAULT, EMFILE, ENFILE,
+ * EINTR, EDQUOT, ENOMEM (also: larger than the region).
+ *
+ * Looking on. /sys/class/misc/NAME/ of the region's name has a file for each of these
+ * figures of STATS: size (region_length), used, free, largest_free, fragmentation, buffers,
+ * quarantined; and fit, as in INFO. /proc/PID/fdinfo/FD of a client has the lines
+ * memalloc-region (the region's name), memalloc-access (read-write or read-only, as the
+ * device was opened), memalloc-handles, memalloc-buffers (that it has handles for) and
+ * memalloc-bytes (of these buffers, rounded to granules).
  *
  * A call that fails has changed nothing but counters of STATS, and wrote nothing to
  * its argument but what may have been copied before an EFAULT.
@@ -63,12 +103,26 @@
 #define MEMALLOC_IOC_LAYOUT	_IO(MEMALLOC_IOC_TYPE, 0x05)
 #define MEMALLOC_IOC_EXPORT	_IO(MEMALLOC_IOC_TYPE, 0x06)
 #define MEMALLOC_IOC_IMPORT	_IO(MEMALLOC_IOC_TYPE, 0x07)
+#define MEMALLOC_IOC_LIMITS	_IO(MEMALLOC_IOC_TYPE, 0x08)
+#define MEMALLOC_IOC_RELEASE	_IO(MEMALLOC_IOC_TYPE, 0x09)
+#define MEMALLOC_IOC_SYNC	_IO(MEMALLOC_IOC_TYPE, 0x0a)
+#define MEMALLOC_IOC_ALLOC_BATCH	_IO(MEMALLOC_IOC_TYPE, 0x0b)
+#define MEMALLOC_IOC_FREE_BATCH	_IO(MEMALLOC_IOC_TYPE, 0x0c)
+#define MEMALLOC_IOC_RESIZE	_IO(MEMALLOC_IOC_TYPE, 0x0d)
+#define MEMALLOC_IOC_NAME	_IO(MEMALLOC_IOC_TYPE, 0x0e)
 
 /* Bytes in a name, its terminating zero included. */
 #define MEMALLOC_NAME_LEN	32
 
 /* memalloc_info.features */
 #define MEMALLOC_FEATURE_DMABUF	(1ULL << 0)	/* EXPORT and IMPORT work */
+#define MEMALLOC_FEATURE_LIMITS	(1ULL << 1)	/* LIMITS works, ALLOC heeds them */
+/* ALLOC takes what follows mmap_offset; QUERY tells addresses, and RELEASE works. */
+#define MEMALLOC_FEATURE_PLACEMENT	(1ULL << 2)
+#define MEMALLOC_FEATURE_SYNC	(1ULL << 3)	/* SYNC works */
+#define MEMALLOC_FEATURE_BATCH	(1ULL << 4)	/* ALLOC_BATCH and FREE_BATCH work */
+#define MEMALLOC_FEATURE_RESIZE	(1ULL << 5)	/* RESIZE works */
+#define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY tells names */
 
 /**
  * struct memalloc_info - what the device is: MEMALLOC_IOC_INFO
@@ -99,19 +153,39 @@ struct memalloc_info {
 
 /**
  * struct memalloc_alloc - make a buffer: MEMALLOC_IOC_ALLOC
- * @size:        in: sizeof(struct memalloc_alloc)
- * @flags:       in: 0
- * @length:      in: bytes wanted, 1 or more
- * @alignment:   in: a power of two, in bytes, that the buffer's physical start
- *               is a multiple of; 0: a granule. At most memalloc_info.max_alignment
- * @handle:      out: this client's name for the buffer, never 0
- * @reserved:    in: 0
- * @real_length: out: @length rounded up to granules
- * @mmap_offset: out: the offset to give to mmap(), valid as long as the handle;
- *               it says nothing of where the buffer lies
+ * @size:          in: sizeof(struct memalloc_alloc)
+ * @flags:         in: 0
+ * @length:        in: bytes wanted, 1 or more
+ * @alignment:     in: a power of two, in bytes, that the buffer's physical start
+ *                 is a multiple of; 0: a granule. At most memalloc_info.max_alignment
+ * @handle:        out: this client's name for the buffer, never 0
+ * @reserved:      in: 0
+ * @real_length:   out: @length rounded up to granules
+ * @mmap_offset:   out: the offset to give to mmap(), valid as long as the handle;
+ *                 it says nothing of where the buffer lies
+ * @boundary:      in: a power of two, in bytes, of which no multiple lies inside the
+ *                 buffer's physical range; 0: none. One above memalloc_info.max_alignment
+ *                 is taken as that, which is stricter
+ * @dma_mask_bits: in: the buffer's last physical address has no more bits than that,
+ *                 as the DMA mask of a device: 1 to 64; 0: any. Without CAP_SYS_RAWIO,
+ *                 a mask that does not reach all of the region reaches nothing of it
+ * @reserved2:     in: 0
+ * @window_start:  in: the lowest physical address that the buffer may have,
+ * @window_end:    in: and the highest; both 0: any. Takes CAP_SYS_RAWIO
  *
- * Errors: EINVAL (also: @alignment not a power of two, or above the maximum),
- * E2BIG, EFAULT, EFBIG, ENOMEM, EINTR.
+ * Constraints hold for all @real_length bytes, and all of them at a time. If there is
+ * a place that meets them, it is found.
+ *
+ * What comes of an alignment or a boundary tells nothing of where the region lies,
+ * as it starts at a multiple of the largest. What comes of a DMA mask tells whether all
+ * of the region is below that power of two, and no more without CAP_SYS_RAWIO. A mask
+ * that does not reach the region is ENOMEM, as when what it reaches is in use. The same
+ * goes for a window.
+ *
+ * Errors: EINVAL (also: @alignment not a power of two, or above the maximum; @boundary
+ * not a power of two, or less than @real_length; @dma_mask_bits above 64; @window_start
+ * above @window_end; mask and window have no @real_length bytes of whole granules),
+ * EPERM, E2BIG, EFAULT, EFBIG, EDQUOT, ENOMEM, EINTR.
  */
 struct memalloc_alloc {
 	__u32 size;
@@ -122,6 +196,11 @@ struct memalloc_alloc {
 	__u32 reserved;
 	__aligned_u64 real_length;
 	__aligned_u64 mmap_offset;
+	__aligned_u64 boundary;
+	__u32 dma_mask_bits;
+	__u32 reserved2;
+	__aligned_u64 window_start;
+	__aligned_u64 window_end;
 };
 
 /**
@@ -144,6 +223,9 @@ struct memalloc_free {
 	__aligned_u64 length;
 };
 
+/* memalloc_query.flags */
+#define MEMALLOC_QUERY_PHYSICAL	(1U << 0)
+
 /* memalloc_query.access, memalloc_import.access */
 #define MEMALLOC_ACCESS_READ	(1U << 0)
 #define MEMALLOC_ACCESS_WRITE	(1U << 1)
@@ -151,15 +233,24 @@ struct memalloc_free {
 /**
  * struct memalloc_query - what a handle stands for: MEMALLOC_IOC_QUERY
  * @size:        in: sizeof(struct memalloc_query)
- * @flags:       in: 0
+ * @flags:       in: MEMALLOC_QUERY_PHYSICAL: tell @physical, too; that pins the buffer,
+ *               see "Physical addresses" above. Takes CAP_SYS_RAWIO
  * @handle:      in: the handle
  * @access:      out: MEMALLOC_ACCESS_* bits: what this handle allows; never WRITE
  *               if the device was opened with O_RDONLY
  * @length:      out: bytes that were asked for
  * @real_length: out: bytes that the buffer has
  * @mmap_offset: out: the offset to give to mmap()
+ * @physical:    out: the physical address of the first byte, all others follow; 0
+ *               without the flag
+ * @name:        out: what NAME called the buffer, zero-terminated and then all zeros;
+ *               empty if it has no name
  *
- * Errors: EINVAL, E2BIG, EFAULT, ENOENT.
+ * After EFAULT the address counts as told if it was asked for: a part of the answer
+ * may have been read.
+ *
+ * Errors: EINVAL (also: the flag, but a struct without @physical), EPERM, E2BIG,
+ * EFAULT, ENOENT.
  */
 struct memalloc_query {
 	__u32 size;
@@ -169,6 +260,8 @@ struct memalloc_query {
 	__aligned_u64 length;
 	__aligned_u64 real_length;
 	__aligned_u64 mmap_offset;
+	__aligned_u64 physical;
+	__u8 name[MEMALLOC_NAME_LEN];
 };
 
 /**
@@ -180,22 +273,48 @@ struct memalloc_query {
  * @largest_free:    out: bytes of the largest free block
  * @free_blocks:     out: number of free blocks
  * @used:            out: bytes in used blocks, quarantined ones included
- * @requested:       out: bytes that were asked for, of @used
+ * @requested:       out: bytes that were asked for, of @used; quarantined buffers don't
+ *                   count
  * @quarantined:     out: bytes whose last user is gone while something, for
- *                   example direct I/O, still holds a page of them; not free yet
- * @buffers:         out: number of used blocks, quarantined ones included
+ *                   example direct I/O, still holds a page of them, or that wait for
+ *                   RELEASE; not free yet
+ * @buffers:         out: number of buffers, quarantined ones included
  * @clients:         out: number of open files
  * @allocs:          out: buffers allocated since the region was made
- * @frees:           out: buffers whose memory came back since then
- * @failures:        out: ALLOC calls since then that answered ENOMEM or EFBIG
- * @allocated:       out: bytes allocated since then, rounded to granules
+ * @frees:           out: buffers all of whose memory came back, or was retired, since
+ *                   then
+ * @failures:        out: ALLOC and ALLOC_BATCH calls since then that answered ENOMEM or
+ *                   EFBIG, and calls of a dma-heap that answered ENOMEM; not EDQUOT,
+ *                   which says nothing of the region
+ * @allocated:       out: bytes allocated since then, rounded to granules, by RESIZE, too
  * @freed:           out: bytes that came back since then, rounded to granules
  * @fragmentation:   out: 1000 * (1 - @largest_free / @free), rounded down;
  *                   0 when nothing is free
  * @reserved:        out: 0
+ * @dirty:           out: bytes that are in no buffer any more and are not known to be
+ *                   zero. They are zeroed when a buffer gets them, or, with no effect
+ *                   on who allocates what, in the background before that
+ * @unreleased:      out: bytes that wait for RELEASE, of @quarantined
+ * @retired:         out: bytes of pages in which the hardware has found a fault; they
+ *                   are part of @used, but of no buffer, nor of @dirty. Nobody gets
+ *                   them any more, nor is charged for them
+ * @abandoned_buffers: out: of all clients that were closed since the region was made, in
+ *                   whatever way their process ended, the buffers that they still had
+ *                   handles for; a buffer counts for each client that did
+ * @abandoned_bytes: out: bytes of these buffers, rounded to granules
  *
- * The figures of one call belong together: @region_length == @free + @used,
- * @used == @allocated - @freed, @buffers == @allocs - @frees.
+ * Of a quarantined buffer, the granules that nothing holds come back at once, and are
+ * charged no longer. It counts in @buffers, and is charged as one, as long as a granule
+ * of it is left. But not what RESIZE has cut off: that is in @used, in no buffer.
+ *
+ * A page with a fault is retired when the buffer that has it is given back. A free one is
+ * noticed if it has to be zeroed for a buffer, which gets another one instead. What is known
+ * to be zero is not looked at: if a buffer gets it, whoever touches the page gets SIGBUS,
+ * as for any memory, and it is retired after that.
+ *
+ * The figures of one call belong together, but for @clients, @dirty and what was
+ * abandoned: @region_length == @free + @used, @used == @allocated - @freed,
+ * @buffers == @allocs - @frees.
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -218,18 +337,25 @@ struct memalloc_stats {
 	__aligned_u64 freed;
 	__u32 fragmentation;
 	__u32 reserved;
+	__aligned_u64 dirty;
+	__aligned_u64 unreleased;
+	__aligned_u64 retired;
+	__aligned_u64 abandoned_buffers;
+	__aligned_u64 abandoned_bytes;
 };
 
 /* memalloc_block.state */
 #define MEMALLOC_BLOCK_FREE		0U
 #define MEMALLOC_BLOCK_USED		1U
 #define MEMALLOC_BLOCK_QUARANTINED	2U	/* see memalloc_stats.quarantined */
+#define MEMALLOC_BLOCK_UNRELEASED	3U	/* quarantined, until RELEASE */
+#define MEMALLOC_BLOCK_RETIRED		4U	/* see memalloc_stats.retired */
 
 /**
  * struct memalloc_block - one block of the region
  * @offset: bytes from the start of the region
  * @length: bytes
- * @state:  MEMALLOC_BLOCK_*
+ * @state:  MEMALLOC_BLOCK_*; there may be more some day, all of them not free
  * @handle: this client's handle for the buffer in the block (the writable one,
  *          if it has two); 0: not mine
  */
@@ -314,10 +440,12 @@ struct memalloc_export {
  *               was opened with O_RDONLY
  * @reserved:    in: 0
  *
+ * Nobody is charged: the buffer stays charged to whom it was allocated for.
  * The descriptor may be closed at once. A read-only handle can't be mapped
  * writable nor exported O_RDWR (EACCES).
  *
- * Errors: EINVAL, E2BIG, EFAULT, EBADF, ENOMEM, EINTR.
+ * Errors: EINVAL, E2BIG, EFAULT, EBADF, EACCES (the descriptor can't read: O_WRONLY,
+ * which a dma-heap allows), ENOMEM, EINTR.
  */
 struct memalloc_import {
 	__u32 size;
@@ -331,12 +459,215 @@ struct memalloc_import {
 	__u32 reserved;
 };
 
+/* memalloc_limits.flags */
+#define MEMALLOC_LIMITS_SET_BYTES	(1U << 0)
+#define MEMALLOC_LIMITS_SET_BUFFERS	(1U << 1)
+
+/* As a limit: none. */
+#define MEMALLOC_NO_LIMIT	(~0ULL)
+
+/**
+ * struct memalloc_limits - what may be had, and what is: MEMALLOC_IOC_LIMITS
+ * @size:               in: sizeof(struct memalloc_limits)
+ * @flags:              in: MEMALLOC_LIMITS_SET_BYTES: set this client's own limit to
+ *                      @client_bytes_max; MEMALLOC_LIMITS_SET_BUFFERS: the same with
+ *                      @client_buffers_max; 0: only tell
+ * @client_bytes_max:   in: see @flags; out: bytes that this client may have: its own
+ *                      limit or the one of all clients, whichever is lower
+ * @client_buffers_max: in: see @flags; out: buffers that it may have
+ * @client_bytes:       out: bytes that are charged to it
+ * @client_buffers:     out: buffers that are charged to it
+ * @user_bytes_max:     out: bytes that its user, with all clients, may have
+ * @user_buffers_max:   out: buffers that its user may have
+ * @user_bytes:         out: bytes that are charged to its user
+ * @user_buffers:       out: buffers that are charged to its user
+ *
+ * A limit is a number, 0 included, or MEMALLOC_NO_LIMIT. A client begins without an own
+ * one. It lasts as long as the open file, whoever uses that; whoever does may lower it,
+ * also below what is charged, which then stays. The limits of all clients and of users
+ * may be changed by the administrator at any time.
+ *
+ * Errors: EINVAL, E2BIG, EFAULT, EPERM (a limit above @client_bytes_max or
+ * @client_buffers_max as they are, without CAP_SYS_RESOURCE).
+ */
+struct memalloc_limits {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 client_bytes_max;
+	__aligned_u64 client_buffers_max;
+	__aligned_u64 client_bytes;
+	__aligned_u64 client_buffers;
+	__aligned_u64 user_bytes_max;
+	__aligned_u64 user_buffers_max;
+	__aligned_u64 user_bytes;
+	__aligned_u64 user_buffers;
+};
+
+/* memalloc_release.flags */
+#define MEMALLOC_RELEASE_ALL	(1U << 0)
+
+/**
+ * struct memalloc_release - promise that no device writes there: MEMALLOC_IOC_RELEASE
+ * @size:   in: sizeof(struct memalloc_release)
+ * @flags:  in: MEMALLOC_RELEASE_ALL: all that wait for it now
+ * @offset: in: the block, as LAYOUT tells it
+ * @length: in: the block's, as a check; 0: don't check
+ *
+ * Takes CAP_SYS_ADMIN. The memory comes back at once, and the charge for it is given
+ * back, but for pages that something else still holds: they are quarantined as if the
+ * buffer had been freed.
+ *
+ * Errors: EINVAL (also: @offset or @length not 0 and MEMALLOC_RELEASE_ALL), EPERM,
+ * E2BIG, EFAULT, ENOENT, ERANGE.
+ */
+struct memalloc_release {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+
+/* memalloc_sync.flags; as those of DMA_BUF_IOCTL_SYNC */
+#define MEMALLOC_SYNC_READ	(1U << 0)
+#define MEMALLOC_SYNC_WRITE	(1U << 1)
+#define MEMALLOC_SYNC_END	(1U << 2)
+
+/**
+ * struct memalloc_sync - before and after accesses by the CPU: MEMALLOC_IOC_SYNC
+ * @size:     in: sizeof(struct memalloc_sync)
+ * @flags:    in: what the CPU does with the range, MEMALLOC_SYNC_READ, MEMALLOC_SYNC_WRITE
+ *            or both: it is about to; with MEMALLOC_SYNC_END: it has done so
+ * @handle:   in: the handle
+ * @reserved: in: 0
+ * @offset:   in: where in the buffer the range begins
+ * @length:   in: bytes of the range, 1 or more, within real_length
+ *
+ * Needed where devices have the buffer mapped for DMA and don't see memory as the CPU
+ * does: because of caches, or because they work on a copy (bounce buffers). As
+ * DMA_BUF_IOCTL_SYNC of any dma-buf of the buffer, but for a range instead of all of it:
+ * what CPU and device do outside of it at the same time stays as it is, but for cache
+ * lines that are partly in it. Reaches every device that has the buffer mapped.
+ *
+ * Before an access it also waits until devices have done to the buffer what its dma-bufs
+ * have fences for: written; before MEMALLOC_SYNC_WRITE, read as well. A signal ends that,
+ * unless its handler has SA_RESTART. The call gives no access and asks for none: it moves
+ * what devices and those who may write have written, also for a read-only handle.
+ *
+ * Errors: EINVAL (also: neither READ nor WRITE, a range that leaves the buffer), E2BIG,
+ * EFAULT, ENOENT, EINTR.
+ */
+struct memalloc_sync {
+	__u32 size;
+	__u32 flags;
+	__u32 handle;
+	__u32 reserved;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+
+/* The most entries that one batch may have. */
+#define MEMALLOC_BATCH_MAX	256
+
+/**
+ * struct memalloc_batch - many buffers, all or none: MEMALLOC_IOC_ALLOC_BATCH,
+ * MEMALLOC_IOC_FREE_BATCH
+ * @size:       in: sizeof(struct memalloc_batch)
+ * @flags:      in: 0
+ * @entries:    in: pointer to @count arguments, as of as many ALLOC, or FREE, calls
+ * @count:      in: how many, 1 to MEMALLOC_BATCH_MAX
+ * @entry_size: in: bytes from one entry to the next, sizeof(struct memalloc_alloc) or
+ *              sizeof(struct memalloc_free); the size field of each entry is the same
+ *
+ * Each entry is read, and answered, as the argument of a single call of that size would
+ * be: it may be shorter or longer than the kernel knows, see "Growing" above. What would
+ * be an error there is one here, for the whole batch, and nothing is done then: no
+ * buffer is left, or none is gone. No handle works before all of them do; in the entries
+ * of an ALLOC_BATCH that fails there may be answers, which mean nothing.
+ *
+ * Of a handle that is in a FREE_BATCH twice, the second is ENOENT. In STATS, an
+ * ALLOC_BATCH that fails counts as one call.
+ *
+ * Errors: those of ALLOC or FREE, and EINVAL (@count 0 or above the maximum; @entry_size
+ * below the first version's; the size of an entry is another), E2BIG (@entry_size above
+ * a page), EFAULT (@entries), ENOMEM (also FREE_BATCH: for the kernel itself), EINTR (not
+ * FREE_BATCH).
+ */
+struct memalloc_batch {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 entries;
+	__u32 count;
+	__u32 entry_size;
+};
+
+/**
+ * struct memalloc_resize - make a buffer longer or shorter: MEMALLOC_IOC_RESIZE
+ * @size:     in: sizeof(struct memalloc_resize)
+ * @flags:    in: 0
+ * @handle:   in: the handle, which must be writable
+ * @reserved: in: 0
+ * @length:   in: bytes wanted, 1 or more; the buffer then has them rounded up to granules
+ *
+ * The buffer stays where it is, with its handle, its mmap offset, its mappings and the
+ * bytes that it keeps. What is cut off goes back as if it were freed: all mappings lose it
+ * at once, and whoever touches the mapping there gets SIGBUS; granules of which something
+ * still holds the page are quarantined. They stay charged, but count in no number of
+ * buffers. What is added reads as zeros, through the mappings that the buffer had there
+ * before, too. It is charged as by ALLOC.
+ *
+ * Growing needs free space directly behind the buffer, and none of the constraints that
+ * ALLOC was given may be broken by it: else ENOMEM. ENOSPC: above twice the real_length
+ * that ALLOC answered; up to there never, and above that not always.
+ *
+ * EBUSY: the buffer has a dma-buf or another handle, of whichever client; or its address
+ * was told, once and to whomever; or a device has not finished with it. Mappings are no
+ * obstacle, of whichever process.
+ *
+ * An importer that is the last to have a handle may make the buffer shorter, not longer
+ * (EACCES). STATS does not count a failure.
+ *
+ * Errors: EINVAL, E2BIG, EFAULT, ENOENT, EACCES, EFBIG, EBUSY, ENOSPC, EDQUOT, ENOMEM
+ * (also when it is made shorter: for the kernel itself), EINTR.
+ */
+struct memalloc_resize {
+	__u32 size;
+	__u32 flags;
+	__u32 handle;
+	__u32 reserved;
+	__aligned_u64 length;
+};
+
+/**
+ * struct memalloc_name - name a buffer, for people: MEMALLOC_IOC_NAME
+ * @size:     in: sizeof(struct memalloc_name)
+ * @flags:    in: 0
+ * @handle:   in: the handle, which must be writable
+ * @reserved: in: 0
+ * @name:     in: printable characters of ASCII (32 to 126), then a zero, what follows does
+ *            not matter; empty: no name
+ *
+ * The name belongs to the buffer: whoever has a handle is told it by QUERY, and
+ * administrators see it. The last one counts. It is told apart from no other, and means
+ * nothing to the device.
+ *
+ * Errors: EINVAL (also: another character, or no zero in @name), E2BIG, EFAULT, ENOENT,
+ * EACCES.
+ */
+struct memalloc_name {
+	__u32 size;
+	__u32 flags;
+	__u32 handle;
+	__u32 reserved;
+	__u8 name[MEMALLOC_NAME_LEN];
+};
+
 /*
  * mmap(NULL, length, prot, MAP_SHARED, fd, mmap_offset + delta)
  *
  * Maps @length bytes of the buffer from @delta on, both within real_length; any
  * part of it, as often as wanted. The mapping outlives the handle and the
- * descriptor; fork() shares it; mremap() can move or shrink it, not grow it.
+ * descriptor; fork() shares it; mremap() can move or shrink it, not grow it. What
+ * RESIZE has cut off of the buffer is SIGBUS.
  *
  * Errors: those of mmap(2), and EINVAL (MAP_PRIVATE, or past the end of the
  * buffer), ENOENT (no buffer of this client there), EACCES (PROT_WRITE, but the

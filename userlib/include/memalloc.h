@@ -150,7 +150,8 @@ int memalloc_visit_blocks(struct memalloc *mem,
  * @buffer:    out: the buffer, which reads as zeros
  *
  * Return: 0; -EINVAL, @length is 0 or @alignment not possible; -EFBIG, @length
- * is more than the region has; -ENOMEM, no room now; -EINTR.
+ * is more than the region has; -EDQUOT, more than a limit allows; -ENOMEM, no room now;
+ * -EINTR.
  */
 int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
 			  struct memalloc_buffer *buffer);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Charging memory to clients and users, and their limits. A user is whoever opened the
+ * device, by the real user ID, as for pipes and io_uring: each client then has one payer
+ * for good, which no change of IDs and no passing on of descriptors can shift to another.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/memalloc.h>
+
+#include "charge.h"
+
+struct mal_amount mal_user_limit = MAL_NO_LIMIT;
+struct mal_amount mal_client_limit = MAL_NO_LIMIT;
+
+void mal_users_init(struct mal_users *users)
+{
+	mutex_init(&users->lock);
+	users->by_uid = RB_ROOT;
+}
+
+void mal_users_destroy(struct mal_users *users)
+{
+	WARN_ON(!RB_EMPTY_ROOT(&users->by_uid));
+	mutex_destroy(&users->lock);
+}
+
+static int compare(struct rb_node *a, const struct rb_node *b)
+{
+	kuid_t left = rb_entry(a, struct mal_user, node)->uid;
+	kuid_t right = rb_entry(b, struct mal_user, node)->uid;
+
+	return uid_lt(left, right) ? -1 : uid_gt(left, right);
+}
+
+/* The user with that ID, with a reference; or NULL. */
+static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
+{
+	struct mal_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	struct mal_user *known = NULL;
+	struct rb_node *node;
+
+	if (!user)
+		return NULL;
+	user->users = users;
+	user->uid = uid;
+	refcount_set(&user->ref, 1);
+	spin_lock_init(&user->lock);
+
+	mutex_lock(&users->lock);
+	node = rb_find_add(&user->node, &users->by_uid, compare);
+	if (node) {
+		known = rb_entry(node, struct mal_user, node);
+		refcount_inc(&known->ref);
+	}
+	mutex_unlock(&users->lock);
+	if (!known)
+		return user;
+	kfree(user);
+	return known;
+}
+
+static void put_user_of(struct mal_user *user)
+{
+	struct mal_users *users = user->users;
+
+	if (!refcount_dec_and_mutex_lock(&user->ref, &users->lock))
+		return;
+	rb_erase(&user->node, &users->by_uid);
+	mutex_unlock(&users->lock);
+	kfree(user);
+}
+
+struct mal_payer *mal_payer_open(struct mal_users *users)
+{
+	struct mal_payer *payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
+
+	if (!payer)
+		return NULL;
+	payer->own_limit = (struct mal_amount)MAL_NO_LIMIT;
+	payer->opener.pid = task_tgid_nr(current);
+	payer->opener.uid = current_uid();
+	get_task_comm(payer->opener.comm, current);
+	payer->user = get_user_of(users, payer->opener.uid);
+	if (!payer->user) {
+		kfree(payer);
+		return NULL;
+	}
+	return payer;
+}
+
+static void destroy_payer(struct mal_payer *payer)
+{
+	put_user_of(payer->user);
+	kfree(payer);
+}
+
+void mal_payer_close(struct mal_payer *payer)
+{
+	bool last;
+
+	spin_lock(&payer->user->lock);
+	payer->closed = true;
+	last = !payer->charged.bytes && !payer->charged.buffers;
+	spin_unlock(&payer->user->lock);
+	if (last)
+		destroy_payer(payer);
+}
+
+static struct mal_amount user_limit(void)
+{
+	return (struct mal_amount) {
+		.bytes = READ_ONCE(mal_user_limit.bytes),
+		.buffers = READ_ONCE(mal_user_limit.buffers),
+	};
+}
+
+/* Under the user's lock. */
+static struct mal_amount client_limit(const struct mal_payer *payer)
+{
+	return (struct mal_amount) {
+		.bytes = min(payer->own_limit.bytes, READ_ONCE(mal_client_limit.bytes)),
+		.buffers = min(payer->own_limit.buffers, READ_ONCE(mal_client_limit.buffers)),
+	};
+}
+
+/* What is charged stays far below what wraps around: there is no more than the region. */
+static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_amount limit)
+{
+	return charged.bytes + more.bytes <= limit.bytes &&
+	       charged.buffers + more.buffers <= limit.buffers;
+}
+
+static int charge(struct mal_payer *payer, struct mal_amount more, bool unlimited)
+{
+	struct mal_user *user = payer->user;
+	int err = -EDQUOT;
+
+	spin_lock(&user->lock);
+	if (unlimited || (fits(payer->charged, more, client_limit(payer)) &&
+			  fits(user->charged, more, user_limit()))) {
+		payer->charged.bytes += more.bytes;
+		payer->charged.buffers += more.buffers;
+		user->charged.bytes += more.bytes;
+		user->charged.buffers += more.buffers;
+		err = 0;
+	}
+	spin_unlock(&user->lock);
+	return err;
+}
+
+int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
+{
+	struct mal_amount more = { .bytes = bytes, .buffers = buffers };
+	int err = charge(payer, more, false);
+
+	/* Only now: that a capability was asked for, or used, is put on record. */
+	if (err && capable(CAP_SYS_RESOURCE))
+		err = charge(payer, more, true);
+	return err;
+}
+
+void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)
+{
+	struct mal_user *user = payer->user;
+	bool last;
+
+	spin_lock(&user->lock);
+	payer->charged.bytes -= bytes;
+	payer->charged.buffers -= buffers;
+	user->charged.bytes -= bytes;
+	user->charged.buffers -= buffers;
+	last = payer->closed && !payer->charged.bytes && !payer->charged.buffers;
+	spin_unlock(&user->lock);
+	if (last)
+		destroy_payer(payer);
+}
+
+void mal_payer_tell(struct mal_payer *payer, struct memalloc_limits *limits)
+{
+	struct mal_user *user = payer->user;
+	struct mal_amount of_client;
+	struct mal_amount of_user = user_limit();
+
+	spin_lock(&user->lock);
+	of_client = client_limit(payer);
+	limits->client_bytes = payer->charged.bytes;
+	limits->client_buffers = payer->charged.buffers;
+	limits->user_bytes = user->charged.bytes;
+	limits->user_buffers = user->charged.buffers;
+	spin_unlock(&user->lock);
+
+	limits->client_bytes_max = of_client.bytes;
+	limits->client_buffers_max = of_client.buffers;
+	limits->user_bytes_max = of_user.bytes;
+	limits->user_buffers_max = of_user.buffers;
+}
+
+static void set_limit(u64 *limit, u64 wanted, bool may_raise)
+{
+	if (wanted < *limit || may_raise)
+		*limit = wanted;
+}
+
+void mal_payer_limit(struct mal_payer *payer, const struct memalloc_limits *wanted,
+		     bool may_raise)
+{
+	spin_lock(&payer->user->lock);
+	if (wanted->flags & MEMALLOC_LIMITS_SET_BYTES)
+		set_limit(&payer->own_limit.bytes, wanted->client_bytes_max, may_raise);
+	if (wanted->flags & MEMALLOC_LIMITS_SET_BUFFERS)
+		set_limit(&payer->own_limit.buffers, wanted->client_buffers_max, may_raise);
+	spin_unlock(&payer->user->lock);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Checks a region, also one in use: nothing is stopped for it. What is seen of one block
+ * holds at any time, so blocks are looked at in slices. A sum over all of them is compared
+ * only if no block came, went or changed its state from before the first slice until after
+ * the last; the arena's figures tell, since each of that changes one that never comes back.
+ */
+#include <linux/memalloc.h>
+
+#include "buffer.h"
+#include "check.h"
+#include "region.h"
+
+#define MAL_CHECK_TRIES	5
+
+static const char ok[] = "ok";
+
+const char *mal_check_blocks(struct mal_region *region)
+{
+	return mal_arena_check(&region->arena) ?: ok;
+}
+
+/* Did nothing happen to any block between the two? That an ALLOC fails does nothing to one. */
+static bool is_unchanged(const struct memalloc_stats *before, const struct memalloc_stats *after)
+{
+	return before->allocs == after->allocs && before->frees == after->frees &&
+	       before->allocated == after->allocated && before->freed == after->freed &&
+	       before->requested == after->requested &&
+	       before->quarantined == after->quarantined &&
+	       before->unreleased == after->unreleased && before->retired == after->retired;
+}
+
+static void add_block(const struct mal_arena_block *block, void *data)
+{
+	const u64 length = (u64)block->pages << PAGE_SHIFT;
+	struct memalloc_stats *sums = data;
+
+	sums->region_length += length;
+	if (block->state == MEMALLOC_BLOCK_FREE) {
+		sums->free += length;
+		sums->largest_free = max_t(u64, sums->largest_free, length);
+		sums->free_blocks++;
+		return;
+	}
+	sums->used += length;
+	switch (block->state) {
+	case MEMALLOC_BLOCK_USED:
+		sums->requested += block->buffer->length;
+		sums->buffers += !block->buffer->part;
+		break;
+	case MEMALLOC_BLOCK_UNRELEASED:
+		sums->unreleased += length;
+		fallthrough;
+	case MEMALLOC_BLOCK_QUARANTINED:
+		sums->quarantined += length;
+		break;
+	case MEMALLOC_BLOCK_RETIRED:
+		sums->retired += length;
+		break;
+	}
+}
+
+/* What is in quarantine may be several blocks of one buffer, which are not told apart here. */
+static const char *compare_sums(const struct memalloc_stats *sums,
+				const struct memalloc_stats *stats)
+{
+	if (sums->region_length != stats->region_length)
+		return "the blocks are not the region";
+	if (sums->free != stats->free)
+		return "free is wrong";
+	if (sums->largest_free != stats->largest_free)
+		return "largest_free is wrong";
+	if (sums->free_blocks != stats->free_blocks)
+		return "free_blocks is wrong";
+	if (sums->used != stats->used)
+		return "used is wrong";
+	if (sums->requested != stats->requested)
+		return "requested is wrong";
+	if (sums->quarantined != stats->quarantined)
+		return "quarantined is wrong";
+	if (sums->unreleased != stats->unreleased)
+		return "unreleased is wrong";
+	if (sums->retired != stats->retired)
+		return "retired is wrong";
+	if (!sums->quarantined && sums->buffers != stats->buffers)
+		return "buffers is wrong";
+	if (stats->used != stats->allocated - stats->freed)
+		return "allocated or freed is wrong";
+	return ok;
+}
+
+const char *mal_check_sums(struct mal_region *region)
+{
+	struct memalloc_stats before, sums, after;
+	unsigned int i;
+
+	for (i = 0; i < MAL_CHECK_TRIES; i++) {
+		u32 cursor = 0;
+
+		sums = (struct memalloc_stats) {};
+		mal_arena_stats(&region->arena, &before);
+		while (cursor < region->claim.pages) {
+			cond_resched();
+			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_block, &sums);
+		}
+		mal_arena_stats(&region->arena, &after);
+		if (is_unchanged(&before, &after))
+			return compare_sums(&sums, &after);
+	}
+	return "not told: blocks come and go";
+}
+
+const char *mal_check_quarantine(struct mal_region *region)
+{
+	if (!mal_quarantine_is_sound(&region->quarantine))
+		return "its buffers are not what is counted";
+	return ok;
+}
+
+/*
+ * Somebody who gives back a buffer counts its pages as dirty before the map says so, for as
+ * long as that takes. So it is told only where there is no buffer, nor a page being zeroed.
+ */
+const char *mal_check_clean(struct mal_region *region)
+{
+	struct mal_clean *clean = &region->clean;
+	struct memalloc_stats before, after;
+	u64 counted, found;
+
+	mal_arena_stats(&region->arena, &before);
+	if (before.used != before.retired)
+		return "not told: there are buffers";
+	if (!mal_clean_is_resting(clean, &counted))
+		return "not told: memory is being zeroed";
+	found = mal_clean_count_dirty(clean);
+	if (!mal_clean_is_resting(clean, &after.dirty) || counted != after.dirty)
+		return "not told: memory is being zeroed";
+	mal_arena_stats(&region->arena, &after);
+	if (!is_unchanged(&before, &after))
+		return "not told: buffers come and go";
+	return counted == found ? ok : "dirty is wrong";
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Clean memory: knows which granules are zero, zeroes the others when a buffer gets
+ * them, or before that in the background.
+ *
+ * In the background, free memory is zeroed in place, a word of the map at a time. That
+ * takes nothing out of the heap, so it never makes an allocation fail. Two things keep
+ * it away from memory in use: it says which word it is at before it asks, under the
+ * arena's lock, whether a block there is free; and who gets a block there after that
+ * sees what was said, and waits before it touches anything.
+ */
+#include <linux/bitops.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "clean.h"
+#include "region.h"
+
+/* A buffer that is given back and taken again at once is left to who takes it. */
+#define MAL_CLEAN_DELAY_MS	100
+
+static struct page *page_of(struct mal_clean *clean, u32 granule)
+{
+	return mal_region_page(container_of(clean, struct mal_region, clean), granule);
+}
+
+/* The first granule of the word that @granule has its bit in, and that of the next one. */
+static u32 word_start(u32 granule)
+{
+	return round_down(granule, BITS_PER_LONG);
+}
+
+static u32 next_word(u32 granule)
+{
+	return word_start(granule) + BITS_PER_LONG;
+}
+
+/* The bits of [@first, @end) that are in the word of @first. */
+static unsigned long word_mask(u32 first, u32 end)
+{
+	u32 last = min(end, next_word(first)) - 1;
+
+	return GENMASK(last % BITS_PER_LONG, first % BITS_PER_LONG);
+}
+
+/* Those of @mask, of the word of @first, that are not known to be zero. */
+static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned long mask)
+{
+	/* Where a bit is set, the zeros are to be seen, too: pairs with zero(). */
+	return ~atomic_long_read_acquire(&clean->map[first / BITS_PER_LONG]) & mask;
+}
+
+/*
+ * Zero the granules of @bits in the word of @first, and note it. But not those that are
+ * poisoned: the hardware would take it amiss. Whether there were none.
+ */
+static bool zero(struct mal_clean *clean, u32 first, unsigned long bits)
+{
+	unsigned long sound = bits;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
+		struct page *page = page_of(clean, word_start(first) + bit);
+
+		if (PageHWPoison(page))
+			sound &= ~BIT(bit);
+		else
+			clear_highpage(page);
+	}
+	/* Zeros first: pairs with dirty_bits(). */
+	smp_mb__before_atomic();
+	atomic_long_or(sound, &clean->map[first / BITS_PER_LONG]);
+	atomic_long_sub(hweight_long(sound), &clean->dirty);
+	return sound == bits;
+}
+
+/* Is some granule of [@first, @end), which the caller got from the heap, being zeroed? */
+static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
+{
+	/* Pairs with the end of zero_free(); the arena's lock with its beginning. */
+	u32 busy = smp_load_acquire(&clean->busy);
+
+	return busy != MAL_NONE && busy >= first / BITS_PER_LONG &&
+	       busy <= (end - 1) / BITS_PER_LONG;
+}
+
+int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages)
+{
+	u32 end = first + pages;
+	u32 at;
+
+	if (is_busy(clean, first, end) &&
+	    wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
+		return -EINTR;
+
+	for (at = first; at < end; at = next_word(at)) {
+		unsigned long dirty = dirty_bits(clean, at, word_mask(at, end));
+
+		if (dirty && fatal_signal_pending(current))
+			return -EINTR;
+		if (dirty && !zero(clean, at, dirty))
+			return -EHWPOISON;
+		cond_resched();
+	}
+	return 0;
+}
+
+void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages)
+{
+	u32 end = first + pages;
+	u32 at;
+
+	/* A buffer was clean all over when it was new. */
+	atomic_long_add(pages, &clean->dirty);
+	for (at = first; at < end; at = next_word(at)) {
+		atomic_long_andnot(word_mask(at, end), &clean->map[at / BITS_PER_LONG]);
+		cond_resched();
+	}
+}
+
+void mal_clean_retire(struct mal_clean *clean, u32 granule)
+{
+	const long bit = BIT(granule % BITS_PER_LONG);
+
+	if (!(atomic_long_fetch_or(bit, &clean->map[granule / BITS_PER_LONG]) & bit))
+		atomic_long_dec(&clean->dirty);
+}
+
+void mal_clean_later(struct mal_clean *clean)
+{
+	if (atomic_long_read(&clean->dirty))
+		queue_delayed_work(system_unbound_wq, &clean->work,
+				   msecs_to_jiffies(MAL_CLEAN_DELAY_MS));
+}
+
+/* Zero what is free and dirty from @first on, within its block and its word; where that ends. */
+static u32 zero_free(struct mal_clean *clean, u32 first)
+{
+	struct mal_region *region = container_of(clean, struct mal_region, clean);
+	u32 end;
+
+	WRITE_ONCE(clean->busy, first / BITS_PER_LONG);
+	if (mal_arena_is_free(&region->arena, first, &end)) {
+		end = min(end, next_word(first));
+		zero(clean, first, dirty_bits(clean, first, word_mask(first, end)));
+	}
+	/* Zeros first: pairs with is_busy(). */
+	smp_store_release(&clean->busy, MAL_NONE);
+	wake_up_all(&clean->waiters);
+	return end;
+}
+
+/* Once through the region; what is given back meanwhile has queued the work again. */
+static void clean_work(struct work_struct *work)
+{
+	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);
+	u32 end = container_of(clean, struct mal_region, clean)->claim.pages;
+	u32 at = 0;
+
+	while (at < end && atomic_long_read(&clean->dirty) && !READ_ONCE(clean->stop)) {
+		unsigned long dirty = dirty_bits(clean, at, word_mask(at, end));
+
+		if (dirty)
+			at = zero_free(clean, word_start(at) + __ffs(dirty));
+		else
+			at = next_word(at);
+		cond_resched();
+	}
+}
+
+bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
+{
+	/* Pairs with the end of zero_free(): what was zeroed before is not counted any more. */
+	bool resting = smp_load_acquire(&clean->busy) == MAL_NONE;
+
+	*dirty = (u64)atomic_long_read(&clean->dirty) << PAGE_SHIFT;
+	return resting;
+}
+
+u64 mal_clean_count_dirty(struct mal_clean *clean)
+{
+	u32 end = container_of(clean, struct mal_region, clean)->claim.pages;
+	u64 dirty = 0;
+	u32 at;
+
+	for (at = 0; at < end; at = next_word(at)) {
+		dirty += hweight_long(dirty_bits(clean, at, word_mask(at, end)));
+		cond_resched();
+	}
+	return dirty << PAGE_SHIFT;
+}
+
+int mal_clean_init(struct mal_clean *clean, u32 pages, int node)
+{
+	size_t bytes = BITS_TO_LONGS(pages) * sizeof(*clean->map);
+
+	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, node);
+	if (!clean->map) {
+		pr_err("no memory for the map of what is clean, %zu KiB\n", bytes >> 10);
+		return -ENOMEM;
+	}
+	memset(clean->map, 0xff, bytes);
+	clean->busy = MAL_NONE;
+	init_waitqueue_head(&clean->waiters);
+	INIT_DELAYED_WORK(&clean->work, clean_work);
+	return 0;
+}
+
+void mal_clean_destroy(struct mal_clean *clean)
+{
+	WRITE_ONCE(clean->stop, true);
+	cancel_delayed_work_sync(&clean->work);
+	kvfree(clean->map);
+}

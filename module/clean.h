@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_CLEAN_H
+#define MAL_CLEAN_H
+
+#include <linux/atomic.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+/*
+ * Which granules are known to be zero. All are that a buffer has, unless it is
+ * exposed; of the free ones, those whose last buffer was never exposed, and those
+ * that the background has been at since. Those that are retired count as such.
+ */
+struct mal_clean {
+	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
+	atomic_long_t dirty;		/* granules that are not */
+
+	/*
+	 * The word of @map whose granules are being zeroed in the background, or
+	 * MAL_NONE. They stay in the heap: who gets one of them waits.
+	 */
+	u32 busy;
+	wait_queue_head_t waiters;
+	struct delayed_work work;
+	bool stop;
+};
+
+/* For @pages that are zero. Sleeps. -ENOMEM. */
+int mal_clean_init(struct mal_clean *clean, u32 pages, int node);
+
+/* Nobody may have a buffer any more. Sleeps. */
+void mal_clean_destroy(struct mal_clean *clean);
+
+/*
+ * Zero what is not known to be zero of [@first, @first + @pages), which the caller got
+ * from the heap. Sleeps. -EINTR: a fatal signal arrived; -EHWPOISON: a page of what
+ * was to be zeroed is poisoned. In both cases the block may be given back.
+ */
+int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages);
+
+/* Something may have been written there: to be called before the heap gets it back. */
+void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages);
+
+/* Nobody gets the granule any more, so that it need not be zeroed. */
+void mal_clean_retire(struct mal_clean *clean, u32 granule);
+
+/* The heap got something back: to be zeroed in the background, if it has to be. */
+void mal_clean_later(struct mal_clean *clean);
+
+/*
+ * Whether nothing is being zeroed in the background; *@dirty is in bytes. If nothing
+ * becomes dirty either, and that is so twice with the same *@dirty, it was in between.
+ */
+bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty);
+
+/* Bytes of which the map says that they are dirty. Sleeps. */
+u64 mal_clean_count_dirty(struct mal_clean *clean);
+
+#endif /* MAL_CLEAN_H */

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who has what, and whether all is as it should be, for root: /sys/kernel/debug/NAME/ of a
+ * region's name. An open file holds the module. Columns are explained by each file's first
+ * line; names, which may be anything, are escaped, and that of a buffer may be missing.
+ *
+ *   layout   the blocks in order, read in slices: see struct memalloc_layout
+ *   clients  open files of the device
+ *   check    what check.c finds
+ */
+#include <linux/debugfs.h>
+#include <linux/kref.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/user_namespace.h>
+#include <linux/memalloc.h>
+
+#include "buffer.h"
+#include "charge.h"
+#include "check.h"
+#include "client.h"
+#include "debugfs.h"
+#include "region.h"
+
+/* A block and, if it has a buffer, what that was like: it may be gone by now. */
+struct entry {
+	u64 offset;
+	u64 length;
+	u32 state;
+	bool has_buffer;
+	bool exposed;
+	bool told;
+	bool attached;
+	unsigned int references;
+	u64 requested;
+	u8 name[MEMALLOC_NAME_LEN];
+	struct mal_opener payer;
+};
+
+/* An open file: the slice that is being shown. A position is a page of the region. */
+struct layout {
+	struct mal_region *region;
+	struct entry entries[MAL_ARENA_SLICE];
+	u32 read;
+	u32 shown;
+};
+
+/* Under the arena's lock, so that block and buffer, and with it who pays, are there. */
+static void copy_block(const struct mal_arena_block *block, void *data)
+{
+	const struct mal_buffer *buffer = block->buffer;
+	struct layout *layout = data;
+	struct entry *entry = &layout->entries[layout->read++];
+
+	*entry = (struct entry) {
+		.offset = (u64)block->first << PAGE_SHIFT,
+		.length = (u64)block->pages << PAGE_SHIFT,
+		.state = block->state,
+		.has_buffer = buffer,
+	};
+	if (!buffer)
+		return;
+	entry->exposed = READ_ONCE(buffer->exposed);
+	entry->told = READ_ONCE(buffer->told);
+	entry->attached = !list_empty(&buffer->attachments);
+	entry->references = kref_read(&buffer->ref);
+	entry->requested = buffer->length;
+	memcpy(entry->name, buffer->name, sizeof(entry->name));
+	entry->payer = buffer->payer->opener;
+}
+
+static void *layout_start(struct seq_file *seq, loff_t *pos)
+{
+	struct layout *layout = seq->private;
+	u32 cursor = *pos;
+
+	if (*pos >= layout->region->claim.pages)
+		return NULL;
+	layout->read = 0;
+	layout->shown = 0;
+	mal_arena_visit(&layout->region->arena, &cursor, MAL_ARENA_SLICE, copy_block, layout);
+	return layout->entries;
+}
+
+static void *layout_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	struct layout *layout = seq->private;
+	const struct entry *entry = v;
+
+	*pos = (entry->offset + entry->length) >> PAGE_SHIFT;
+	if (++layout->shown < layout->read)
+		return &layout->entries[layout->shown];
+	return layout_start(seq, pos);
+}
+
+static void layout_stop(struct seq_file *seq, void *v)
+{
+}
+
+static void show_opener(struct seq_file *seq, const struct mal_opener *opener)
+{
+	seq_printf(seq, " %d %u ", opener->pid, from_kuid_munged(seq_user_ns(seq), opener->uid));
+	seq_escape(seq, opener->comm, " \t\n\\");
+}
+
+static int layout_show(struct seq_file *seq, void *v)
+{
+	static const char *const states[] = {
+		[MEMALLOC_BLOCK_FREE] = "free",
+		[MEMALLOC_BLOCK_USED] = "used",
+		[MEMALLOC_BLOCK_QUARANTINED] = "quarantined",
+		[MEMALLOC_BLOCK_UNRELEASED] = "unreleased",
+		[MEMALLOC_BLOCK_RETIRED] = "retired",
+	};
+	const struct entry *entry = v;
+
+	if (!entry->offset)
+		seq_puts(seq, "offset length state requested references flags pid uid comm name\n");
+	seq_printf(seq, "%llu %llu %s", entry->offset, entry->length, states[entry->state]);
+	if (!entry->has_buffer) {
+		seq_putc(seq, '\n');
+		return 0;
+	}
+	seq_printf(seq, " %llu %u ", entry->requested, entry->references);
+	seq_putc(seq, entry->exposed ? 'e' : '-');
+	seq_putc(seq, entry->told ? 't' : '-');
+	seq_putc(seq, entry->attached ? 'a' : '-');
+	show_opener(seq, &entry->payer);
+	if (entry->name[0]) {
+		seq_putc(seq, ' ');
+		seq_escape(seq, entry->name, " \\");
+	}
+	seq_putc(seq, '\n');
+	return 0;
+}
+
+static const struct seq_operations layout_ops = {
+	.start = layout_start,
+	.next = layout_next,
+	.stop = layout_stop,
+	.show = layout_show,
+};
+
+static int layout_open(struct inode *inode, struct file *file)
+{
+	struct layout *layout = __seq_open_private(file, &layout_ops, sizeof(*layout));
+
+	if (!layout)
+		return -ENOMEM;
+	layout->region = inode->i_private;
+	return 0;
+}
+
+static const struct file_operations layout_fops = {
+	.owner = THIS_MODULE,
+	.open = layout_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = seq_release_private,
+};
+
+static void *clients_start(struct seq_file *seq, loff_t *pos)
+{
+	struct mal_region *region = seq->private;
+
+	mutex_lock(&region->clients_lock);
+	return seq_list_start_head(&region->client_list, *pos);
+}
+
+static void *clients_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	struct mal_region *region = seq->private;
+
+	return seq_list_next(v, &region->client_list, pos);
+}
+
+static void clients_stop(struct seq_file *seq, void *v)
+{
+	struct mal_region *region = seq->private;
+
+	mutex_unlock(&region->clients_lock);
+}
+
+static int clients_show(struct seq_file *seq, void *v)
+{
+	struct mal_region *region = seq->private;
+	struct mal_client *client = list_entry(v, struct mal_client, node);
+	struct mal_holdings held;
+
+	if (v == &region->client_list) {
+		seq_puts(seq, "access handles buffers bytes pid uid comm\n");
+		return 0;
+	}
+	mal_client_holdings(client, &held);
+	seq_printf(seq, "%s %llu %llu %llu", client->writable ? "read-write" : "read-only",
+		   held.handles, held.buffers, held.bytes);
+	show_opener(seq, &client->payer->opener);
+	seq_putc(seq, '\n');
+	return 0;
+}
+
+static const struct seq_operations clients_sops = {
+	.start = clients_start,
+	.next = clients_next,
+	.stop = clients_stop,
+	.show = clients_show,
+};
+DEFINE_SEQ_ATTRIBUTE(clients);
+
+static int check_show(struct seq_file *seq, void *v)
+{
+	struct mal_region *region = seq->private;
+
+	seq_printf(seq, "blocks: %s\n", mal_check_blocks(region));
+	seq_printf(seq, "sums: %s\n", mal_check_sums(region));
+	seq_printf(seq, "quarantine: %s\n", mal_check_quarantine(region));
+	seq_printf(seq, "clean: %s\n", mal_check_clean(region));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(check);
+
+void mal_debugfs_create(struct mal_region *region)
+{
+	/* An error instead of a folder makes the files errors, too, and is nothing to remove. */
+	region->debugfs = debugfs_create_dir(region->name, NULL);
+	debugfs_create_file("layout", 0400, region->debugfs, region, &layout_fops);
+	debugfs_create_file("clients", 0400, region->debugfs, region, &clients_fops);
+	debugfs_create_file("check", 0400, region->debugfs, region, &check_fops);
+}
+
+void mal_debugfs_destroy(struct mal_region *region)
+{
+	debugfs_remove(region->debugfs);
+}

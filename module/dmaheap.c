@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers for programs that speak to dma-buf heaps (uapi/linux/dma-heap.h): a second
+ * node of the region, which has one call. It makes a buffer that nobody has a handle
+ * for, and answers with its dma-buf. It is charged to whoever has opened the node.
+ *
+ * Answers are those of drivers/dma-buf/dma-heap.c, but for what is of use to nobody
+ * there: a descriptor that the argument has no room to tell, and calls of another
+ * driver that happen to have the same number. And nothing is left behind where the
+ * answer can't be copied out.
+ */
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/dma-heap.h>
+#include <linux/memalloc.h>
+
+#include "buffer.h"
+#include "charge.h"
+#include "dmabuf.h"
+#include "dmaheap.h"
+#include "placement.h"
+#include "region.h"
+
+/* The node, open. */
+struct mal_dmaheap_file {
+	struct mal_region *region;
+	struct mal_payer *payer;	/* for what is allocated here */
+};
+
+/* The length is rounded up to pages first: what wraps around then is 0, too. */
+static bool is_valid(const struct dma_heap_allocation_data *data)
+{
+	return !data->fd && !(data->fd_flags & ~DMA_HEAP_VALID_FD_FLAGS) &&
+	       !(data->heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS) && PAGE_ALIGN(data->len);
+}
+
+/* A new buffer, which its dma-buf alone keeps; a descriptor for that, not yet installed. */
+static int create_dmabuf(const struct mal_dmaheap_file *heap,
+			 const struct dma_heap_allocation_data *data, struct file **file)
+{
+	const struct memalloc_alloc alloc = { .length = data->len };
+	struct mal_buffer *buffer;
+	struct mal_request req;
+	int fd;
+
+	if (!is_valid(data))
+		return -EINVAL;
+	fd = mal_placement(heap->region, &alloc, &req);
+	/* Heaps of the kernel don't tell what they never have from what they have no more. */
+	if (fd)
+		return fd == -EFBIG ? -ENOMEM : fd;
+	buffer = mal_buffer_create(heap->region, heap->payer, data->len, &req);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	fd = mal_dmabuf_export(buffer, data->fd_flags, file);
+	mal_buffer_unshare(buffer);
+	return fd;
+}
+
+/*
+ * @user points to @size bytes that userspace knows of the argument: what is missing is
+ * zero, what is more than we know is neither read nor written.
+ */
+static int dmaheap_alloc(const struct mal_dmaheap_file *heap, void __user *user, size_t size)
+{
+	struct dma_heap_allocation_data data = {};
+	struct file *file;
+	int fd;
+
+	size = min(size, sizeof(data));
+	if (size < offsetofend(struct dma_heap_allocation_data, fd))
+		return -EINVAL;
+	if (copy_from_user(&data, user, size))
+		return -EFAULT;
+
+	fd = create_dmabuf(heap, &data, &file);
+	if (fd < 0) {
+		mal_region_failure(heap->region, data.len, fd);
+		return fd;
+	}
+	data.fd = fd;
+	if (copy_to_user(user, &data, size)) {
+		put_unused_fd(fd);
+		fput(file);
+		mal_region_failure(heap->region, data.len, -EFAULT);
+		return -EFAULT;
+	}
+	fd_install(fd, file);
+	return 0;
+}
+
+static long dmaheap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (_IOC_TYPE(cmd) != DMA_HEAP_IOC_MAGIC)
+		return -ENOTTY;
+	if (_IOC_NR(cmd) != _IOC_NR(DMA_HEAP_IOCTL_ALLOC) ||
+	    _IOC_DIR(cmd) != _IOC_DIR(DMA_HEAP_IOCTL_ALLOC))
+		return -EINVAL;
+	return dmaheap_alloc(file->private_data, (void __user *)arg, _IOC_SIZE(cmd));
+}
+
+static int dmaheap_open(struct inode *inode, struct file *file)
+{
+	struct mal_region *region =
+		container_of(file->private_data, struct mal_region, dmaheap.misc);
+	struct mal_dmaheap_file *heap;
+
+	/* Pairs with the release in mal_dmaheap_start(). */
+	if (!smp_load_acquire(&region->dmaheap.started))
+		return -ENODEV;
+	heap = kmalloc(sizeof(*heap), GFP_KERNEL_ACCOUNT);
+	if (!heap)
+		return -ENOMEM;
+	heap->region = region;
+	heap->payer = mal_payer_open(&region->users);
+	if (!heap->payer) {
+		kfree(heap);
+		return -ENOMEM;
+	}
+	file->private_data = heap;
+	return nonseekable_open(inode, file);
+}
+
+static int dmaheap_release(struct inode *inode, struct file *file)
+{
+	struct mal_dmaheap_file *heap = file->private_data;
+
+	mal_payer_close(heap->payer);
+	kfree(heap);
+	return 0;
+}
+
+static const struct file_operations dmaheap_fops = {
+	.owner = THIS_MODULE,
+	.open = dmaheap_open,
+	.release = dmaheap_release,
+	.unlocked_ioctl = dmaheap_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+int mal_dmaheap_create(struct mal_dmaheap *dmaheap, const char *name)
+{
+	struct miscdevice *misc = &dmaheap->misc;
+	int err = -ENOMEM;
+
+	misc->minor = MISC_DYNAMIC_MINOR;
+	misc->fops = &dmaheap_fops;
+	misc->mode = 0660;
+	misc->name = kasprintf(GFP_KERNEL, "%s-dma_heap", name);
+	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", name);
+	if (misc->name && misc->nodename)
+		err = misc_register(misc);
+	if (err) {
+		kfree(misc->nodename);
+		kfree(misc->name);
+	}
+	return err;
+}
+
+void mal_dmaheap_start(struct mal_dmaheap *dmaheap)
+{
+	/* Whoever sees it sees a region that is complete. */
+	smp_store_release(&dmaheap->started, true);
+}
+
+void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap)
+{
+	misc_deregister(&dmaheap->misc);
+	kfree(dmaheap->misc.nodename);
+	kfree(dmaheap->misc.name);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_DMAHEAP_H
+#define MAL_DMAHEAP_H
+
+#include <linux/miscdevice.h>
+#include <linux/types.h>
+
+/*
+ * The region's node in /dev/dma_heap/: for programs that know the kernel's dma-buf
+ * heaps, of which it is one more to them. Not to be confused with the heap of
+ * core/heap.h, which knows nothing of any of this.
+ */
+struct mal_dmaheap {
+	struct miscdevice misc;
+	bool started;
+};
+
+/* Make the node, for the region that @dmaheap is in. It can't be opened before it is started. */
+int mal_dmaheap_create(struct mal_dmaheap *dmaheap, const char *name);
+
+/* From now on the region stays until its module is unloaded. */
+void mal_dmaheap_start(struct mal_dmaheap *dmaheap);
+
+void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap);
+
+#endif /* MAL_DMAHEAP_H */

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where a buffer may lie: what ALLOC asks for, which speaks of physical addresses,
+ * as what the heap understands, which knows granules from the region's start on.
+ *
+ * The region starts at a multiple of its largest alignment. So alignments and
+ * boundaries up to that one mean the same for addresses and for granules, and what
+ * comes of them says nothing of where the region lies. A larger boundary would: it is
+ * taken as that one, whose multiples include its own. So would a DMA mask that reaches
+ * a part of the region, since LAYOUT would show which: for the unprivileged, such a mask
+ * reaches nothing.
+ */
+#include <linux/capability.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/memalloc.h>
+
+#include "core/heap.h"
+#include "placement.h"
+#include "region.h"
+
+/* Frames [@first, @end). */
+struct window {
+	u64 first;
+	u64 end;
+};
+
+/* What DMA mask and window leave of all frames that have an address. */
+static int get_window(const struct memalloc_alloc *alloc, struct window *window)
+{
+	const u64 in_page = PAGE_SIZE - 1;
+	const u64 start = alloc->window_start;
+	const u64 last = alloc->window_end;
+
+	*window = (struct window) { .end = 1ULL << (64 - PAGE_SHIFT) };
+	if (alloc->dma_mask_bits > 64)
+		return -EINVAL;
+	if (alloc->dma_mask_bits && alloc->dma_mask_bits < 64)
+		window->end = (1ULL << alloc->dma_mask_bits) >> PAGE_SHIFT;
+	if (start || last) {
+		if (start > last)
+			return -EINVAL;
+		/* Whole frames only. */
+		window->first = (start >> PAGE_SHIFT) + !!(start & in_page);
+		window->end = min(window->end,
+				  (last >> PAGE_SHIFT) + ((last & in_page) == in_page));
+	}
+	return window->first < window->end ? 0 : -EINVAL;
+}
+
+int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
+		  struct mal_request *req)
+{
+	const u64 align = (alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT;
+	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->claim.align);
+	const u64 first = region->claim.pfn;
+	const u64 last = first + region->claim.pages;
+	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
+	struct window window;
+	int err;
+
+	if ((alloc->window_start || alloc->window_end) && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	err = get_window(alloc, &window);
+	if (err)
+		return err;
+	if (!alloc->length || more >= window.end - window.first)
+		return -EINVAL;
+	if ((alloc->alignment && !is_power_of_2(alloc->alignment)) || align > region->claim.align)
+		return -EINVAL;
+	if (alloc->boundary && (!is_power_of_2(alloc->boundary) || more >= boundary))
+		return -EINVAL;
+	if (more >= region->claim.pages)
+		return -EFBIG;
+
+	*req = (struct mal_request) {
+		.size = more + 1,
+		.align = max_t(u64, align, 1),
+		.boundary = boundary,
+	};
+	if (window.end <= first || window.first >= last ||
+	    (window.end < last && !capable(CAP_SYS_RAWIO))) {
+		req->lo = region->claim.pages;	/* there is no such granule: no room */
+		return 0;
+	}
+	if (window.first > first)
+		req->lo = window.first - first;
+	if (window.end < last)
+		req->hi = window.end - first;
+	return 0;
+}

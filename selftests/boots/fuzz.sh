@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Usage: fuzz.sh [VARIABLE=VALUE...]
+#
+# In the VM: random calls, each of which is known how it has to be answered. The variables are
+# those of selftests/fuzz/main.c.
+#
+#vm --memory 1G --timeout 600
+
+set -eu
+. "$SRC/selftests/tap.sh"
+
+for setting; do export "${setting?}"; done
+modprobe vgem
+load_ok size=64M
+run_program fuzz
+
+echo "# program: fuzz_boot"
+check nothing_is_left_used is used 0
+check unload_after_all_calls wait_until unload_ok
+end_checks
+end_boot

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Random calls, each of which the model in this folder knows the answer to: see fuzz.h.
+ *
+ * Each round has three parts: four workers side by side, three of them users and one root; then
+ * root alone; then a user alone. From the environment:
+ *
+ *   SEED     makes the same calls again (1)
+ *   STEPS    calls of a round (200000)
+ *   MINUTES  begins rounds, each with the next seed, for that long (0: one round)
+ */
+#include "fuzz.h"
+
+#include <sched.h>
+
+#define ENOUGH		20	/* times that each errno has to come */
+#define FIRST_UID	3000
+
+static unsigned long count[TYPES_MAX][ERRNOS];
+static unsigned int differences, leftovers;
+static bool on_cpu[2];
+static char file_max[32];
+
+static struct worker *workers;
+static int observer;
+static struct memalloc_info info;
+static __u64 base;
+
+static __u64 number_from(const char *name, __u64 otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+/* Become the worker's user, who is in root's group and so may open the device. */
+static bool become(const struct worker *w)
+{
+	const uid_t uid = w->users[0].uid;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(w->number % 2, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) || setgroups(0, NULL))
+		return false;
+	if (!w->root && setresuid(uid, uid, uid))
+		return false;
+	/* Lost with the user: that /proc tells us of ourselves, and that we end with our parent. */
+	return !prctl(PR_SET_DUMPABLE, 1) && !prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static pid_t start(struct worker *w)
+{
+	pid_t child = fork_child();
+
+	if (child)
+		return child;
+	w->card = open_vgem();
+	if (!become(w) || !prepare(w))
+		_exit(1);
+	run_steps(w);
+	/* With all that it has, which is to come back. */
+	_exit(0);
+}
+
+static void add_up(const struct worker *w)
+{
+	unsigned int type, error;
+
+	for (type = 0; type < call_types_count; type++)
+		for (error = 0; error < ERRNOS; error++)
+			count[type][error] += w->count[type][error];
+}
+
+static void finish(struct worker *w, pid_t child)
+{
+	int status = wait_child(child);
+
+	if (status > 128)
+		snprintf(w->wrong, sizeof(w->wrong), "it died of signal %d", status - 128);
+	else if (status)
+		snprintf(w->wrong, sizeof(w->wrong), "it could not begin");
+	add_up(w);
+	if (w->finished)
+		on_cpu[w->cpu % 2] = true;
+	if (*w->wrong) {
+		differences++;
+		report(w);
+	}
+}
+
+/* Nothing is charged to that user any more. */
+static bool owes_nothing(uid_t uid)
+{
+	struct memalloc_limits limits = { 0 };
+	int fd, err;
+
+	if (setresuid(uid, -1, -1))
+		return false;
+	fd = open_device();
+	err = setresuid(0, -1, -1) ?: get_limits(fd, &limits);
+	close(fd);
+	return !err && !limits.user_bytes && !limits.user_buffers;
+}
+
+/* All that the workers had has come back, and is paid for by nobody. */
+static bool nothing_is_left(void)
+{
+	unsigned int i, k;
+	bool nothing = !release_all(observer) && WAIT_UNTIL(is_idle(observer));
+
+	for (i = 0; i < WORKERS; i++)
+		for (k = 0; k < ARRAY_SIZE(workers[i].users); k++)
+			nothing &= owes_nothing(workers[i].users[k].uid);
+	return nothing;
+}
+
+/* Leave two holes to a worker that is alone; what is in between is in @others. */
+static bool take_room(struct worker *w)
+{
+	struct memalloc_block blocks[ARRAY_SIZE(w->others)];
+	struct memalloc_alloc hole, most;
+	int i, n;
+
+	if (alloc_buffer(observer, ALONE_ROOM / 2, &hole) ||
+	    alloc_buffer(observer, info.region_length - ALONE_ROOM, &most) ||
+	    free_buffer(observer, hole.handle) || get_stats(observer, &w->before))
+		return false;
+	n = read_layout(observer, blocks, ARRAY_SIZE(blocks), ARRAY_SIZE(blocks));
+	for (i = 0; i < n; i++) {
+		if (blocks[i].state == MEMALLOC_BLOCK_FREE)
+			continue;
+		blocks[i].handle = 0;
+		w->others[w->other_blocks++] = blocks[i];
+	}
+	/* The observer is root, too. */
+	if (w->root)
+		w->users[0].charged = (struct amount){ most.real_length, 1 };
+	return n > 0;
+}
+
+/* @n workers, of whom the first is root or not, make @steps calls. */
+static bool run_part(unsigned int n, bool root, __u64 seed, unsigned long steps)
+{
+	pid_t children[WORKERS];
+	unsigned int i;
+
+	memset(workers, 0, WORKERS * sizeof(*workers));
+	for (i = 0; i < n; i++) {
+		struct worker *w = &workers[i];
+
+		w->number = i;
+		w->root = root && !i;
+		w->alone = n == 1;
+		/* Any two are different and none is 0. */
+		w->random = 0x9e3779b97f4a7c15ULL * ((seed << 4 | n << 1 | root) * WORKERS + i + 1);
+		w->steps = steps / n;
+		w->info = info;
+		w->base = base;
+		memcpy(w->file_max, file_max, sizeof(w->file_max));
+		w->users[0].uid = w->root ? 0 : FIRST_UID + i;
+		w->users[1].uid = FIRST_UID + WORKERS;
+		if (w->alone && !take_room(w))
+			return false;
+	}
+	for (i = 0; i < n; i++)
+		children[i] = start(&workers[i]);
+	for (i = 0; i < n; i++)
+		finish(&workers[i], children[i]);
+	switch_to("good");
+	close(observer);
+	observer = open_device();
+	leftovers += !nothing_is_left();
+	return true;
+}
+
+static void total(unsigned long *calls, unsigned long *succeeded)
+{
+	unsigned int type, error;
+
+	*calls = *succeeded = 0;
+	for (type = 0; type < call_types_count; type++) {
+		*succeeded += count[type][0];
+		for (error = 0; error < ERRNOS; error++)
+			*calls += count[type][error];
+	}
+}
+
+static bool run_round(__u64 seed, unsigned long steps)
+{
+	unsigned long calls, succeeded;
+	__u64 begin = now_ms();
+	bool ran = run_part(WORKERS, true, seed, steps * 7 / 10) &&
+		   run_part(1, true, seed, steps * 2 / 10) &&
+		   run_part(1, false, seed, steps * 1 / 10);
+
+	total(&calls, &succeeded);
+	ksft_print_msg("seed %llu: %llu ms; %lu calls until now, of which %lu %% succeeded\n",
+		       seed, now_ms() - begin, calls, calls ? succeeded * 100 / calls : 0);
+	return ran;
+}
+
+/* How often what came; whether each errno came often enough that can. */
+static bool show_counts(void)
+{
+	unsigned int type, error, i;
+	bool enough = true;
+
+	for (type = 0; type < call_types_count; type++) {
+		const struct call_type *t = call_types[type];
+
+		printf("# %-20s %7lu", t->name, count[type][0]);
+		for (error = 1; error < ERRNOS; error++)
+			if (count[type][error])
+				printf("  %s %lu", strerrorname_np(error), count[type][error]);
+		for (i = 0; i < ARRAY_SIZE(t->errors) && t->errors[i]; i++) {
+			if (count[type][t->errors[i]] >= ENOUGH)
+				continue;
+			enough = false;
+			printf("  TOO FEW: %s", strerrorname_np(t->errors[i]));
+		}
+		putchar('\n');
+	}
+	return enough;
+}
+
+static bool prepare_device(void)
+{
+	struct memalloc_alloc buffer;
+	struct memalloc_query query;
+	int fd = open(FILE_MAX, O_RDONLY);
+
+	if (read(fd, file_max, sizeof(file_max) - 1) < 0)
+		return false;
+	close(fd);
+	observer = open_idle_device();
+	if (observer < 0 || get_info(observer, &info) || alloc_buffer(observer, PAGE, &buffer) ||
+	    query_physical(observer, buffer.handle, &query))
+		return false;
+	base = query.physical - offset_of_handle(observer, buffer.handle);
+	return !free_buffer(observer, buffer.handle) && !set_parameter("user_bytes", "1M") &&
+	       !set_parameter("user_buffers", "36") && !set_parameter("client_bytes", "640K") &&
+	       !set_parameter("client_buffers", "16");
+}
+
+int main(void)
+{
+	const unsigned long steps = number_from("STEPS", 200000);
+	const __u64 end = now_ms() + number_from("MINUTES", 0) * 60000;
+	__u64 seed = number_from("SEED", 1);
+	unsigned long calls, succeeded;
+	bool ran;
+
+	ksft_print_header();
+	ksft_set_plan(6);
+	setlinebuf(stdout);
+	workers = mmap(NULL, WORKERS * sizeof(*workers), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (workers == MAP_FAILED || !prepare_device())
+		ksft_exit_fail_msg("the device can't be prepared\n");
+	do {
+		ran = run_round(seed++, steps);
+	} while (ran && !differences && !leftovers && now_ms() < end);
+
+	total(&calls, &succeeded);
+	ksft_test_result(!differences, "every_answer_is_the_models\n");
+	ksft_test_result(!leftovers, "nothing_is_left\n");
+	ksft_test_result(ran && calls >= steps, "all_calls_are_made\n");
+	ksft_test_result(on_cpu[0] && on_cpu[1], "both_processors_make_them\n");
+	ksft_test_result(succeeded * 100 >= calls * 30, "a_third_succeeds\n");
+	ksft_test_result(show_counts(), "every_errno_comes_often\n");
+	set_parameter("user_bytes", "0");
+	set_parameter("user_buffers", "0");
+	set_parameter("client_bytes", "0");
+	set_parameter("client_buffers", "0");
+	ksft_finished();
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The attacker does to a mapping of a buffer all that the kernel lets programs do to their
+ * mappings: every advice, moving, growing, mapping over it, locking, other protections,
+ * sizes that wrap around. Whatever it answers, the mapping shows the buffer or nothing,
+ * reaches nothing beside it, and lets go of it in the end. What each of the common ones does
+ * when all is well is in mapping.c.
+ */
+#include "hostile.h"
+
+#include <sys/syscall.h>
+
+#define PAGES	80U
+#define LENGTH	(PAGES * PAGE)
+#define SEED	5
+
+FIXTURE(mappings) {
+	struct scene scene;
+	int fd;
+	struct memalloc_alloc buffer;
+	char *map;
+	char *room;		/* where nothing is yet, three times as long */
+};
+
+FIXTURE_SETUP(mappings)
+{
+	ASSERT_EQ(0, begin_scene(&self->scene));
+	ASSERT_EQ(0, as_user(MALLORY));
+	self->fd = self->scene.mallory;
+	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
+	self->map = map_buffer(self->fd, &self->buffer);
+	ASSERT_NE(MAP_FAILED, (void *)self->map);
+	fill(self->map, LENGTH, SEED);
+	self->room = mmap(NULL, 3 * LENGTH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->room);
+}
+
+FIXTURE_TEARDOWN(mappings)
+{
+	munmap(self->map, LENGTH);
+	munmap(self->room, 3 * LENGTH);
+	EXPECT_STREQ("", end_scene(&self->scene));
+}
+
+/* The buffer is as it was, seen by another mapping. */
+static bool is_unchanged(FIXTURE_DATA(mappings) * self)
+{
+	char *map = map_buffer(self->fd, &self->buffer);
+	bool unchanged = map != MAP_FAILED && first_difference(map, LENGTH, SEED) == LENGTH;
+
+	munmap(map, LENGTH);
+	return unchanged;
+}
+
+/* Every number there may be, known to this kernel or not; where what was there, and where not. */
+TEST_F_TIMEOUT(mappings, every_advice, 300)
+{
+	int advice, known = 0;
+
+	for (advice = 0; advice < 128; advice++) {
+		pid_t child = fork_child();
+
+		/* Some change what a child gets, or whether a fault is the end. */
+		if (!child) {
+			int ret = madvise(self->map, LENGTH, advice);
+
+			if (ret && errno == EINVAL)
+				_exit(1);
+			/* By pages that are there, and by such that are not. */
+			if (first_difference(self->map, LENGTH, SEED) != LENGTH)
+				_exit(2);
+			if (touch_signal(self->map, false) > 0 && advice != MADV_DONTFORK)
+				_exit(3);
+			_exit(0);
+		}
+		child = wait_child(child);
+		EXPECT_GE(1, child)
+			TH_LOG("advice %d: %d", advice, child);
+		known += !child;
+		EXPECT_TRUE(is_unchanged(self))
+			TH_LOG("advice %d", advice);
+	}
+	TH_LOG("%d are known", known);
+	EXPECT_LT(5, known);
+}
+
+/* Pages that the kernel would like to move, lock, merge, swap, or put on another node. */
+TEST_F(mappings, kernel_moves_nothing)
+{
+	void *page = self->map;
+	int node = 0, status;
+	unsigned long nodes = 1;
+
+	mlock(self->map, LENGTH);
+	syscall(SYS_mlock2, self->map, LENGTH, MLOCK_ONFAULT);
+	munlock(self->map, LENGTH);
+	syscall(SYS_mbind, self->map, LENGTH, 2, &nodes, 2, 3);
+	syscall(SYS_move_pages, 0, 1, &page, &node, &status, 2);
+	syscall(SYS_migrate_pages, 0, 2, &nodes, &nodes);
+	msync(self->map, LENGTH, MS_SYNC | MS_INVALIDATE);
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, SEED));
+	EXPECT_TRUE(is_unchanged(self));
+}
+
+/* Moved at random, in whole or in part, also onto itself; every page shows what it showed. */
+TEST_F_TIMEOUT(mappings, moved_at_random, 300)
+{
+	char *at[PAGES];
+	__u64 random = 1;
+	unsigned int i, moves = 0;
+
+	for (i = 0; i < PAGES; i++)
+		at[i] = self->map + i * PAGE;
+	for (i = 0; i < 2000; i++) {
+		unsigned int page = random_below(&random, PAGES);
+		char *to = self->room + random_below(&random, 3 * PAGES) * PAGE;
+		const int flags = MREMAP_MAYMOVE | MREMAP_FIXED |
+				  (random_below(&random, 8) ? 0 : MREMAP_DONTUNMAP);
+		unsigned int other;
+		bool taken = false;
+
+		for (other = 0; other < PAGES; other++)
+			taken |= at[other] == to;
+		if (taken || mremap(at[page], PAGE, PAGE, flags, to) != to)
+			continue;
+		if (flags & MREMAP_DONTUNMAP)
+			munmap(at[page], PAGE);
+		at[page] = to;
+		moves++;
+		if (i % 3 == 0)
+			madvise(to, PAGE, MADV_DONTNEED);
+		ASSERT_EQ(pattern(SEED, page * PAGE / 8), *(__u64 *)to)
+			TH_LOG("page %u, move %u", page, moves);
+	}
+	EXPECT_LT(500, moves);
+	for (i = 0; i < PAGES; i++)
+		EXPECT_EQ(pattern(SEED, (i + 1) * PAGE / 8 - 1), *(__u64 *)(at[i] + PAGE - 8));
+	/* A part with a part of the room behind it does not grow into what it had before. */
+	EXPECT_EQ(MAP_FAILED, mremap(at[0], PAGE, 2 * PAGE, MREMAP_MAYMOVE));
+	EXPECT_EQ(MAP_FAILED, mremap(at[PAGES - 1], 0, 2 * PAGE, MREMAP_MAYMOVE));
+}
+
+/*
+ * Over another part of it, over another buffer; each address shows the last one. What is
+ * refused may take away what was there before, but nothing beside it.
+ */
+TEST_F(mappings, mapped_over)
+{
+	const int fixed = MAP_SHARED | MAP_FIXED;
+	struct memalloc_alloc other;
+	unsigned int i;
+
+	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &other));
+	ASSERT_EQ(self->room, mmap(self->room, LENGTH, PROT_READ | PROT_WRITE, fixed, self->fd,
+				   self->buffer.mmap_offset));
+	for (i = 0; i < PAGES - 1; i++) {
+		const __u64 offset = self->buffer.mmap_offset + (PAGES - 1 - i) * PAGE;
+		char *at = self->room + i * PAGE;
+
+		EXPECT_EQ(pattern(SEED, i * PAGE / 8), *(__u64 *)at);
+		ASSERT_EQ(at, mmap(at, PAGE, PROT_READ | PROT_WRITE, fixed, self->fd, offset));
+		EXPECT_EQ(pattern(SEED, (PAGES - 1 - i) * PAGE / 8), *(__u64 *)at);
+		ASSERT_EQ(at, mmap(at, PAGE, PROT_READ | PROT_WRITE, fixed, self->fd,
+				   other.mmap_offset));
+		EXPECT_EQ(0, *(__u64 *)at);
+		EXPECT_EQ(MAP_FAILED, mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, self->fd,
+					   self->buffer.mmap_offset));
+		EXPECT_EQ(pattern(SEED, (i + 1) * PAGE / 8), *(__u64 *)(at + PAGE));
+	}
+	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * LENGTH, PROT_READ, fixed, self->fd,
+				   self->buffer.mmap_offset));
+	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * LENGTH, PROT_READ, fixed, self->fd,
+				   other.mmap_offset));
+	EXPECT_TRUE(is_unchanged(self));
+}
+
+TEST_F(mappings, every_flag)
+{
+	static const int flags[] = {
+		MAP_GROWSDOWN, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_LOCKED, MAP_NORESERVE,
+		MAP_POPULATE, MAP_NONBLOCK, MAP_STACK, MAP_HUGETLB, MAP_SYNC, MAP_32BIT,
+		MAP_FIXED_NOREPLACE,
+	};
+	static const int types[] = { MAP_SHARED, MAP_SHARED_VALIDATE, MAP_PRIVATE };
+	size_t i, type;
+
+	for (type = 0; type < ARRAY_SIZE(types); type++) {
+		for (i = 0; i < ARRAY_SIZE(flags); i++) {
+			char *map = mmap(NULL, LENGTH, PROT_READ, types[type] | flags[i], self->fd,
+					 self->buffer.mmap_offset);
+
+			if (map == MAP_FAILED)
+				continue;
+			EXPECT_NE(MAP_PRIVATE, types[type]);
+			EXPECT_EQ(LENGTH, first_difference(map, LENGTH, SEED))
+				TH_LOG("flag %#x", flags[i]);
+			munmap(map, LENGTH);
+		}
+	}
+}
+
+/* An offset and a length that wrap around, alone or together. */
+TEST_F(mappings, every_size)
+{
+	static const __u64 sizes[] = {
+		0, 1, PAGE, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH, 1U << 31, UINT32_MAX,
+		1ULL << 32, (1ULL << 32) + PAGE, 1ULL << 43, (1ULL << 44) + PAGE, 1ULL << 46,
+		1ULL << 52, INT64_MAX, 1ULL << 63, ~0ULL - LENGTH + 1, ~0ULL - PAGE + 1, ~0ULL,
+	};
+	size_t a, b;
+
+	for (a = 0; a < ARRAY_SIZE(sizes); a++) {
+		for (b = 0; b < ARRAY_SIZE(sizes); b++) {
+			const __u64 at = sizes[a] & -PAGE, length = sizes[b];
+			void *map = mmap(NULL, length, PROT_READ, MAP_SHARED, self->fd,
+					 self->buffer.mmap_offset + at);
+
+			if (map == MAP_FAILED)
+				continue;
+			EXPECT_TRUE(at < LENGTH && length <= LENGTH - at)
+				TH_LOG("%#llx bytes at %#llx", length, at);
+			munmap(map, length);
+		}
+		if (sizes[a] < 2 * LENGTH)
+			EXPECT_EQ(MAP_FAILED,
+				  mremap(self->map, sizes[a], 2 * LENGTH, MREMAP_MAYMOVE));
+		if (sizes[a] > LENGTH)
+			EXPECT_EQ(MAP_FAILED, mremap(self->map, LENGTH, sizes[a], MREMAP_MAYMOVE));
+	}
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, SEED));
+}
+
+/* Threads that fault, discard and protect the same pages at once: no fault is the end. */
+struct worker {
+	pthread_t id;
+	char *map;
+	unsigned int rounds;
+	int what;
+	int wrong;
+};
+
+static void *work(void *data)
+{
+	struct worker *worker = data;
+	unsigned int i;
+
+	for (i = 0; i < worker->rounds; i++) {
+		if (worker->what == 0)
+			worker->wrong |= madvise(worker->map, LENGTH, MADV_DONTNEED);
+		else if (worker->what == 1)
+			worker->wrong |= mprotect(worker->map, LENGTH, i % 2 ? PROT_READ :
+								      PROT_READ | PROT_WRITE);
+		else
+			worker->wrong |= first_difference(worker->map, LENGTH, SEED) != LENGTH;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(mappings, faults_race, 300)
+{
+	struct worker workers[4];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		workers[i] = (struct worker){ .map = self->map, .rounds = 300, .what = i };
+		ASSERT_EQ(0, pthread_create(&workers[i].id, NULL, work, &workers[i]));
+	}
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, pthread_join(workers[i].id, NULL));
+		EXPECT_EQ(0, workers[i].wrong)
+			TH_LOG("worker %d", i);
+	}
+}
+
+TEST_HARNESS_MAIN
