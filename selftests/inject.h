@@ -11,6 +11,8 @@
 #include "memalloc_test.h"
 
 #include <sched.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define BURST		20
@@ -37,7 +39,21 @@ static inline bool can_inject(void)
 	return !access("/proc/thread-self/fail-nth", F_OK);
 }
 
-/* 0 or a negative errno. */
+/*
+ * After a fork, a thread's restartable sequence lies in a page that is copied when it is written
+ * to. The kernel writes there whenever it has preempted the thread, and kills it if that fails.
+ */
+static inline int end_restartable_sequence(void)
+{
+	char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+
+	if (!__rseq_size)
+		return 0;
+	return syscall(SYS_rseq, area, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG) ?
+		       -errno : 0;
+}
+
+/* Once in a process. 0 or a negative errno. */
 static inline int injector_open(struct injector *injector)
 {
 	/* Failures are not logged: a stack trace in the log is to be one that somebody means. */
@@ -62,7 +78,7 @@ static inline int injector_open(struct injector *injector)
 	/* Each processor has its own store of small pieces, and fills it up now and then. */
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
+	if (sched_setaffinity(0, sizeof(one), &one) || end_restartable_sequence())
 		return -errno;
 	injector->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	injector->burst = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);
