@@ -327,18 +327,17 @@ static void check_of_empty_words(void)
 	heap_drop(&heap);
 }
 
-/* Of words with 3 blocks each, 6 have as many as a slice looks at. */
+/* Of words with 4 blocks each, 4 have just as many as a slice looks at. */
 static void check_of_few_blocks(void)
 {
 	struct mal_heap heap = heap_make(64 * 60);
 	u32 cursor = 0, slices, i;
 
-	for (i = 0; i < 60; i++)
-		EXPECT(take(&heap, 21) != MAL_NONE && take(&heap, 21) != MAL_NONE &&
-		       take(&heap, 22) != MAL_NONE);
+	for (i = 0; i < 60 * 4; i++)
+		EXPECT(take(&heap, 16) != MAL_NONE);
 	for (slices = 0; cursor != MAL_NONE; slices++)
 		EXPECT(!mal_heap_check_slice(&heap, &cursor));
-	EXPECT(slices == 2 * 60 / 6);
+	EXPECT(slices == 2 * 60 / 4);
 	heap_drop(&heap);
 }
 
