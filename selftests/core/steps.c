@@ -327,18 +327,27 @@ static void check_of_empty_words(void)
 	heap_drop(&heap);
 }
 
-/* Of words with 4 blocks each, 4 have just as many as a slice looks at. */
-static void check_of_few_blocks(void)
+/* A heap of 60 words with so many blocks each, of which a slice is to look at @words. */
+static void expect_slices(u32 blocks, u32 words)
 {
 	struct mal_heap heap = heap_make(64 * 60);
 	u32 cursor = 0, slices, i;
 
-	for (i = 0; i < 60 * 4; i++)
-		EXPECT(take(&heap, 16) != MAL_NONE);
+	for (i = 0; i < 60 * blocks; i++)
+		EXPECT(take(&heap, i % blocks ? 64 / blocks : 64 / blocks + 64 % blocks) !=
+		       MAL_NONE);
 	for (slices = 0; cursor != MAL_NONE; slices++)
 		EXPECT(!mal_heap_check_slice(&heap, &cursor));
-	EXPECT(slices == 2 * 60 / 4);
+	EXPECT(slices == 2 * 60 / words);
 	heap_drop(&heap);
+}
+
+/* A slice ends with the word in which it has seen enough blocks: 16, or 18, or 20. */
+static void check_of_few_blocks(void)
+{
+	expect_slices(4, 4);
+	expect_slices(3, 6);
+	expect_slices(5, 4);
 }
 
 static const struct tap_test tests[] = {
