@@ -6,10 +6,10 @@
 tools=$BUILD/selftests
 status=0 checks=0
 
-# run_program NAME: a test program; what it prints is TAP.
+# run_program NAME [ARG...]: a test program; what it prints is TAP.
 run_program() {
-	echo "# program: $1"
-	"$tools/$1" || status=1
+	echo "# program: $*"
+	"$tools/$1" "${@:2}" || status=1
 }
 
 # check NAME COMMAND [ARG...]: one result. COMMAND may be a function; it fails with the first

@@ -12,10 +12,12 @@ set -eu
 load_drivers
 load_ok size=512M
 for program in abi calls errors batch fit placement zero clean mapping share lifetime told limits \
-	resize name races observe trace debugfs dmaheap vivid vgem direct libmemalloc abi32 batch32 \
-	calls32 dmaheap32 errors32 mapping32 share32; do
+	resize name races observe trace debugfs dmaheap vivid vgem direct abi32 batch32 calls32 dmaheap32 \
+	errors32 mapping32 share32; do
 	run_program "$program"
 done
+run_program libmemalloc-calls
+run_program libmemalloc-calls process:512M
 
 # The kernel's own test of dma-buf heaps. It tests each that is there, but some kernels have others,
 # too small for it: so it finds ours alone.

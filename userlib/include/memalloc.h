@@ -6,6 +6,30 @@
  * process as a dma-buf descriptor. The words used here (region, granule, buffer,
  * handle) and what the kernel promises are explained in <linux/memalloc.h>.
  *
+ * Backends. Where there is no such device, or if a program asks for it, memory of the
+ * process stands in: a file in memory (memfd), managed as the module manages its
+ * region. All calls are the same, with the same errors. What differs:
+ *
+ *   memory      is not physically contiguous, and only lent: the system may be out of
+ *               memory when a page is touched first. Alignments are those of offsets
+ *               in the file; a page is what drivers and mappings see of them
+ *   opening     gives a region of one's own each time, which no other open shares
+ *   export      works where the kernel has /dev/udmabuf and lets the process open it
+ *               (memalloc_info.features tells), else -EOPNOTSUPP. So do read-only
+ *               exports, and what is too large for udmabuf. That the last descriptor is
+ *               closed is noticed when memory is looked for or counted; it takes /proc
+ *   import      only of what the same open device has exported
+ *   read-only   mappings of a read-only handle can be made writable with mprotect(2)
+ *   mmap        of memalloc_fd() does not keep a buffer: what is given back reads as
+ *               zeros, and may be somebody else's next. memalloc_buffer_map() does, and
+ *               memalloc_buffer_unmap() has to be the one to undo it
+ *   fork        a child has the mappings, and shares their bytes. All else is the
+ *               parent's: in the child, calls answer -EBADF, but for memalloc_close()
+ *               and memalloc_buffer_unmap(). Descriptors of exports that it inherits
+ *               count as exports until it closes them or ends. After vfork() and raw
+ *               clone() nothing may be called
+ *   ioctls      that this library does not wrap: -ENOTTY
+ *
  * Units. Lengths, offsets and alignments are in bytes.
  *
  * Errors. A call that can fail returns 0, or the positive value it is asked for,
@@ -14,8 +38,8 @@
  * what its arguments point to, if not said otherwise. Pointers must be valid; a
  * call says where NULL is allowed.
  *
- * Threads. There is no hidden state and no lock: any number of threads may call
- * anything at the same time, with the same struct memalloc too. Only
+ * Threads. Any number of them may call anything at the same time, with the same
+ * struct memalloc too; with memory of the process there is a lock inside. Only
  * memalloc_close() must be the last call, and whoever frees a buffer must know
  * that no other thread still uses its handle: the kernel may give that number
  * to the next buffer.
@@ -41,6 +65,15 @@ extern "C" {
 
 /* What memalloc_open() opens when it is not told otherwise. */
 #define MEMALLOC_DEFAULT_DEVICE	"/dev/memalloc"
+
+/* For memalloc_open(): memory of the process. */
+#define MEMALLOC_PROCESS	"process"
+
+/* Where memory comes from, see "Backends" above. */
+enum memalloc_backend {
+	MEMALLOC_BACKEND_DEVICE = 1,
+	MEMALLOC_BACKEND_PROCESS = 2,
+};
 
 /* For map, export and import: allow reading only. */
 #define MEMALLOC_READ_ONLY	(1U << 0)
@@ -69,14 +102,22 @@ struct memalloc_buffer {
 };
 
 /**
- * memalloc_open() - open a device
- * @path: the device file; NULL: MEMALLOC_DEFAULT_DEVICE
+ * memalloc_open() - open a device, or memory of the process
+ * @path: the device file; or MEMALLOC_PROCESS, a region of 64 MiB; or that, a colon and
+ *        the size of the region, as in "process:256M": a multiple of the page size, up
+ *        to 2^30 pages, with the suffixes K, M, G, T;
+ *        NULL: what the environment variable MEMALLOC_DEVICE says in that way. It does
+ *        not count in programs with more rights than who started them (setuid). If
+ *        it does not say anything: MEMALLOC_DEFAULT_DEVICE; where there is no such
+ *        file, MEMALLOC_PROCESS
  * @mem:  out: the open device, for memalloc_close()
  *
- * The descriptor is closed on exec.
+ * The descriptor is closed on exec. A file that has the name of memory of the process
+ * can be opened as "./process".
  *
  * Return: 0; -ENOENT, no such file: the module is not loaded; -EACCES, not
- * allowed; -ENOTTY, the file is something else; -ENOMEM; others of open(2).
+ * allowed; -ENOTTY, the file is something else; -EINVAL, no possible size of memory
+ * of the process; -ENOMEM; others of open(2), memfd_create(2) and mmap(2).
  */
 int memalloc_open(const char *path, struct memalloc **mem);
 
@@ -88,6 +129,15 @@ int memalloc_open(const char *path, struct memalloc **mem);
  * the memory of their buffers.
  */
 void memalloc_close(struct memalloc *mem);
+
+/**
+ * memalloc_backend() - where the memory comes from
+ * @mem: the open device
+ *
+ * Return: MEMALLOC_BACKEND_DEVICE: buffers are physically contiguous;
+ * MEMALLOC_BACKEND_PROCESS: they are not, see "Backends" above.
+ */
+enum memalloc_backend memalloc_backend(const struct memalloc *mem);
 
 /**
  * memalloc_fd() - the descriptor behind an open device
@@ -201,7 +251,8 @@ int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buff
  * @buffer:  the buffer that was mapped, freed in the meantime or not
  * @address: where it was mapped
  *
- * Return: 0; -EINVAL, no mapping can begin at @address.
+ * Return: 0; -EINVAL, no mapping can begin at @address, or, with memory of the process,
+ * it has another length.
  */
 int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address);
 
@@ -216,7 +267,8 @@ int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address);
  *
  * Return: the descriptor; -EINVAL, another flag; -ENOENT, not a handle of this
  * device; -EACCES, the handle is read-only and @flags is 0; -EMFILE, -ENFILE, too
- * many descriptors; -ENOMEM.
+ * many descriptors; -EOPNOTSUPP, memory of the process for which udmabuf can't do that;
+ * -ENOMEM.
  */
 int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,
 			   unsigned int flags);

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "device.h"
+#include "backend.h"
 
 int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
 			  struct memalloc_buffer *buffer)
@@ -16,7 +16,7 @@ int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignm
 	};
 	int err;
 
-	err = memalloc_device_call(mem, MEMALLOC_IOC_ALLOC, &alloc);
+	err = memalloc_call(mem, MEMALLOC_IOC_ALLOC, &alloc);
 	if (err)
 		return err;
 	*buffer = (struct memalloc_buffer) {
@@ -38,7 +38,7 @@ int memalloc_buffer_free(struct memalloc *mem, struct memalloc_buffer *buffer)
 	};
 	int err;
 
-	err = memalloc_device_call(mem, MEMALLOC_IOC_FREE, &args);
+	err = memalloc_call(mem, MEMALLOC_IOC_FREE, &args);
 	if (err)
 		return err;
 	buffer->handle = 0;
@@ -54,7 +54,7 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 	};
 	int err;
 
-	err = memalloc_device_call(mem, MEMALLOC_IOC_QUERY, &query);
+	err = memalloc_call(mem, MEMALLOC_IOC_QUERY, &query);
 	if (err)
 		return err;
 	*buffer = (struct memalloc_buffer) {
@@ -67,13 +67,12 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 	return 0;
 }
 
-int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
-			unsigned int flags, void **address)
+static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
+	       void *place, void **address)
 {
 	int protection = PROT_READ;
 	int saved_errno = errno;
-	void *mapped;
-	int err = 0;
+	int err;
 
 	if (flags & ~MEMALLOC_READ_ONLY)
 		return -EINVAL;
@@ -85,23 +84,32 @@ int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buff
 	if (!(flags & MEMALLOC_READ_ONLY))
 		protection |= PROT_WRITE;
 
-	mapped = mmap(NULL, buffer->real_length, protection, MAP_SHARED, mem->fd,
-		      buffer->mmap_offset);
-	if (mapped == MAP_FAILED)
-		err = -errno;
-	else
-		*address = mapped;
+	err = mem->operations->map(mem, buffer, protection, place, address);
 	errno = saved_errno;
 	return err;
+}
+
+int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			unsigned int flags, void **address)
+{
+	return map(mem, buffer, flags, NULL, address);
 }
 
 int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
 {
 	int saved_errno = errno;
-	int err = 0;
+	struct mapping *mapping;
+	int err;
 
+	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
+	if (err)
+		return err;
 	if (munmap(address, buffer->real_length))
 		err = -errno;
+	if (mapping && err)
+		memalloc_mapping_put_back(mapping);
+	else if (mapping)
+		memalloc_mapping_drop(mapping);
 	errno = saved_errno;
 	return err;
 }
@@ -120,7 +128,7 @@ int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *b
 		return -EINVAL;
 	args.open_flags |= flags & MEMALLOC_READ_ONLY ? O_RDONLY : O_RDWR;
 
-	err = memalloc_device_call(mem, MEMALLOC_IOC_EXPORT, &args);
+	err = memalloc_call(mem, MEMALLOC_IOC_EXPORT, &args);
 	return err ? err : args.fd;
 }
 
@@ -138,7 +146,7 @@ int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
 	if (flags & MEMALLOC_READ_ONLY)
 		args.flags |= MEMALLOC_IMPORT_READ_ONLY;
 
-	err = memalloc_device_call(mem, MEMALLOC_IOC_IMPORT, &args);
+	err = memalloc_call(mem, MEMALLOC_IOC_IMPORT, &args);
 	if (err)
 		return err;
 	*buffer = (struct memalloc_buffer) {

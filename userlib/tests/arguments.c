@@ -3,7 +3,7 @@
  * What the library does with its arguments before and after the kernel, checked
  * without the module: each call runs on a descriptor that is no memalloc device.
  * A call that refuses an argument by itself answers so; any other must hand on
- * what the kernel said, and leave errno alone. device.c tests the real thing.
+ * what the kernel said, and leave errno alone. calls.c tests the real thing.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "backend.h"
 #include "probe.h"
 #include "tap.h"
 
@@ -33,15 +33,6 @@ static void test_open(void)
 	is(errno, UNTOUCHED, "open: errno is left alone");
 	ok(!mem, "open: a failure leaves the pointer alone");
 
-	if (access(MEMALLOC_DEFAULT_DEVICE, F_OK))
-		is(memalloc_open(NULL, &mem), -ENOENT,
-		   "open: NULL is the default device, not there");
-	else
-		is(memalloc_open(NULL, &mem), 0,
-		   "open: NULL is the default device, which is there");
-	memalloc_close(mem);
-	mem = NULL;
-
 	if (!mkdtemp(directory))
 		exit(1);
 	is(memalloc_open(directory, &mem), -EISDIR, "open: EISDIR, a directory");
@@ -50,6 +41,85 @@ static void test_open(void)
 	errno = UNTOUCHED;
 	memalloc_close(NULL);
 	is(errno, UNTOUCHED, "close: NULL is allowed");
+}
+
+/* The length of the region that this opens, or the error. */
+static int64_t length_of(const char *path)
+{
+	struct memalloc *mem;
+	struct memalloc_info info;
+	int err = memalloc_open(path, &mem);
+
+	if (err)
+		return err;
+	if (memalloc_backend(mem) != MEMALLOC_BACKEND_PROCESS ||
+	    memalloc_get_info(mem, &info, sizeof(info)))
+		exit(1);
+	memalloc_close(mem);
+	return info.region_length;
+}
+
+static void test_process(void)
+{
+	const int64_t page = sysconf(_SC_PAGESIZE);
+	static const char *const malformed[] = {
+		"process:", "process:0", "process:1", "process:4097", "process:x", "process:-4096",
+		"process: 4096", "process:+4096", "process:64MB", "process:64MM", "process:64P",
+		"process:64m", "process:1T1", "process:0x1000", "process::64M", "process:64M,",
+		"process:18446744073709551616", "process:18446744073709551615T",
+		"process:16777216T", "process:16777217T", "process:4097T",
+		NULL
+	}, *const *bad;
+	char name[64];
+
+	errno = UNTOUCHED;
+	is(length_of("process"), 64 << 20, "open: process, 64 MiB");
+	snprintf(name, sizeof(name), "process:%lld", (long long)(3 * page));
+	is(length_of(name), 3 * page, "open: process, a number of bytes");
+	is(length_of("process:64K"), 64 << 10, "open: process, K");
+	is(length_of("process:3M"), 3 << 20, "open: process, M");
+	is(length_of("process:2G"), 2LL << 30, "open: process, G");
+	is(length_of("process:1T"), 1LL << 40, "open: process, T");
+	is(length_of("./process"), -ENOENT, "open: ENOENT, a file of that name");
+	is(length_of("processes"), -ENOENT, "open: ENOENT, a file that begins with that name");
+	for (bad = malformed; *bad; bad++) {
+		snprintf(name, sizeof(name), "open: EINVAL, %s", *bad);
+		is(length_of(*bad), -EINVAL, name);
+	}
+	is(errno, UNTOUCHED, "open: errno is left alone");
+}
+
+static void test_default(void)
+{
+	static const char *const variable = "MEMALLOC_DEVICE";
+	struct memalloc *mem = NULL;
+	int err;
+
+	unsetenv(variable);
+	err = memalloc_open(NULL, &mem);
+	if (access(MEMALLOC_DEFAULT_DEVICE, F_OK))
+		ok(!err && memalloc_backend(mem) == MEMALLOC_BACKEND_PROCESS,
+		   "open: NULL is the process where there is no device");
+	else
+		ok(err || memalloc_backend(mem) == MEMALLOC_BACKEND_DEVICE,
+		   "open: NULL is the device where there is one");
+	if (!err)
+		memalloc_close(mem);
+
+	setenv(variable, "process:1M", 1);
+	is(length_of(NULL), 1 << 20, "open: NULL is what the environment says");
+	is(length_of("process:2M"), 2 << 20, "open: what the program says comes first");
+	setenv(variable, "process:", 1);
+	is(length_of(NULL), -EINVAL, "open: EINVAL, the environment says something malformed");
+	setenv(variable, "/dev/no-such-device", 1);
+	is(length_of(NULL), -ENOENT, "open: ENOENT, the environment names no file");
+	setenv(variable, "/dev/null", 1);
+	is(length_of(NULL), -ENOTTY, "open: ENOTTY, the environment names another device");
+	setenv(variable, "", 1);
+	is(memalloc_open(NULL, &mem), err, "open: an empty variable says nothing");
+	if (!err)
+		memalloc_close(mem);
+	unsetenv(variable);
 }
 
 static void test_no_descriptor_is_lost(void)
@@ -61,9 +131,10 @@ static void test_no_descriptor_is_lost(void)
 	close(before);
 	for (i = 0; i < 10; i++)
 		memalloc_open("/dev/null", &mem);
+	length_of("process");
 	after = open("/dev/null", O_RDONLY);
 	close(after);
-	is(after, before, "open: a failure leaves no descriptor behind");
+	is(after, before, "open: a failure leaves no descriptor behind, nor does close");
 }
 
 static int must_not_be_called(const struct memalloc_block *block, void *data)
@@ -126,7 +197,10 @@ static void test_handles(struct memalloc *other)
 static void test_mappings(void)
 {
 	const long page = sysconf(_SC_PAGESIZE);
-	struct memalloc file = { .fd = memfd_create("buffer", 0) };
+	struct memalloc file = {
+		.operations = &memalloc_device,
+		.fd = memfd_create("buffer", 0),
+	};
 	struct memalloc_buffer buffer = {
 		.length = 1, .real_length = 2 * page, .mmap_offset = page, .handle = 1,
 	};
@@ -169,11 +243,17 @@ static void test_mappings(void)
 
 int main(void)
 {
-	struct memalloc other = { .fd = open("/dev/null", O_RDWR), .region_length = 4096 };
+	struct memalloc other = {
+		.operations = &memalloc_device,
+		.fd = open("/dev/null", O_RDWR),
+		.region_length = 4096,
+	};
 
 	if (other.fd < 0)
 		return 1;
 	test_open();
+	test_process();
+	test_default();
 	test_no_descriptor_is_lost();
 	errno = UNTOUCHED;
 	test_get(&other);

@@ -27,7 +27,8 @@ static void use_every_call(struct memalloc *mem)
 		memalloc_buffer_unmap(&buffer, address);
 	memalloc_buffer_import(mem, memalloc_buffer_export(mem, &buffer, 0), 0, &buffer);
 	memalloc_buffer_free(mem, &buffer);
-	std::printf("descriptor %d, %d blocks\n", memalloc_fd(mem), blocks);
+	std::printf("backend %d, descriptor %d, %d blocks\n", memalloc_backend(mem),
+		    memalloc_fd(mem), blocks);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Opening a backend, and what it tells of itself. What differs between the backends is
+ * in device.c and process.c; buffers are in buffer.c.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+/* Blocks per LAYOUT call: 6 KiB of stack. */
+#define BLOCKS_PER_CALL	256
+
+/* What the process backend has if it is not told otherwise, as the module. */
+#define DEFAULT_LENGTH	(64ULL << 20)
+
+/* Every argument begins with these two. */
+struct argument_head {
+	uint32_t size;
+	uint32_t flags;
+};
+
+int memalloc_call(struct memalloc *mem, unsigned long request, void *argument)
+{
+	int saved_errno = errno;
+	int err = mem->operations->call(mem, request, argument);
+
+	errno = saved_errno;
+	return err;
+}
+
+/* A number of bytes as parameters of the module have it; false if it is none. */
+static bool parse_size(const char *text, uint64_t *size)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix;
+	unsigned int shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*size = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	if (*end) {
+		suffix = strchr(suffixes, *end++);
+		if (!suffix)
+			return false;
+		shift = 10 * (suffix - suffixes + 1);
+	}
+	if (*end || *size > UINT64_MAX >> shift)
+		return false;
+	*size <<= shift;
+	return true;
+}
+
+/* "process" and "process:SIZE" are no files. */
+static int open_path(const char *path, struct memalloc *mem)
+{
+	const size_t name = strlen(MEMALLOC_PROCESS);
+	uint64_t length = DEFAULT_LENGTH;
+
+	if (strncmp(path, MEMALLOC_PROCESS, name) || (path[name] && path[name] != ':'))
+		return memalloc_device_open(path, mem);
+	if (path[name] && !parse_size(path + name + 1, &length))
+		return -EINVAL;
+	return memalloc_process_open(length, mem);
+}
+
+/* Whose program it is may not be led to another device by whom it is started. */
+static int open_default(struct memalloc *mem)
+{
+	const char *chosen = secure_getenv("MEMALLOC_DEVICE");
+	int err;
+
+	if (chosen && *chosen)
+		return open_path(chosen, mem);
+	err = open_path(MEMALLOC_DEFAULT_DEVICE, mem);
+	return err == -ENOENT ? open_path(MEMALLOC_PROCESS, mem) : err;
+}
+
+int memalloc_open(const char *path, struct memalloc **mem)
+{
+	struct memalloc_info info;
+	struct memalloc *opened;
+	int saved_errno = errno;
+	int err = -ENOMEM;
+
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		goto out;
+	err = path ? open_path(path, opened) : open_default(opened);
+	if (err) {
+		free(opened);
+		goto out;
+	}
+
+	/* Whatever else the file is, it does not answer this. */
+	err = memalloc_get_info(opened, &info, sizeof(info));
+	if (err) {
+		memalloc_close(opened);
+		goto out;
+	}
+	opened->region_length = info.region_length;
+	*mem = opened;
+out:
+	errno = saved_errno;
+	return err;
+}
+
+void memalloc_close(struct memalloc *mem)
+{
+	int saved_errno = errno;
+
+	if (mem)
+		mem->operations->close(mem);
+	errno = saved_errno;
+}
+
+enum memalloc_backend memalloc_backend(const struct memalloc *mem)
+{
+	return mem->operations->backend;
+}
+
+int memalloc_fd(const struct memalloc *mem)
+{
+	return mem->fd;
+}
+
+/* Ask for a struct of which the caller may know more or less than we do. */
+static int get(struct memalloc *mem, unsigned long request, void *answer, size_t size)
+{
+	struct argument_head head = { .size = size };
+
+	if (size < sizeof(head))
+		return -EINVAL;
+	if (size > UINT32_MAX)
+		return -E2BIG;
+	memset(answer, 0, size);
+	memcpy(answer, &head, sizeof(head));
+	return memalloc_call(mem, request, answer);
+}
+
+int memalloc_get_info(struct memalloc *mem, struct memalloc_info *info, size_t size)
+{
+	return get(mem, MEMALLOC_IOC_INFO, info, size);
+}
+
+int memalloc_get_stats(struct memalloc *mem, struct memalloc_stats *stats, size_t size)
+{
+	return get(mem, MEMALLOC_IOC_STATS, stats, size);
+}
+
+int memalloc_visit_blocks(struct memalloc *mem,
+			  int (*visit)(const struct memalloc_block *block, void *data),
+			  void *data)
+{
+	struct memalloc_block blocks[BLOCKS_PER_CALL];
+	struct memalloc_layout layout = {
+		.size = sizeof(layout),
+		.blocks = (uintptr_t)blocks,
+		.block_size = sizeof(blocks[0]),
+	};
+	uint32_t i;
+	int ret;
+
+	while (layout.offset < mem->region_length) {
+		layout.count = BLOCKS_PER_CALL;
+		ret = memalloc_call(mem, MEMALLOC_IOC_LAYOUT, &layout);
+		if (ret)
+			return ret;
+		for (i = 0; i < layout.count; i++) {
+			ret = visit(&blocks[i], data);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
