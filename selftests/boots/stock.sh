@@ -16,8 +16,10 @@ for program in abi calls errors batch fit placement zero clean mapping share lif
 	errors32 mapping32 share32; do
 	run_program "$program"
 done
-run_program libmemalloc-calls
-run_program libmemalloc-calls process:512M
+for program in libmemalloc-calls libmemalloc-heap; do
+	run_program "$program"
+	run_program "$program" process:512M
+done
 
 # The kernel's own test of dma-buf heaps. It tests each that is there, but some kernels have others,
 # too small for it: so it finds ours alone.

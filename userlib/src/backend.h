@@ -6,6 +6,7 @@
 /* Everything else is hidden by the compiler's options. */
 #pragma GCC visibility push(default)
 #include <memalloc.h>
+#include <memalloc_heap.h>
 #pragma GCC visibility pop
 
 #include <stdbool.h>
@@ -55,5 +56,15 @@ struct mapping;
 struct mapping *memalloc_mapping_take(void *address, uint64_t length, int *err);
 void memalloc_mapping_drop(struct mapping *mapping);
 void memalloc_mapping_put_back(struct mapping *mapping);
+
+/*
+ * Address space for @length bytes from a multiple of @alignment on, a power of two of
+ * pages, with nothing in it yet; to be given to munmap() in whole pages. While it is
+ * there, a writable mapping of a buffer can be put into it and be taken out again: no
+ * other thread gets the addresses in between.
+ */
+int memalloc_space_reserve(size_t length, size_t alignment, void **space);
+int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place);
+int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place);
 
 #endif /* BACKEND_H */

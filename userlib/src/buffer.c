@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* Buffers: their handles, their mappings, and their way to others as dma-bufs. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "backend.h"
+
+/* Of mmap(): address space without memory. */
+#define NOTHING		(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
 			  struct memalloc_buffer *buffer)
@@ -95,7 +100,8 @@ int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buff
 	return map(mem, buffer, flags, NULL, address);
 }
 
-int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
+/* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
+static int unmap(const struct memalloc_buffer *buffer, void *address, bool reserve)
 {
 	int saved_errno = errno;
 	struct mapping *mapping;
@@ -104,7 +110,8 @@ int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
 	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
 	if (err)
 		return err;
-	if (munmap(address, buffer->real_length))
+	if (reserve ? mmap(address, buffer->real_length, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) ==
+			MAP_FAILED : munmap(address, buffer->real_length))
 		err = -errno;
 	if (mapping && err)
 		memalloc_mapping_put_back(mapping);
@@ -112,6 +119,47 @@ int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
 		memalloc_mapping_drop(mapping);
 	errno = saved_errno;
 	return err;
+}
+
+int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
+{
+	return unmap(buffer, address, false);
+}
+
+int memalloc_space_reserve(size_t length, size_t alignment, void **space)
+{
+	const size_t page = getpagesize();
+	const size_t pages = (length + page - 1) & ~(page - 1);
+	const size_t all = pages + alignment - page;
+	int saved_errno = errno;
+	uintptr_t start, first;
+	void *mapped;
+
+	if (pages < length || all < pages)
+		return -ENOMEM;
+	mapped = mmap(NULL, all, PROT_NONE, NOTHING, -1, 0);
+	errno = saved_errno;
+	if (mapped == MAP_FAILED)
+		return -ENOMEM;
+
+	start = (uintptr_t)mapped;
+	first = (start + alignment - 1) & ~(alignment - 1);
+	if (first > start)
+		munmap(mapped, first - start);
+	if (start + all > first + pages)
+		munmap((void *)(first + pages), start + all - (first + pages));
+	*space = (void *)first;
+	return 0;
+}
+
+int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
+{
+	return map(mem, buffer, 0, place, &place);
+}
+
+int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)
+{
+	return unmap(buffer, place, true);
 }
 
 int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,

@@ -35,15 +35,6 @@ static const char *path;
 static struct memalloc *mem;
 static struct memalloc_info info;
 
-/* What every test stands on; without it there is nothing to test. */
-static void need(int err, const char *what)
-{
-	if (err >= 0)
-		return;
-	printf("Bail out! %s: %s\n", what, strerror(-err));
-	exit(1);
-}
-
 static struct memalloc *open_another(void)
 {
 	struct memalloc *other;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* As open.c; and names every call, so that the C++ linker must find each one. */
 #include <memalloc.h>
+#include <memalloc_heap.h>
 #include <cstdio>
 #include <cstring>
 
@@ -8,6 +9,38 @@ static int count(const memalloc_block *, void *data)
 {
 	++*static_cast<int *>(data);
 	return 0;
+}
+
+static int count_heap(const memalloc_heap_block *, void *data)
+{
+	++*static_cast<int *>(data);
+	return 0;
+}
+
+static void use_every_call_of_heaps(struct memalloc *mem)
+{
+	memalloc_heap_config config = {};
+	memalloc_heap_stats stats;
+	memalloc_heap *heap;
+	void *block = nullptr;
+	size_t size = 0;
+	int blocks = 0;
+
+	config.size = sizeof(config);
+	config.length = 4096;
+	if (memalloc_heap_create(mem, &config, &heap))
+		return;
+	memalloc_heap_alloc(heap, 1, &block);
+	memalloc_heap_usable_size(heap, block, &size);
+	memalloc_heap_realloc(heap, block, size, &block);
+	memalloc_heap_free(heap, block);
+	memalloc_heap_aligned_alloc(heap, 512, 1, &block);
+	memalloc_heap_free_sized(heap, block, 1);
+	memalloc_heap_calloc(heap, 1, 1, &block);
+	memalloc_heap_visit(heap, count_heap, &blocks);
+	memalloc_heap_get_stats(heap, &stats, sizeof(stats));
+	std::printf("owns %d, %d blocks", memalloc_heap_owns(heap, block), blocks);
+	memalloc_heap_destroy(heap, nullptr, nullptr);
 }
 
 static void use_every_call(struct memalloc *mem)
@@ -41,6 +74,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	use_every_call(mem);
+	use_every_call_of_heaps(mem);
 	memalloc_close(mem);
 	return 0;
 }

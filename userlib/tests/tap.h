@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static unsigned int tap_count, tap_failed;
 
@@ -27,6 +29,15 @@ static inline bool is(int64_t got, int64_t wanted, const char *name)
 	if (got != wanted)
 		printf("# got %" PRId64 ", wanted %" PRId64 "\n", got, wanted);
 	return tap_result(got == wanted, name);
+}
+
+/* What every test stands on; without it there is nothing to test. */
+static inline void need(int err, const char *what)
+{
+	if (err >= 0)
+		return;
+	printf("Bail out! %s: %s\n", what, strerror(-err));
+	exit(1);
 }
 
 /* The plan, and the program's exit status. */
