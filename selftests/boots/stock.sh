@@ -16,7 +16,7 @@ for program in abi calls errors batch fit placement zero clean mapping share lif
 	errors32 mapping32 share32; do
 	run_program "$program"
 done
-for program in libmemalloc-calls libmemalloc-heap; do
+for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
 	run_program "$program"
 	run_program "$program" process:512M
 done

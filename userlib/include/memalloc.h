@@ -39,7 +39,8 @@
  * call says where NULL is allowed.
  *
  * Threads. Any number of them may call anything at the same time, with the same
- * struct memalloc too; with memory of the process there is a lock inside. Only
+ * struct memalloc too. With memory of the process there is a lock inside: no calls from
+ * signal handlers, and no pthread_cancel() of a thread that may be in one. Only
  * memalloc_close() must be the last call, and whoever frees a buffer must know
  * that no other thread still uses its handle: the kernel may give that number
  * to the next buffer.

@@ -19,7 +19,8 @@
  *
  * Threads may use a heap at the same time; it has a lock of its own. Only
  * memalloc_heap_destroy() must be the last call. After fork(), parent and child share the
- * bytes of a heap, but not what it knows of them: only one of them may go on using it.
+ * bytes of a heap, but not what it knows of them: only one of them may go on using it, and
+ * the child only if no other thread did at that moment. It can always destroy it.
  */
 #ifndef MEMALLOC_HEAP_H
 #define MEMALLOC_HEAP_H

@@ -7,6 +7,7 @@
 #pragma GCC visibility push(default)
 #include <memalloc.h>
 #include <memalloc_heap.h>
+#include <memalloc_pool.h>
 #pragma GCC visibility pop
 
 #include <stdbool.h>

@@ -503,7 +503,8 @@ static int read_config(struct memalloc *mem, const struct memalloc_heap_config *
 	if (config->length < config->granule)
 		return -EINVAL;
 	if (config->length / config->granule > MAL_HEAP_MAX ||
-	    (!config->buffer && config->length > mem->region_length))
+	    (!config->buffer && config->length > mem->region_length) ||
+	    config->length > SIZE_MAX / 4)
 		return -EFBIG;
 	return 0;
 }

@@ -583,14 +583,17 @@ static uint32_t random_u32(uint64_t *state)
 	return *state >> 32;
 }
 
-/* --- random runs, with an oracle that knows of each granule whose it is ------- */
+/*
+ * Random runs, with an oracle that knows of each granule whose it is. To a heap that grows,
+ * what is not there is as good as free: there must be no -ENOMEM where it has room.
+ */
 
 enum { GRANULE = 64, GRANULES = 4096, SLOTS = 256, STEPS = 20000 };
 
 struct oracle {
 	struct memalloc_heap *heap;
 	bool growing;
-	char *base;			/* of a heap that does not grow */
+	char *base;
 	uint16_t owner[GRANULES];	/* slot, or SLOTS: free */
 	struct {
 		char *address;
@@ -691,8 +694,7 @@ static bool oracle_alloc(struct oracle *oracle, int slot, int err, void *block, 
 {
 	if (err) {
 		oracle->stats.failures++;
-		return err == -ENOMEM &&
-		       (oracle->growing || !oracle_has_room(oracle, size, alignment));
+		return err == -ENOMEM && !oracle_has_room(oracle, size, alignment);
 	}
 	oracle->slots[slot].address = block;
 	oracle->slots[slot].size = size;
@@ -701,8 +703,7 @@ static bool oracle_alloc(struct oracle *oracle, int slot, int err, void *block, 
 	oracle->stats.allocs++;
 	oracle->stats.allocated += rounded(size);
 	oracle->stats.requested += size;
-	return !((uintptr_t)block % alignment) &&
-	       (oracle->growing || oracle_set(oracle, slot, size, slot));
+	return !((uintptr_t)block % alignment) && oracle_set(oracle, slot, size, slot);
 }
 
 static bool oracle_free(struct oracle *oracle, int slot)
@@ -713,7 +714,7 @@ static bool oracle_free(struct oracle *oracle, int slot)
 	oracle->stats.freed += rounded(size);
 	oracle->stats.requested -= size;
 	oracle->slots[slot].size = 0;
-	return oracle->growing || oracle_set(oracle, slot, size, SLOTS);
+	return oracle_set(oracle, slot, size, SLOTS);
 }
 
 static bool step_realloc(struct oracle *oracle, int slot, size_t size)
@@ -775,14 +776,12 @@ static bool random_run(struct memalloc_heap_config config, uint64_t seed)
 	oracle.heap = create(config);
 	for (i = 0; i < GRANULES; i++)
 		oracle.owner[i] = SLOTS;
-	if (!config.chunk) {
-		oracle.base = alloc(oracle.heap, config.length);
-		need(memalloc_heap_free(oracle.heap, oracle.base), "free");
-		oracle.stats.allocs = 1;
-		oracle.stats.frees = 1;
-		oracle.stats.allocated = config.length;
-		oracle.stats.freed = config.length;
-	}
+	oracle.base = alloc(oracle.heap, config.length);
+	need(memalloc_heap_free(oracle.heap, oracle.base), "free");
+	oracle.stats.allocs = 1;
+	oracle.stats.frees = 1;
+	oracle.stats.allocated = config.length;
+	oracle.stats.freed = config.length;
 	for (i = 0; i < STEPS && good; i++) {
 		good = step(&oracle, &seed);
 		if (i % 64 == 0)

@@ -2,6 +2,7 @@
 /* As open.c; and names every call, so that the C++ linker must find each one. */
 #include <memalloc.h>
 #include <memalloc_heap.h>
+#include <memalloc_pool.h>
 #include <cstdio>
 #include <cstring>
 
@@ -43,6 +44,20 @@ static void use_every_call_of_heaps(struct memalloc *mem)
 	memalloc_heap_destroy(heap, nullptr, nullptr);
 }
 
+static void use_every_call_of_pools(struct memalloc *mem)
+{
+	memalloc_pool_stats stats;
+	memalloc_pool *pool;
+	void *object;
+
+	if (memalloc_pool_create(mem, 24, 0, 10, &pool))
+		return;
+	if (!memalloc_pool_alloc(pool, &object))
+		memalloc_pool_free(pool, object);
+	memalloc_pool_get_stats(pool, &stats, sizeof(stats));
+	memalloc_pool_destroy(pool);
+}
+
 static void use_every_call(struct memalloc *mem)
 {
 	memalloc_buffer buffer = {};
@@ -75,6 +90,7 @@ int main(int argc, char **argv)
 	}
 	use_every_call(mem);
 	use_every_call_of_heaps(mem);
+	use_every_call_of_pools(mem);
 	memalloc_close(mem);
 	return 0;
 }
