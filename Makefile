@@ -110,7 +110,7 @@ setup: setup-build		## installs and fetches what building and testing take (Debi
 setup-build:
 	@$(setup) build
 
-install: lib			## the library and its headers, to PREFIX
+install: lib			## the library, its headers and manual pages, to PREFIX
 	@$(MAKE) -C userlib install BUILD='$(BUILD)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
 
 clean:				## removes build/

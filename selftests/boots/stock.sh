@@ -21,6 +21,19 @@ for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
 	run_program "$program" process:512M
 done
 
+# The program of each manual page, which says what it prints.
+echo "# program: man"
+prints_what_the_page_says() {
+	local said
+	said=$("$1")
+	echo "$said" | diff "$1.out" -
+}
+for output in "$tools"/man/*.out; do
+	page=${output%.out}
+	check "${page##*/}" prints_what_the_page_says "$page"
+done
+end_checks
+
 # The kernel's own test of dma-buf heaps. It tests each that is there, but some kernels have others,
 # too small for it: so it finds ours alone.
 heap_log=$OUT/dmabuf-heap.log
