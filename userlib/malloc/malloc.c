@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libmemalloc-malloc: malloc() and its family, for any program: LD_PRELOAD=libmemalloc-malloc.so.
+ *
+ * This file has the calls as programs see them, with the answers and errors that the C library's
+ * have. Small objects are from slabs (slab.h), all others are blocks of the range (range.h), whose
+ * memory comes from the device or from the process (source.h). Nothing that the allocator knows
+ * is kept in or beside what it gives out.
+ *
+ * Whoever frees something twice, or what is none of ours, or a part of something, is told so on
+ * standard error, and ended by abort().
+ *
+ * Environment, ignored in programs with more rights than their user:
+ *
+ *   MEMALLOC_MALLOC_BACKEND  "device": memory of /dev/memalloc, as long as it has some; the
+ *                            default. "process": ordinary memory.
+ *   MEMALLOC_MALLOC_FULL     when the device is full, or is not there: "process": go on with
+ *                            ordinary memory, the default. "fail": ENOMEM.
+ *
+ * Processes. After fork(), parent and child have their own memory, whatever the threads of the
+ * parent do. The device's is copied for that, before the child begins, into ordinary memory;
+ * new memory of the child is the device's again. What other threads of the parent write in
+ * that moment the child may see or not. What their heaps had free at the fork is lost for the
+ * child. A child by vfork() or posix_spawn() has the parent's memory as it should. One by _Fork()
+ * or clone() without CLONE_VM, which don't tell us, shares the device's with its parent and may do
+ * no more than exec or _exit; with ordinary memory it may use it, if no other thread was in
+ * malloc().
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "range.h"
+#include "slab.h"
+
+#define PUBLIC	__attribute__((visibility("default")))
+
+/* Alignment of everything. */
+#define ALIGN_MIN	16
+
+/* From so many slices on, realloc() tries to move pages instead of copying them. */
+#define MOVE_SLICES	4
+
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+static size_t slices_of(size_t size)
+{
+	return (size + SLICE_BYTES - 1) >> SLICE_SHIFT;
+}
+
+/* What begins where the range has nothing that is used, or something larger. */
+__attribute__((noreturn, cold)) static void bad_pointer(const char *call, void *p)
+{
+	size_t offset = range_offset(p);
+	struct slab *slab;
+	uint32_t inside;
+
+	if (offset >= range_limit())
+		die(call, p, "not a pointer that malloc gave out");
+	slab = slab_at(offset, &inside);
+	if (slab_owner(slab) && !slab_begins(slab, inside, slab_index(slab, inside)))
+		die(call, p, "points into an object");
+	if (slab_owner(slab))
+		die(call, p, "freed twice");
+	if (offset % SLICE_BYTES)
+		die(call, p, "not a pointer that malloc gave out");
+	die(call, p, "freed twice, or not a pointer that malloc gave out");
+}
+
+/* --- blocks of the range -------------------------------------------------------------- */
+
+/* At a multiple of @align, a power of two. @zero: out: it is zeros. */
+static void *large_alloc(size_t size, size_t align, bool *zero)
+{
+	uint32_t slice;
+
+	/* The first call of a program may be this one: then the range is not there yet. */
+	if (size > PTRDIFF_MAX || (unlikely(!range.base) && !slab_attach()))
+		return no_memory();
+	range_lock();
+	slice = range_alloc(slices_of(size ? size : 1), slices_of(align), zero);
+	range_unlock();
+	return slice == NO_SLICE ? no_memory() : range_address(slice);
+}
+
+static void large_free(const char *call, void *p)
+{
+	size_t offset = range_offset(p);
+	int err = -ENOENT;
+
+	if (offset % SLICE_BYTES == 0) {
+		range_lock();
+		err = range_free(offset >> SLICE_SHIFT);
+		range_unlock();
+	}
+	if (err)
+		bad_pointer(call, p);
+}
+
+/* Bytes that are there for the program at @p, which is not NULL. */
+static size_t usable(const char *call, void *p)
+{
+	size_t offset = range_offset(p);
+	size_t slices = 0;
+	struct slab *slab;
+	uint32_t inside, index;
+
+	if (unlikely(offset >= range_limit()))
+		bad_pointer(call, p);
+	slab = slab_at(offset, &inside);
+	if (likely(slab_owner(slab))) {
+		index = slab_index(slab, inside);
+		if (unlikely(!slab_begins(slab, inside, index) || !slab_is_used(slab, index)))
+			bad_pointer(call, p);
+		return slab->size;
+	}
+	if (offset % SLICE_BYTES == 0) {
+		range_lock();
+		slices = range_size(offset >> SLICE_SHIFT);
+		range_unlock();
+	}
+	if (!slices)
+		bad_pointer(call, p);
+	return slices << SLICE_SHIFT;
+}
+
+static void *copy_to_new(void *p, size_t old, size_t size)
+{
+	size_t kept = old < size ? old : size;
+	void *new = malloc(size);
+	bool moved = false;
+
+	if (!new)
+		return NULL;
+	if (old > SMALL_MAX && size > SMALL_MAX && slices_of(kept) >= MOVE_SLICES) {
+		range_lock();
+		moved = range_move(range_offset(p) >> SLICE_SHIFT,
+				   range_offset(new) >> SLICE_SHIFT, slices_of(kept));
+		range_unlock();
+	}
+	if (!moved)
+		memcpy(new, p, kept);
+	free(p);
+	return new;
+}
+
+static void *large_realloc(void *p, size_t old, size_t size)
+{
+	size_t slices = slices_of(size);
+	int err = 0;
+
+	if (slices != old >> SLICE_SHIFT) {
+		range_lock();
+		err = range_resize(range_offset(p) >> SLICE_SHIFT, slices);
+		range_unlock();
+	}
+	return err ? copy_to_new(p, old, size) : p;
+}
+
+/* At a multiple of @align, a power of two. */
+static void *aligned(size_t align, size_t size)
+{
+	unsigned int class;
+	void *p = NULL;
+	bool zero;
+
+	if (align <= ALIGN_MIN)
+		return malloc(size);
+	if (size > SMALL_MAX || align > SMALL_MAX)
+		return large_alloc(size, align, &zero);
+	/* The sizes that are multiples of it have all their objects there; SMALL_MAX is one. */
+	class = class_of(size > align ? size : align);
+	while (class_size(class) & (align - 1))
+		class++;
+	p = slab_alloc(class);
+	return p ? p : no_memory();
+}
+
+/* --- the calls --------------------------------------------------------------------------- */
+
+PUBLIC void *malloc(size_t size)
+{
+	void *p;
+	bool zero;
+
+	if (unlikely(size > SMALL_MAX))
+		return large_alloc(size, 1, &zero);
+	p = slab_alloc(class_of(size));
+	return likely(p) ? p : no_memory();
+}
+
+PUBLIC void free(void *p)
+{
+	size_t offset = range_offset(p);
+	struct heap *owner;
+	struct slab *slab;
+	uint32_t inside, index;
+	bool done;
+
+	if (unlikely(offset >= range_limit())) {
+		if (p)
+			bad_pointer("free", p);
+		return;
+	}
+	slab = slab_at(offset, &inside);
+	owner = slab_owner(slab);
+	index = slab_index(slab, inside);
+	if (likely(owner == self)) {
+		if (unlikely(!slab_begins(slab, inside, index) || !slab_free_own(slab, index)))
+			bad_pointer("free", p);
+	} else if (owner) {
+		done = slab_begins(slab, inside, index) && slab_free_remote(slab, owner, index);
+		if (unlikely(!done))
+			bad_pointer("free", p);
+	} else {
+		large_free("free", p);
+	}
+}
+
+PUBLIC void *calloc(size_t count, size_t size)
+{
+	unsigned int class;
+	bool zero = false;
+	size_t bytes;
+	void *p;
+
+	if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
+		return no_memory();
+	if (unlikely(bytes > SMALL_MAX)) {
+		p = large_alloc(bytes, 1, &zero);
+		return !p || zero ? p : memset(p, 0, bytes);
+	}
+	class = class_of(bytes);
+	p = slab_alloc(class);
+	if (unlikely(!p))
+		return no_memory();
+	return self->bins[class].current->zero ? p : memset(p, 0, bytes);
+}
+
+PUBLIC void *realloc(void *p, size_t size)
+{
+	size_t old;
+
+	if (!p)
+		return malloc(size);
+	if (!size) {
+		free(p);
+		return NULL;
+	}
+	old = usable("realloc", p);
+	if (size > PTRDIFF_MAX)
+		return no_memory();
+	if (size > SMALL_MAX && old > SMALL_MAX)
+		return large_realloc(p, old, size);
+	/* Where it is, unless half of it or more would be for nothing. */
+	if (size <= old && size > old / 2)
+		return p;
+	return copy_to_new(p, old, size);
+}
+
+PUBLIC void *reallocarray(void *p, size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes))
+		return no_memory();
+	return realloc(p, bytes);
+}
+
+/* As the C library's, for any @align: the next power of two. */
+PUBLIC void *memalign(size_t align, size_t size)
+{
+	size_t power = ALIGN_MIN;
+
+	if (align > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	while (power < align)
+		power *= 2;
+	return aligned(power, size);
+}
+
+PUBLIC void *aligned_alloc(size_t align, size_t size)
+{
+	return memalign(align, size);
+}
+
+PUBLIC int posix_memalign(void **p, size_t align, size_t size)
+{
+	int saved_errno = errno;
+	int error = EINVAL;
+	void *new;
+
+	if (align % sizeof(void *) || !align || align & (align - 1))
+		return error;
+	new = aligned(align, size);
+	error = new ? 0 : ENOMEM;
+	errno = saved_errno;
+	if (new)
+		*p = new;
+	return error;
+}
+
+PUBLIC void *valloc(size_t size)
+{
+	return aligned(getpagesize(), size);
+}
+
+PUBLIC void *pvalloc(size_t size)
+{
+	size_t page = getpagesize();
+
+	if (__builtin_add_overflow(size, page - 1, &size))
+		return no_memory();
+	return aligned(page, size & ~(page - 1));
+}
+
+PUBLIC size_t malloc_usable_size(void *p)
+{
+	return p ? usable("malloc_usable_size", p) : 0;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+/* The range of addresses, its blocks, and when memory goes back. See range.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "../../module/core/fit.h"
+#include "range.h"
+#include "slab.h"
+#include "source.h"
+
+/* Blocks looked at in one call where an alignment makes a search necessary. */
+#define SWEEP_BLOCKS	64
+
+/*
+ * Of free memory that is not zeros any more, so much is kept for the next blocks: this many
+ * slices, and one in eight of those in use.
+ */
+#define KEPT_SLICES	64
+
+struct chunk {
+	uint64_t used;		/* slices that are in blocks */
+	uint64_t dirty;		/* slices that may hold something else than zeros */
+};
+
+struct range range;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mal_heap heap;
+static struct chunk *chunks;
+static struct backing *backings;
+static size_t used_slices;
+static size_t kept_slices;	/* dirty ones that became free since the last purge() */
+
+void range_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void range_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void *reserve(size_t bytes, int protection)
+{
+	void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* @bytes of addresses that begin at a multiple of @bytes, a power of two. */
+static char *reserve_aligned(size_t bytes)
+{
+	char *start = reserve(2 * bytes, PROT_NONE);
+	size_t before;
+
+	if (!start)
+		return NULL;
+	before = -(uintptr_t)start & (bytes - 1);
+	if (before)
+		munmap(start, before);
+	munmap(start + before + bytes, bytes - before);
+	return start + before;
+}
+
+/* The range and the arrays beside it. */
+static bool reserve_all(size_t bytes)
+{
+	size_t count = bytes >> CHUNK_SHIFT;
+	size_t slices = bytes >> SLICE_SHIFT;
+	size_t heap_bytes = mal_heap_bytes(slices);
+	size_t slab_bytes = slices * sizeof(struct slab);
+	char *arrays;
+
+	range.base = reserve_aligned(bytes);
+	if (!range.base)
+		return false;
+	range.slabs = reserve(slab_bytes, PROT_NONE);
+	arrays = reserve(heap_bytes + count * (sizeof(*chunks) + sizeof(*backings)),
+			 PROT_READ | PROT_WRITE);
+	if (range.slabs && arrays) {
+		chunks = (struct chunk *)(arrays + heap_bytes);
+		backings = (struct backing *)(chunks + count);
+		mal_heap_init(&heap, arrays, slices, &mal_fit_good);
+		return true;
+	}
+	munmap(range.base, bytes);
+	if (range.slabs)
+		munmap(range.slabs, slab_bytes);
+	return false;
+}
+
+/* Four times the memory of the machine, so that holes in it are not what ends a program. */
+bool range_init(void)
+{
+	size_t bytes = (size_t)16 << 30;
+	struct sysinfo info;
+	struct rlimit limit;
+
+	if (!sysinfo(&info))
+		while (bytes / 4 < (info.totalram + info.totalswap) * info.mem_unit)
+			bytes *= 2;
+	/* Leave addresses to others, where they are limited. */
+	if (!getrlimit(RLIMIT_AS, &limit))
+		while (bytes > CHUNK_BYTES && bytes > limit.rlim_cur / 4)
+			bytes /= 2;
+	while (!reserve_all(bytes)) {
+		bytes /= 2;
+		if (bytes < CHUNK_BYTES)
+			return false;
+	}
+	return true;
+}
+
+/* Bits for the slices of @chunk that are among the @count at @slice. */
+static uint64_t slices_in(size_t chunk, uint32_t slice, size_t count)
+{
+	size_t begin = chunk * CHUNK_SLICES;
+	size_t first = slice > begin ? slice - begin : 0;
+	size_t end = slice + count - begin;
+	uint64_t bits = ~0ull << first;
+
+	return end < CHUNK_SLICES ? bits & ~(~0ull << end) : bits;
+}
+
+/* The slabs' array grows with the part of the range that has been used. */
+static bool raise_limit(size_t slices)
+{
+	size_t old = range.limit >> SLICE_SHIFT;
+	size_t begin = old * sizeof(struct slab);
+	size_t end = slices * sizeof(struct slab);
+
+	if (slices <= old)
+		return true;
+	if (mprotect((char *)range.slabs + begin, end - begin, PROT_READ | PROT_WRITE))
+		return false;
+	__atomic_store_n(&range.limit, slices << SLICE_SHIFT, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* Have memory behind @count slices. */
+static bool populate(uint32_t slice, size_t count)
+{
+	size_t chunk = slice / CHUNK_SLICES;
+	size_t end = (slice + count - 1) / CHUNK_SLICES + 1;
+	size_t length;
+
+	if (!raise_limit(end * CHUNK_SLICES))
+		return false;
+	while (chunk < end) {
+		for (length = 0; chunk + length < end; length++)
+			if (backings[chunk + length].mapped)
+				break;
+		if (length && !source_map(range_address(chunk * CHUNK_SLICES),
+					  &backings[chunk], length))
+			return false;
+		chunk += length + 1;
+	}
+	return true;
+}
+
+/* The slices are in a block from now on; are they all zeros? */
+static bool begin_use(uint32_t slice, size_t count)
+{
+	size_t chunk, end, reused = 0;
+	uint64_t bits;
+
+	end = (slice + count - 1) / CHUNK_SLICES;
+	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++) {
+		bits = slices_in(chunk, slice, count);
+		reused += __builtin_popcountll(bits & chunks[chunk].dirty);
+		chunks[chunk].used |= bits;
+		chunks[chunk].dirty |= bits;
+	}
+	used_slices += count;
+	/* Some may have been dirty since before the last purge(). */
+	kept_slices -= reused < kept_slices ? reused : kept_slices;
+	return !reused;
+}
+
+/* Give back the memory of free slices in a chunk that has used ones, too. */
+static void clean(size_t chunk)
+{
+	uint64_t dirty = chunks[chunk].dirty & ~chunks[chunk].used;
+	char *address = range_address(chunk * CHUNK_SLICES);
+	unsigned int first, count;
+	uint64_t run;
+
+	/* Of the device, only whole chunks. */
+	if (backings[chunk].handle)
+		return;
+	while (dirty) {
+		first = __builtin_ctzll(dirty);
+		run = ~(dirty >> first);
+		count = run ? (unsigned int)__builtin_ctzll(run) : CHUNK_SLICES;
+		run = (count < 64 ? (1ull << count) - 1 : ~0ull) << first;
+		if (!madvise(address + first * SLICE_BYTES, count * SLICE_BYTES, MADV_DONTNEED))
+			chunks[chunk].dirty &= ~run;
+		dirty &= ~run;
+	}
+}
+
+/* Give back what no block has. */
+static void purge(void)
+{
+	size_t end = range_limit() >> CHUNK_SHIFT;
+	int saved_errno = errno;
+	size_t chunk;
+
+	for (chunk = 0; chunk < end; chunk++) {
+		if (!chunks[chunk].used && backings[chunk].mapped) {
+			if (source_unmap(range_address(chunk * CHUNK_SLICES), &backings[chunk]))
+				chunks[chunk].dirty = 0;
+		} else {
+			clean(chunk);
+		}
+	}
+	kept_slices = 0;
+	errno = saved_errno;
+}
+
+/* The slices are in no block any more. */
+static void end_use(uint32_t slice, size_t count)
+{
+	size_t chunk, end;
+
+	end = (slice + count - 1) / CHUNK_SLICES;
+	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++)
+		chunks[chunk].used &= ~slices_in(chunk, slice, count);
+	used_slices -= count;
+	kept_slices += count;
+	if (kept_slices > KEPT_SLICES + used_slices / 8)
+		purge();
+}
+
+uint32_t range_alloc(size_t count, size_t align, bool *zero)
+{
+	struct mal_request request = { .size = count, .align = align };
+	uint32_t slice, cursor = 0;
+
+	if (count > heap.granules || align > heap.granules)
+		return NO_SLICE;
+	slice = mal_heap_alloc(&heap, &request, 0);
+	if (slice == MAL_NONE && mal_heap_undecided(&heap, &request))
+		while (slice == MAL_NONE && cursor < heap.granules)
+			slice = mal_heap_sweep(&heap, &request, 0, &cursor, SWEEP_BLOCKS);
+	if (slice == MAL_NONE)
+		return NO_SLICE;
+	if (!populate(slice, count)) {
+		mal_heap_free(&heap, slice, 0);
+		return NO_SLICE;
+	}
+	*zero = begin_use(slice, count);
+	return slice;
+}
+
+size_t range_size(uint32_t slice)
+{
+	if (!mal_is_head(&heap, slice) || !mal_block_used(&heap, slice))
+		return 0;
+	return mal_block_size(&heap, slice);
+}
+
+int range_free(uint32_t slice)
+{
+	size_t count = range_size(slice);
+
+	if (!count)
+		return -ENOENT;
+	mal_heap_free(&heap, slice, 0);
+	end_use(slice, count);
+	return 0;
+}
+
+int range_resize(uint32_t slice, size_t count)
+{
+	size_t old = range_size(slice);
+	int err;
+
+	if (!old)
+		return -ENOENT;
+	if (count > heap.granules)
+		return -ENOMEM;
+	err = mal_heap_resize(&heap, slice, 0, count);
+	if (err)
+		return err;
+	if (count < old) {
+		end_use(slice + count, old - count);
+	} else if (count > old) {
+		if (!populate(slice + old, count - old)) {
+			mal_heap_resize(&heap, slice, 0, old);
+			return -ENOMEM;
+		}
+		begin_use(slice + old, count - old);
+	}
+	return 0;
+}
+
+/* Are the slices memory of the process? */
+static bool is_private(uint32_t slice, size_t count)
+{
+	size_t end = (slice + count - 1) / CHUNK_SLICES;
+	size_t chunk;
+
+	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++)
+		if (backings[chunk].handle)
+			return false;
+	return true;
+}
+
+bool range_move(uint32_t from, uint32_t to, size_t count)
+{
+	size_t chunk, end;
+
+	if (!is_private(from, count) || !is_private(to, count) ||
+	    !source_move(range_address(from), range_address(to), count << SLICE_SHIFT))
+		return false;
+	end = (from + count - 1) / CHUNK_SLICES;
+	for (chunk = from / CHUNK_SLICES; chunk <= end; chunk++)
+		chunks[chunk].dirty &= ~slices_in(chunk, from, count);
+	return true;
+}
+
+static void fork_prepare(void)
+{
+	range_lock();
+	source_fork_prepare(range.base, backings, range_limit() >> CHUNK_SHIFT);
+}
+
+static void fork_parent(void)
+{
+	source_fork_parent(range_limit() >> CHUNK_SHIFT);
+	range_unlock();
+}
+
+static void fork_child(void)
+{
+	source_fork_child(range.base, backings, range_limit() >> CHUNK_SHIFT);
+	range_unlock();
+}
+
+void range_watch_forks(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}

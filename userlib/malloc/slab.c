@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: MIT
+/* Slabs and heaps, all that takes more than a moment. See slab.h. */
+#include <limits.h>
+#include <sys/mman.h>
+
+#include "message.h"
+#include "slab.h"
+
+/* Objects up to this size are in slabs of one slice, the others in larger ones. */
+#define ONE_SLICE_MAX	4096
+#define LARGE_SLICES	4
+
+/* Empty slabs that a heap keeps. */
+#define EMPTY_MAX	4
+
+/* Nothing to count down. */
+#define NEVER		UINT32_MAX
+
+/* Memory for heaps is taken so much at a time. */
+#define HEAPS_BYTES	((size_t)64 << 10)
+
+static struct word no_word;
+static struct slab no_slab;
+static struct heap nobody = {
+	.bins[0 ... CLASSES - 1] = { .word = &no_word, .current = &no_slab },
+};
+
+__thread struct heap *self = &nobody;
+
+/* How often the thread's destructor ran; it does not come any more after the last time. */
+static __thread unsigned int exits __attribute__((tls_model("initial-exec")));
+
+/* Under the range's lock: */
+static bool ready;
+static struct heap *abandoned;		/* heaps without a thread */
+static char *new_heaps;			/* memory for more */
+static size_t new_heaps_bytes;
+
+static pthread_key_t exit_key;
+
+/* Eight classes, from @class on, each of which has @each units of 16 bytes more. */
+#define EIGHT(units, each, class)				\
+	[(units) ... (units) + (each) - 1] = (class),		\
+	[(units) + (each) ... (units) + 2 * (each) - 1] = (class) + 1,	\
+	[(units) + 2 * (each) ... (units) + 3 * (each) - 1] = (class) + 2,	\
+	[(units) + 3 * (each) ... (units) + 4 * (each) - 1] = (class) + 3,	\
+	[(units) + 4 * (each) ... (units) + 5 * (each) - 1] = (class) + 4,	\
+	[(units) + 5 * (each) ... (units) + 6 * (each) - 1] = (class) + 5,	\
+	[(units) + 6 * (each) ... (units) + 7 * (each) - 1] = (class) + 6,	\
+	[(units) + 7 * (each) ... (units) + 8 * (each) - 1] = (class) + 7
+
+/* By size in units of 16 bytes; 0 is as 1. */
+const uint8_t class_table[TABLE_MAX / 16 + 1] = {
+	EIGHT(1, 1, 0),
+	EIGHT(9, 1, 8),
+	EIGHT(17, 2, 16),
+	EIGHT(33, 4, 24),
+};
+
+size_t class_size(unsigned int class)
+{
+	if (class < CLASS_STEPS)
+		return 16 * (class + 1);
+	return (size_t)(CLASS_STEPS + class % CLASS_STEPS + 1) << (class / CLASS_STEPS + 3);
+}
+
+static unsigned int slab_words(const struct slab *slab)
+{
+	return (slab->count + 63) / 64;
+}
+
+static char *slab_object(const struct slab *slab, unsigned int index)
+{
+	return range_address(slab - range.slabs) + index * slab->size;
+}
+
+/* --- lists of partial slabs ------------------------------------------------------ */
+
+/* At the end, so that objects gather in it until its turn comes. */
+static void link_partial(struct heap *heap, struct slab *slab)
+{
+	struct bin *bin = &heap->bins[slab->class];
+
+	slab->state = SLAB_PARTIAL;
+	slab->next = NULL;
+	slab->prev = bin->last;
+	if (bin->last)
+		bin->last->next = slab;
+	else
+		bin->partial = slab;
+	bin->last = slab;
+}
+
+static void unlink_partial(struct heap *heap, struct slab *slab)
+{
+	struct bin *bin = &heap->bins[slab->class];
+
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		bin->partial = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+	else
+		bin->last = slab->prev;
+}
+
+/* --- slabs come and go ------------------------------------------------------------ */
+
+static void begin_slab(struct slab *slab, unsigned int class, unsigned int slices, bool zero)
+{
+	size_t size = class_size(class);
+	unsigned int i, words;
+
+	/* Not @told and @inbox_next: it may be in an inbox of its last life. */
+	slab->size = size;
+	slab->reciprocal = ((1ull << 32) + size - 1) / size;
+	slab->count = slices * SLICE_BYTES / size;
+	slab->class = class;
+	slab->slices = slices;
+	slab->zero = zero;
+	words = slab_words(slab);
+	for (i = 0; i < words; i++)
+		__atomic_store_n(&slab->words[i].free, ~0ull, __ATOMIC_RELAXED);
+	if (slab->count % 64)
+		__atomic_store_n(&slab->words[words - 1].free, (1ull << slab->count % 64) - 1,
+				 __ATOMIC_RELAXED);
+	for (i = 1; i < slices; i++)
+		slab[i].back = i;
+}
+
+/* With the range's lock. Whoever frees an object of it now gets to know that there is none. */
+static void give_back(struct slab *slab)
+{
+	unsigned int i;
+
+	__atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
+	for (i = 1; i < slab->slices; i++)
+		slab[i].back = 0;
+	range_free(slab - range.slabs);
+}
+
+static void give_back_empties(struct heap *heap, unsigned int keep)
+{
+	struct slab *slab;
+
+	while (heap->empties > keep) {
+		slab = heap->empty;
+		heap->empty = slab->next;
+		heap->empties--;
+		give_back(slab);
+	}
+}
+
+/* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
+static void release(struct heap *heap, struct slab *slab)
+{
+	if (slab->slices == 1 && heap->empties < EMPTY_MAX) {
+		slab->next = heap->empty;
+		heap->empty = slab;
+		heap->empties++;
+		return;
+	}
+	range_lock();
+	give_back(slab);
+	range_unlock();
+}
+
+static struct slab *new_slab(struct heap *heap, unsigned int class)
+{
+	unsigned int slices = class_size(class) <= ONE_SLICE_MAX ? 1 : LARGE_SLICES;
+	struct slab *slab = heap->empty;
+	bool zero = false;
+	uint32_t slice;
+
+	if (slices == 1 && slab) {
+		heap->empty = slab->next;
+		heap->empties--;
+	} else {
+		range_lock();
+		slice = range_alloc(slices, 1, &zero);
+		range_unlock();
+		if (slice == NO_SLICE)
+			return NULL;
+		slab = &range.slabs[slice];
+	}
+	begin_slab(slab, class, slices, zero);
+	__atomic_store_n(&slab->owner, heap, __ATOMIC_RELAXED);
+	return slab;
+}
+
+/* --- objects that others have freed ---------------------------------------------- */
+
+/* Take over what others have freed; how many objects that is. */
+static unsigned int collect(struct slab *slab)
+{
+	unsigned int words = slab_words(slab);
+	unsigned int count = 0, i;
+	struct word *word;
+	uint64_t remote, twice;
+
+	for (i = 0; i < words; i++) {
+		word = &slab->words[i];
+		if (!__atomic_load_n(&word->remote, __ATOMIC_RELAXED))
+			continue;
+		remote = __atomic_exchange_n(&word->remote, 0, __ATOMIC_SEQ_CST);
+		twice = remote & word->free;
+		if (twice)
+			die("free", slab_object(slab, i * 64 + __builtin_ctzll(twice)),
+			    "freed twice");
+		__atomic_store_n(&word->free, word->free | remote, __ATOMIC_RELAXED);
+		count += __builtin_popcountll(remote);
+	}
+	return count;
+}
+
+/*
+ * @count objects of @heap's slab have become free. True: it is empty now, and in no
+ * list.
+ */
+static bool settle(struct heap *heap, struct slab *slab, unsigned int count)
+{
+	if (!count)
+		return false;
+	slab->zero = false;
+	switch (slab->state) {
+	case SLAB_CURRENT:
+		slab->countdown = NEVER;
+		return false;
+	case SLAB_FULL:
+		slab->countdown = slab->count - count;
+		if (!slab->countdown)
+			return true;
+		link_partial(heap, slab);
+		return false;
+	default:
+		slab->countdown -= count;
+		if (slab->countdown)
+			return false;
+		unlink_partial(heap, slab);
+		return true;
+	}
+}
+
+void slab_event(struct slab *slab)
+{
+	struct heap *heap = slab->owner;
+
+	if (slab->state == SLAB_PARTIAL) {
+		unlink_partial(heap, slab);
+		release(heap, slab);
+	} else {
+		settle(heap, slab, 1);
+	}
+}
+
+/* Put @slab into the inbox of its owner, if it is in none. */
+static void tell(struct slab *slab, struct heap *owner)
+{
+	struct slab *first;
+
+	/* Each of these is in one order with collect() and what drain() does before it. */
+	if (__atomic_load_n(&slab->told, __ATOMIC_SEQ_CST) ||
+	    __atomic_exchange_n(&slab->told, 1, __ATOMIC_SEQ_CST))
+		return;
+	first = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
+	do
+		slab->inbox_next = first;
+	while (!__atomic_compare_exchange_n(&owner->inbox, &first, slab, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
+}
+
+bool slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
+{
+	struct word *word = &slab->words[index / 64];
+	uint64_t bit = 1ull << index % 64;
+
+	if (__atomic_load_n(&word->free, __ATOMIC_RELAXED) & bit ||
+	    __atomic_fetch_or(&word->remote, bit, __ATOMIC_SEQ_CST) & bit)
+		return false;
+	/* From here on the slab may be another one, or none: drain() expects that. */
+	tell(slab, owner);
+	return true;
+}
+
+/*
+ * See to the slabs in the inbox. A heap without a thread has the caller for one, which has the
+ * range's lock (@locked).
+ */
+static void drain(struct heap *heap, bool locked)
+{
+	struct slab *slab, *next;
+	struct heap *owner;
+
+	if (!__atomic_load_n(&heap->inbox, __ATOMIC_RELAXED))
+		return;
+	slab = __atomic_exchange_n(&heap->inbox, NULL, __ATOMIC_ACQUIRE);
+	for (; slab; slab = next) {
+		next = slab->inbox_next;
+		__atomic_exchange_n(&slab->told, 0, __ATOMIC_SEQ_CST);
+		owner = __atomic_load_n(&slab->owner, __ATOMIC_SEQ_CST);
+		if (owner != heap) {
+			if (owner)
+				tell(slab, owner);
+			continue;
+		}
+		if (!settle(heap, slab, collect(slab)))
+			continue;
+		if (locked)
+			give_back(slab);
+		else
+			release(heap, slab);
+	}
+}
+
+/* --- heaps come and go -------------------------------------------------------------- */
+
+static struct heap *new_heap(void)
+{
+	struct heap *heap;
+	unsigned int i;
+	void *more;
+
+	if (new_heaps_bytes < sizeof(*heap)) {
+		more = mmap(NULL, HEAPS_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (more == MAP_FAILED)
+			return NULL;
+		new_heaps = more;
+		new_heaps_bytes = HEAPS_BYTES;
+	}
+	heap = (struct heap *)new_heaps;
+	new_heaps += sizeof(*heap);
+	new_heaps_bytes -= sizeof(*heap);
+	for (i = 0; i < CLASSES; i++) {
+		heap->bins[i].word = &no_word;
+		heap->bins[i].size = class_size(i);
+	}
+	return heap;
+}
+
+/* The current slab of a bin becomes one of the others. True: it is empty. */
+static bool retire(struct heap *heap, struct bin *bin)
+{
+	struct slab *slab = bin->current;
+	unsigned int words = slab_words(slab);
+	unsigned int count = 0, i;
+
+	bin->word = &no_word;
+	bin->current = NULL;
+	for (i = 0; i < words; i++)
+		count += __builtin_popcountll(slab->words[i].free);
+	slab->state = SLAB_FULL;
+	slab->countdown = 1;
+	return settle(heap, slab, count);
+}
+
+/* A thread ends. From here on it may still free what it likes, and even come back. */
+static void abandon(void *data)
+{
+	struct heap *heap = data;
+	struct slab *slab;
+	unsigned int i;
+
+	self = &nobody;
+	exits++;
+	drain(heap, false);
+	for (i = 0; i < CLASSES; i++) {
+		slab = heap->bins[i].current;
+		if (!slab)
+			continue;
+		collect(slab);
+		if (retire(heap, &heap->bins[i]))
+			release(heap, slab);
+	}
+	range_lock();
+	give_back_empties(heap, 0);
+	heap->next = abandoned;
+	__atomic_store_n(&abandoned, heap, __ATOMIC_RELAXED);
+	range_unlock();
+}
+
+bool slab_attach(void)
+{
+	struct heap *heap = NULL;
+	bool first;
+
+	range_lock();
+	first = !ready;
+	if (first)
+		ready = range_init();
+	if (ready && abandoned) {
+		heap = abandoned;
+		__atomic_store_n(&abandoned, heap->next, __ATOMIC_RELAXED);
+	} else if (ready) {
+		heap = new_heap();
+	}
+	range_unlock();
+	if (!heap)
+		return false;
+	self = heap;
+	/* These may allocate. */
+	if (first) {
+		pthread_key_create(&exit_key, abandon);
+		range_watch_forks();
+	}
+	pthread_setspecific(exit_key, heap);
+	return true;
+}
+
+/* A slab for a class from a heap that has no thread, or NULL. */
+static struct slab *adopt(struct heap *heap, unsigned int class)
+{
+	struct slab *slab = NULL;
+	struct heap *from;
+
+	if (!__atomic_load_n(&abandoned, __ATOMIC_RELAXED))
+		return NULL;
+	range_lock();
+	for (from = abandoned; from; from = from->next) {
+		drain(from, true);
+		if (!slab && from->bins[class].partial) {
+			slab = from->bins[class].partial;
+			unlink_partial(from, slab);
+			__atomic_store_n(&slab->owner, heap, __ATOMIC_SEQ_CST);
+		}
+	}
+	range_unlock();
+	return slab;
+}
+
+/* Go to the first word of the bin's slab that has a free object. */
+static bool advance(struct bin *bin)
+{
+	struct slab *slab = bin->current;
+	unsigned int words = slab_words(slab);
+	unsigned int i;
+
+	for (i = 0; i < words; i++) {
+		if (slab->words[i].free) {
+			bin->word = &slab->words[i];
+			bin->base = slab_object(slab, i * 64);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* For a thread that has to leave nothing behind: a block of the range. */
+static void *alloc_late(void)
+{
+	uint32_t slice;
+	bool zero;
+
+	range_lock();
+	slice = range_alloc(1, 1, &zero);
+	range_unlock();
+	return slice == NO_SLICE ? NULL : range_address(slice);
+}
+
+void *slab_alloc_slow(unsigned int class)
+{
+	struct heap *heap;
+	struct slab *slab;
+	struct bin *bin;
+
+	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && self == &nobody)
+		return alloc_late();
+	if (self == &nobody && !slab_attach())
+		return NULL;
+	heap = self;
+	bin = &heap->bins[class];
+	if (bin->current) {
+		if (advance(bin))
+			return slab_alloc(class);
+		settle(heap, bin->current, collect(bin->current));
+		if (advance(bin))
+			return slab_alloc(class);
+		retire(heap, bin);
+	}
+	drain(heap, false);
+	slab = bin->partial;
+	if (slab)
+		unlink_partial(heap, slab);
+	else
+		slab = adopt(heap, class);
+	if (!slab)
+		slab = new_slab(heap, class);
+	if (!slab)
+		return NULL;
+	slab->state = SLAB_CURRENT;
+	slab->countdown = slab->zero ? 1 : NEVER;
+	bin->current = slab;
+	advance(bin);
+	return slab_alloc(class);
+}

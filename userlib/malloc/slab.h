@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small objects: slabs of objects of one size, and each thread's heap of slabs.
+ *
+ * A bit for each object of a slab says whether it is free. Only the slab's owner, a thread,
+ * takes objects from it, the lowest free one first, and so without a lock. The owner sets the bit
+ * of an object that it frees; others set one in a second bitmap, atomically, and the
+ * first of them tells the owner's inbox; the owner looks there when it has nothing else. So an
+ * object that is free already is noticed by its bit, and nothing is ever read from objects.
+ *
+ * Heaps outlive their threads: the next thread takes one over as it is, and
+ * threads that need a slab look first whether a heap without a thread has one.
+ */
+#ifndef SLAB_H
+#define SLAB_H
+
+#include "range.h"
+
+/* Sizes: a multiple of 16 to 128, then eight for each doubling. */
+#define CLASS_STEPS	8
+#define CLASSES		(CLASS_STEPS + 8 * CLASS_STEPS)
+#define SMALL_MAX	((size_t)32768)
+
+/* Classes of sizes up to this are looked up. */
+#define TABLE_MAX	((size_t)1024)
+
+/* Objects of a slab: a slice has as many of the smallest size. */
+#define SLAB_WORDS	(SLICE_BYTES / 16 / 64)
+
+/* 64 objects. */
+struct word {
+	uint64_t free;		/* for the owner to take; written by nobody else */
+	uint64_t remote;	/* freed by other threads, not seen by the owner yet */
+};
+
+enum slab_state {
+	SLAB_CURRENT,		/* where its heap takes objects of this size from */
+	SLAB_PARTIAL,		/* in its heap's list for this size */
+	SLAB_FULL,		/* no object is free; in no list */
+};
+
+/*
+ * What is known of a slab, in the entry of its first slice; that of each other one has no
+ * more than @back.
+ */
+struct slab {
+	struct heap *owner;	/* NULL: the slice is not in a slab */
+	uint32_t countdown;	/* the owner frees so many until slab_event() */
+	uint32_t size;		/* of an object */
+	uint32_t reciprocal;	/* 2^32 / @size, rounded up */
+	uint16_t count;		/* objects */
+	uint8_t class;
+	uint8_t back;		/* slices from here to the slab's first */
+	struct slab *next;	/* in its heap's list */
+	struct slab *prev;
+	struct slab *inbox_next;
+	uint8_t told;		/* it is in an inbox, or about to be */
+	uint8_t state;
+	uint8_t slices;
+	uint8_t zero;		/* no object has been freed, and all began as zeros */
+	struct word words[SLAB_WORDS] __attribute__((aligned(64)));
+};
+
+/* The slab that a heap takes objects of a size from. */
+struct bin {
+	struct word *word;	/* there; with no free object, if there is no slab */
+	char *base;		/* the object of that word's lowest bit */
+	size_t size;
+	struct slab *current;
+	struct slab *partial;	/* others that have free objects: the first, */
+	struct slab *last;	/* and the last, that had none the shortest ago */
+};
+
+struct heap {
+	struct bin bins[CLASSES];
+	struct slab *inbox;	/* slabs in which others have freed something */
+	struct slab *empty;	/* slabs of one slice, kept for the next class that needs one */
+	unsigned int empties;
+	struct heap *next;	/* in the list of heaps that have no thread */
+};
+
+/* The calling thread's; before it has one, one that is always empty. */
+extern __thread struct heap *self __attribute__((tls_model("initial-exec")));
+
+extern const uint8_t class_table[TABLE_MAX / 16 + 1];
+
+/* The class of @size, which is up to SMALL_MAX. */
+static inline unsigned int class_of(size_t size)
+{
+	unsigned int power;
+
+	if (likely(size <= TABLE_MAX))
+		return class_table[(size + 15) / 16];
+	size--;
+	power = 63 - __builtin_clzll(size);
+	return (power - 6) * CLASS_STEPS + (size >> (power - 3) & (CLASS_STEPS - 1));
+}
+
+/* The size of the objects of a class. */
+size_t class_size(unsigned int class);
+
+/* Give the thread, which has none, a heap. False: there is no memory. */
+bool slab_attach(void);
+
+/* An object of that class, if it takes more than a moment; NULL: there is no memory. */
+void *slab_alloc_slow(unsigned int class);
+
+/* An object of that class; NULL: there is no memory. */
+static inline void *slab_alloc(unsigned int class)
+{
+	struct bin *bin = &self->bins[class];
+	uint64_t free = bin->word->free;
+
+	if (unlikely(!free))
+		return slab_alloc_slow(class);
+	__atomic_store_n(&bin->word->free, free & (free - 1), __ATOMIC_RELAXED);
+	return bin->base + __builtin_ctzll(free) * bin->size;
+}
+
+/*
+ * The slab that has the byte at @offset of the range, with no owner if none has it. @inside:
+ * out: where in the slab that is.
+ */
+static inline struct slab *slab_at(size_t offset, uint32_t *inside)
+{
+	struct slab *slab = &range.slabs[offset >> SLICE_SHIFT];
+	uint32_t back = slab->back;
+
+	*inside = (offset & (SLICE_BYTES - 1)) + (back << SLICE_SHIFT);
+	return slab - back;
+}
+
+static inline struct heap *slab_owner(const struct slab *slab)
+{
+	return __atomic_load_n(&slab->owner, __ATOMIC_RELAXED);
+}
+
+/* The object that begins at @inside; if none does, another number. */
+static inline uint32_t slab_index(const struct slab *slab, uint32_t inside)
+{
+	return (uint64_t)inside * slab->reciprocal >> 32;
+}
+
+/* Does object @index, which is what slab_index() answered, begin at @inside? */
+static inline bool slab_begins(const struct slab *slab, uint32_t inside, uint32_t index)
+{
+	return index * slab->size == inside && index < slab->count;
+}
+
+/* What has to be done when the owner has freed as many objects as @countdown said. */
+void slab_event(struct slab *slab);
+
+/* A thread frees object @index that is not @owner, of whom it is. False: it is free already. */
+bool slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index);
+
+/* The owner frees object @index. False: it is free already. */
+static inline bool slab_free_own(struct slab *slab, uint32_t index)
+{
+	struct word *word = &slab->words[index / 64];
+	uint64_t bit = 1ull << index % 64;
+	uint64_t free = word->free;
+
+	if (unlikely((free | __atomic_load_n(&word->remote, __ATOMIC_RELAXED)) & bit))
+		return false;
+	__atomic_store_n(&word->free, free | bit, __ATOMIC_RELAXED);
+	if (unlikely(!--slab->countdown))
+		slab_event(slab);
+	return true;
+}
+
+/* Is object @index allocated? To be asked by whoever has it. */
+static inline bool slab_is_used(const struct slab *slab, uint32_t index)
+{
+	const struct word *word = &slab->words[index / 64];
+
+	return !((__atomic_load_n(&word->free, __ATOMIC_RELAXED) |
+		  __atomic_load_n(&word->remote, __ATOMIC_RELAXED)) >> index % 64 & 1);
+}
+
+#endif /* SLAB_H */

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/* Memory for chunks: of the process, or of /dev/memalloc. See source.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memalloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "range.h"
+#include "source.h"
+
+#define DEVICE		"/dev/memalloc"
+
+/* Programs count on getting the lowest descriptors: ours is this one or above, if it can be. */
+#define HIGH_FD		500
+
+static int device = -1;
+static bool decided;		/* the environment has been looked at */
+static bool only_device;	/* when it is full, there is no memory */
+static char *copies;		/* of the device's chunks, during a fork */
+
+static void open_device(void)
+{
+	struct memalloc_info info = { .size = sizeof(info) };
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	device = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (device < 0)
+		device = fd;
+	else
+		close(fd);
+	if (ioctl(device, MEMALLOC_IOC_INFO, &info) || CHUNK_BYTES % info.granule) {
+		close(device);
+		device = -1;
+	}
+}
+
+/* Not before the C library knows its environment. */
+static void decide(void)
+{
+	const char *backend = secure_getenv("MEMALLOC_MALLOC_BACKEND");
+	const char *full = secure_getenv("MEMALLOC_MALLOC_FULL");
+
+	decided = environ;
+	if (!decided || (backend && !strcmp(backend, "process")))
+		return;
+	only_device = full && !strcmp(full, "fail");
+	open_device();
+}
+
+/* A buffer for one chunk; false: the device has none. */
+static bool map_buffer(char *address, struct backing *backing)
+{
+	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
+	struct memalloc_free giveback = { .size = sizeof(giveback) };
+
+	if (device < 0 || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
+		return false;
+	if (mmap(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
+		 alloc.mmap_offset) == MAP_FAILED) {
+		giveback.handle = alloc.handle;
+		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
+		return false;
+	}
+	*backing = (struct backing) { .mapped = true, .handle = alloc.handle };
+	return true;
+}
+
+bool source_map(char *address, struct backing *backings, size_t count)
+{
+	size_t done = 0, i;
+
+	if (!decided)
+		decide();
+	while (done < count && map_buffer(address + done * CHUNK_BYTES, &backings[done]))
+		done++;
+	if (done == count)
+		return true;
+	if (only_device || mprotect(address + done * CHUNK_BYTES, (count - done) * CHUNK_BYTES,
+				    PROT_READ | PROT_WRITE))
+		return false;
+	for (i = done; i < count; i++)
+		backings[i] = (struct backing) { .mapped = true };
+	return true;
+}
+
+bool source_unmap(char *address, struct backing *backing)
+{
+	struct memalloc_free giveback = { .size = sizeof(giveback), .handle = backing->handle };
+
+	/* This drops the memory; the addresses stay ours. */
+	if (mmap(address, CHUNK_BYTES, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return false;
+	if (backing->handle)
+		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
+	*backing = (struct backing) { 0 };
+	return true;
+}
+
+/*
+ * By a detour: a move to a fixed address takes away what is there before it finds that it
+ * can't be done.
+ */
+bool source_move(char *from, char *to, size_t bytes)
+{
+	void *between = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+
+	if (between == MAP_FAILED)
+		return false;
+	if (mremap(between, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
+		return true;
+	if (mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		die("realloc", from, "the kernel has no memory to move it");
+	memcpy(to, between, bytes);
+	munmap(between, bytes);
+	return true;
+}
+
+/* --- fork ------------------------------------------------------------------- */
+
+/* The first chunk from @i on that is the device's; @count: there is none. */
+static size_t next_shared(const struct backing *backings, size_t i, size_t count)
+{
+	while (i < count && !backings[i].handle)
+		i++;
+	return i;
+}
+
+void source_fork_prepare(char *base, struct backing *backings, size_t count)
+{
+	size_t i = next_shared(backings, 0, count);
+
+	if (i == count)
+		return;
+	copies = mmap(NULL, count * CHUNK_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (copies == MAP_FAILED)
+		die("fork", base, "no memory for the child");
+	for (; i < count; i = next_shared(backings, i + 1, count))
+		memcpy(copies + i * CHUNK_BYTES, base + i * CHUNK_BYTES, CHUNK_BYTES);
+}
+
+void source_fork_parent(size_t count)
+{
+	if (copies)
+		munmap(copies, count * CHUNK_BYTES);
+	copies = NULL;
+}
+
+/* The device's buffers and what it charges for them stay the parent's alone. */
+void source_fork_child(char *base, struct backing *backings, size_t count)
+{
+	size_t i;
+
+	if (device >= 0) {
+		close(device);
+		device = -1;
+		open_device();
+	}
+	if (!copies)
+		return;
+	for (i = next_shared(backings, 0, count); i < count;
+	     i = next_shared(backings, i + 1, count)) {
+		if (mremap(copies + i * CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, base + i * CHUNK_BYTES) == MAP_FAILED)
+			die("fork", base + i * CHUNK_BYTES, "no memory for the child");
+		backings[i].handle = 0;
+	}
+	munmap(copies, count * CHUNK_BYTES);
+	copies = NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where memory for the range comes from: the process, as private memory, or /dev/memalloc, as
+ * buffers of a chunk each. Called with the range's lock held.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A chunk's memory. */
+struct backing {
+	bool mapped;
+	uint32_t handle;	/* the device's buffer; 0: memory of the process */
+};
+
+/*
+ * Put memory, which is zeros, behind the @count chunks at @address, which have none. False:
+ * there is not so much; some of them may have got theirs.
+ */
+bool source_map(char *address, struct backing *backings, size_t count);
+
+/* Take it away from a chunk that has it. False: it stays, the kernel is out of memory. */
+bool source_unmap(char *address, struct backing *backing);
+
+/*
+ * Move @bytes of what lies at @from, which is zeros then, to @to, by moving pages; both are memory
+ * of the process. False: nothing was changed.
+ */
+bool source_move(char *from, char *to, size_t bytes);
+
+/*
+ * fork(): mappings of the device are shared with the child. So the parent copies
+ * the @count chunks at @base, as far as they are the device's, before it has a child; the
+ * child then puts the copies where the chunks were, and the parent forgets them.
+ */
+void source_fork_prepare(char *base, struct backing *backings, size_t count);
+void source_fork_parent(size_t count);
+void source_fork_child(char *base, struct backing *backings, size_t count);
+
+#endif /* SOURCE_H */

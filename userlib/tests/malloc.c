@@ -1,0 +1,769 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The drop-in malloc, as this program's own: what each call answers, what misuse ends in, that
+ * contents are kept, that memory goes back, and fork(). Threads are in malloc_threads.c.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define KIB	((size_t)1024)
+#define MIB	(1024 * KIB)
+#define GIB	(1024 * MIB)
+
+/* The compiler does not know what comes of it. */
+static void *hidden(void *p)
+{
+	asm volatile("" : "+r"(p) : : "memory");
+	return p;
+}
+
+/* So many bytes the allocator has for a request of @size. */
+static size_t rounded(size_t size)
+{
+	size_t step = 16;
+
+	if (size > 32768)
+		return (size + 65535) / 65536 * 65536;
+	while (size > 16 * step)
+		step *= 2;
+	return size ? (size + step - 1) / step * step : 16;
+}
+
+static bool is_aligned(const void *p, size_t align)
+{
+	return p && (uintptr_t)p % align == 0;
+}
+
+static bool is_filled(const void *p, int byte, size_t size)
+{
+	const unsigned char *bytes = p;
+
+	return !size || (bytes[0] == (unsigned char)byte && !memcmp(bytes, bytes + 1, size - 1));
+}
+
+/* Answered as when there is no memory. */
+static bool refused(void *p)
+{
+	bool good = !p && errno == ENOMEM;
+
+	errno = 0;
+	return good;
+}
+
+static void test_sizes(void)
+{
+	bool exact = true, at16 = true, writable = true;
+	size_t size;
+	char *p, *q;
+
+	for (size = 0; size <= 140000; size += size < 3000 ? 1 : 97) {
+		p = malloc(size);
+		exact &= malloc_usable_size(p) == rounded(size);
+		at16 &= is_aligned(p, 16);
+		memset(p, 0x5a, malloc_usable_size(p));
+		writable &= is_filled(p, 0x5a, malloc_usable_size(p));
+		free(p);
+	}
+	ok(exact, "sizes: usable size is the size rounded up as documented");
+	ok(at16, "sizes: all are aligned to 16");
+	ok(writable, "sizes: all usable bytes can be written");
+
+	p = malloc(0);
+	q = malloc(0);
+	ok(p && q && p != q, "malloc(0): a pointer of its own");
+	free(p);
+	free(q);
+	is(malloc_usable_size(NULL), 0, "malloc_usable_size(NULL): 0");
+}
+
+static void test_refused(void)
+{
+	size_t most = (size_t)hidden((void *)PTRDIFF_MAX), max = (size_t)hidden((void *)SIZE_MAX);
+	char *p;
+
+	errno = 0;
+	ok(refused(malloc(most + 1)), "malloc of more than PTRDIFF_MAX: ENOMEM");
+	ok(refused(malloc(max)), "malloc(SIZE_MAX): ENOMEM");
+	ok(refused(malloc(most)), "malloc(PTRDIFF_MAX): ENOMEM");
+	ok(refused(calloc(max, 2)), "calloc that overflows: ENOMEM");
+	ok(refused(calloc(max / 16 + 1, 16)), "calloc that overflows to 0: ENOMEM");
+	ok(refused(calloc(1, max)), "calloc of SIZE_MAX: ENOMEM");
+	ok(refused(reallocarray(NULL, max / 16 + 1, 16)), "reallocarray that overflows: ENOMEM");
+	ok(refused(memalign(64, max)), "memalign of SIZE_MAX: ENOMEM");
+	ok(refused(memalign(most / 2 + 1, 1)), "memalign at 2^62: ENOMEM");
+	ok(refused(pvalloc(max)), "pvalloc(SIZE_MAX): ENOMEM");
+	ok(refused(valloc(max)), "valloc(SIZE_MAX): ENOMEM");
+
+	p = malloc(1000);
+	memset(p, 7, 1000);
+	ok(refused(realloc(p, max)), "realloc to SIZE_MAX: ENOMEM");
+	ok(refused(realloc(p, most)), "realloc to PTRDIFF_MAX: ENOMEM");
+	ok(refused(reallocarray(hidden(p), max, max)),
+	   "reallocarray of a block that overflows: ENOMEM");
+	ok(is_filled(p, 7, 1000), "a failed realloc keeps the block");
+	free(p);
+	p = malloc(MIB);
+	memset(p, 8, MIB);
+	ok(refused(realloc(p, most)), "realloc of a large block: ENOMEM");
+	ok(is_filled(p, 8, MIB), "a failed realloc keeps the large block");
+	free(p);
+}
+
+static void test_alignment(void)
+{
+	static const size_t sizes[] = { 0, 1, 17, 100, 5000, 40000, 200000 };
+	bool good = true, apart = true;
+	void *p, *blocks[7];
+	size_t align, i;
+
+	for (align = 1; align <= GIB; align *= 2) {
+		for (i = 0; i < 7; i++) {
+			blocks[i] = memalign(align, sizes[i]);
+			good &= is_aligned(blocks[i], align) && is_aligned(blocks[i], 16) &&
+				malloc_usable_size(blocks[i]) >= sizes[i];
+			memset(blocks[i], i, sizes[i]);
+		}
+		for (i = 0; i < 7; i++) {
+			apart &= is_filled(blocks[i], i, sizes[i]);
+			free(blocks[i]);
+		}
+	}
+	ok(good, "memalign: 1 to 1 GiB, small and large");
+	ok(apart, "memalign: blocks don't overlap");
+
+	good = true;
+	for (align = 0; align < 200; align++) {
+		size_t power = 16;
+
+		while (power < align)
+			power *= 2;
+		p = memalign(align, 10);
+		good &= is_aligned(p, power);
+		free(p);
+		p = aligned_alloc(align, 10);
+		good &= is_aligned(p, power);
+		free(p);
+	}
+	ok(good, "memalign, aligned_alloc: odd ones are those of the next power of two");
+	errno = 0;
+	ok(!memalign(SIZE_MAX / 2 + 2, 1) && errno == EINVAL, "memalign above 2^63: EINVAL");
+
+	p = blocks;
+	errno = 77;
+	is(posix_memalign(&p, 0, 1), EINVAL, "posix_memalign at 0: EINVAL");
+	is(posix_memalign(&p, 4, 1), EINVAL, "posix_memalign at 4: EINVAL");
+	is(posix_memalign(&p, 24, 1), EINVAL, "posix_memalign at 24: EINVAL");
+	is(posix_memalign(&p, 64, SIZE_MAX), ENOMEM, "posix_memalign of SIZE_MAX: ENOMEM");
+	ok(p == blocks && errno == 77, "posix_memalign that fails leaves pointer and errno alone");
+	is(posix_memalign(&p, 8, 0), 0, "posix_memalign of 0");
+	ok(is_aligned(p, 16), "posix_memalign of 0: a pointer");
+	free(p);
+	is(posix_memalign(&p, 4 * MIB, 3), 0, "posix_memalign at 4 MiB");
+	ok(is_aligned(p, 4 * MIB), "posix_memalign at 4 MiB: it is");
+	free(p);
+
+	p = valloc(1);
+	ok(is_aligned(p, 4096), "valloc: at a page");
+	free(p);
+	p = pvalloc(4097);
+	ok(is_aligned(p, 4096) && malloc_usable_size(p) >= 8192, "pvalloc: whole pages");
+	free(p);
+	p = pvalloc(0);
+	ok(is_aligned(p, 4096), "pvalloc(0): a pointer");
+	free(p);
+}
+
+static void test_calloc(void)
+{
+	bool zero = true;
+	size_t size;
+	int round;
+	char *p;
+
+	for (size = 1; size < 10 * MIB; size = size * 5 / 3 + 1) {
+		for (round = 0; round < 3; round++) {
+			p = calloc(size, 1);
+			zero &= is_filled(p, 0, size);
+			memset(p, 0xff, malloc_usable_size(p));
+			free(p);
+			p = malloc(size);
+			memset(p, 0xff, malloc_usable_size(p));
+			free(p);
+		}
+	}
+	ok(zero, "calloc: zeros, in new memory and in used one");
+	p = calloc(0, 8);
+	ok(p, "calloc(0, 8): a pointer");
+	free(p);
+	p = calloc(8, 0);
+	ok(p, "calloc(8, 0): a pointer");
+	free(p);
+}
+
+static void test_realloc(void)
+{
+	static const size_t sizes[] = { 1, 15, 16, 17, 100, 128, 129, 1000, 4096, 5000, 32768,
+					32769, 65536, 65537, 300000, MIB, 5 * MIB, 9 * MIB + 1 };
+	const size_t count = sizeof(sizes) / sizeof(*sizes);
+	bool kept = true, usable = true;
+	char *p, *other;
+	size_t i, j;
+
+	for (i = 0; i < count; i++) {
+		for (j = 0; j < count; j++) {
+			p = malloc(sizes[i]);
+			memset(p, i + 1, sizes[i]);
+			/* Sometimes the place behind is taken. */
+			other = malloc(j % 2 ? sizes[i] : 1);
+			memset(other, 0xee, j % 2 ? sizes[i] : 1);
+			p = realloc(p, sizes[j]);
+			kept &= is_filled(p, i + 1, sizes[i < j ? i : j]);
+			usable &= malloc_usable_size(p) >= sizes[j];
+			memset(p, 0xdd, sizes[j]);
+			kept &= is_filled(other, 0xee, j % 2 ? sizes[i] : 1);
+			free(p);
+			free(other);
+		}
+	}
+	ok(kept, "realloc: contents are kept, from each size to each");
+	ok(usable, "realloc: and there is as much as asked for");
+
+	p = realloc(NULL, 100);
+	ok(p, "realloc(NULL, 100): as malloc");
+	errno = 0;
+	ok(!realloc(p, 0) && !errno, "realloc(p, 0): NULL, no error");
+	other = malloc(100);
+	ok(other == p, "realloc(p, 0): it is free");
+	free(other);
+
+	p = malloc(MIB);
+	other = realloc(p, 2 * MIB);
+	ok(other == p, "realloc: grows where it is");
+	other = realloc(p, MIB);
+	ok(other == p, "realloc: shrinks where it is");
+	free(other);
+}
+
+static void test_errno(void)
+{
+	size_t size;
+
+	errno = 77;
+	for (size = 1; size < 200 * MIB; size *= 3)
+		free(hidden(malloc(size)));
+	free(NULL);
+	is(errno, 77, "malloc and free leave errno alone");
+}
+
+/* --- misuse --------------------------------------------------------------------- */
+
+/* Does @misuse end in abort(), and is @what said? */
+static void dies(void (*misuse)(void), const char *what, const char *name)
+{
+	struct rlimit no_core = { 0 };
+	char said[500] = "";
+	ssize_t got, length = 0;
+	int ends[2], status;
+	pid_t child;
+	bool good;
+
+	if (pipe(ends))
+		exit(1);
+	child = fork();
+	if (!child) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		dup2(ends[1], 2);
+		misuse();
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], said + length, sizeof(said) - 1 - length)) > 0)
+		length += got;
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	good = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+	       !strncmp(said, "memalloc: ", 10) && strstr(said, what);
+	if (!good)
+		printf("# status %d, said: %s\n", status, said);
+	ok(good, name);
+}
+
+static void twice(size_t size)
+{
+	char *p = malloc(size);
+
+	malloc(size);
+	free(p);
+	free(hidden(p));
+}
+
+static void twice_small(void)
+{
+	twice(100);
+}
+
+static void twice_large(void)
+{
+	twice(MIB);
+}
+
+/* Nothing else of its slab is in use: that goes back. */
+static void twice_after_many(void)
+{
+	char *p = malloc(3000), *others[2000];
+	int i;
+
+	for (i = 0; i < 2000; i++)
+		others[i] = malloc(3000);
+	for (i = 0; i < 2000; i++)
+		free(others[i]);
+	free(p);
+	free(p);
+}
+
+static void inside_small(void)
+{
+	free((char *)malloc(100) + 16);
+}
+
+static void inside_large(void)
+{
+	free((char *)malloc(MIB) + 65536);
+}
+
+static void inside_large_odd(void)
+{
+	free((char *)malloc(MIB) + 24);
+}
+
+static void foreign_stack(void)
+{
+	char byte[64];
+
+	free(hidden(byte));
+}
+
+static void foreign_map(void)
+{
+	free(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+static void foreign_number(void)
+{
+	free(hidden((void *)4096));
+}
+
+static void past_the_last(void)
+{
+	char *p = malloc(32768), *highest = p;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		p = malloc(32768);
+		if (p > highest)
+			highest = p;
+	}
+	free(highest + 16 * MIB);
+}
+
+static void realloc_freed(void)
+{
+	char *p = malloc(100);
+
+	free(p);
+	hidden(realloc(hidden(p), 200));
+}
+
+static void realloc_freed_large(void)
+{
+	char *p = malloc(MIB);
+
+	free(p);
+	hidden(realloc(hidden(p), 2 * MIB));
+}
+
+static void usable_of_freed(void)
+{
+	char *p = malloc(100);
+
+	free(p);
+	malloc_usable_size(p);
+}
+
+static void *free_it(void *p)
+{
+	free(p);
+	return NULL;
+}
+
+static void free_elsewhere(void *p)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, free_it, p);
+	pthread_join(thread, NULL);
+}
+
+static void twice_elsewhere(void)
+{
+	char *p = malloc(100);
+
+	free_elsewhere(p);
+	free_elsewhere(p);
+}
+
+static void here_then_elsewhere(void)
+{
+	char *p = malloc(100);
+
+	free(p);
+	free_elsewhere(p);
+}
+
+static void elsewhere_then_here(void)
+{
+	char *p = malloc(100);
+
+	free_elsewhere(p);
+	free(p);
+}
+
+static void inside_elsewhere(void)
+{
+	free_elsewhere((char *)malloc(100) + 1);
+}
+
+static void test_misuse(void)
+{
+	dies(twice_small, "freed twice", "double free: small");
+	dies(twice_large, "freed twice", "double free: large");
+	dies(twice_after_many, "freed twice", "double free: of memory that went back");
+	dies(inside_small, "points into an object", "free inside a small object");
+	dies(inside_large, "not a pointer that malloc gave", "free inside a large block");
+	dies(inside_large_odd, "not a pointer that malloc gave", "free inside a large block, odd");
+	dies(foreign_stack, "not a pointer that malloc gave", "free of the stack");
+	dies(foreign_map, "not a pointer that malloc gave", "free of a mapping");
+	dies(foreign_number, "not a pointer that malloc gave", "free of a small number");
+	dies(past_the_last, "not a pointer that malloc gave", "free of addresses without memory");
+	dies(realloc_freed, "freed twice", "realloc of what is free");
+	dies(realloc_freed_large, "freed twice", "realloc of what is free, large");
+	dies(usable_of_freed, "malloc_usable_size(0x", "malloc_usable_size of what is free");
+	dies(twice_elsewhere, "freed twice", "double free: both by another thread");
+	dies(here_then_elsewhere, "freed twice", "double free: the second by another thread");
+	dies(elsewhere_then_here, "freed twice", "double free: the first by another thread");
+	dies(inside_elsewhere, "points into an object", "free inside an object by another thread");
+}
+
+/* --- a random run ----------------------------------------------------------------- */
+
+static uint64_t random_state = 1;
+
+static uint32_t random32(void)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return random_state >> 33;
+}
+
+/* Most are small. */
+static size_t random_size(void)
+{
+	size_t size = random32() % 64;
+	unsigned int power = random32() % 16;
+
+	return power < 15 ? size << power % 8 : size << 13;
+}
+
+static void test_random(void)
+{
+	enum { SLOTS = 2000, ROUNDS = 200000 };
+	static struct {
+		unsigned char *p;
+		size_t size;
+		unsigned char byte;
+	} slots[SLOTS], *slot;
+	size_t align, kept;
+	bool good = true;
+	int i;
+
+	for (i = 0; i < ROUNDS && good; i++) {
+		slot = &slots[random32() % SLOTS];
+		good &= !slot->p || !slot->size ||
+			(slot->p[0] == slot->byte && slot->p[slot->size - 1] == slot->byte);
+		if (random32() % 16 == 0)
+			good &= !slot->p || is_filled(slot->p, slot->byte, slot->size);
+		if (slot->p && random32() % 4 == 0) {
+			kept = slot->size;
+			slot->size = random_size() + 1;
+			slot->p = realloc(slot->p, slot->size);
+			good &= is_filled(slot->p, slot->byte,
+					  kept < slot->size ? kept : slot->size);
+		} else {
+			free(slot->p);
+			slot->size = random_size();
+			align = (size_t)1 << random32() % 14;
+			if (random32() % 8 == 0)
+				slot->p = memalign(align, slot->size);
+			else if (random32() % 4 == 0)
+				slot->p = calloc(1, slot->size);
+			else
+				slot->p = malloc(slot->size);
+		}
+		slot->byte = i;
+		memset(slot->p, slot->byte, slot->size);
+	}
+	for (i = 0; i < SLOTS; i++) {
+		good &= is_filled(slots[i].p, slots[i].byte, slots[i].p ? slots[i].size : 0);
+		free(slots[i].p);
+	}
+	ok(good, "random run: contents are what was written");
+}
+
+/* --- memory that goes back, and that there is not ------------------------------------ */
+
+static size_t resident(void)
+{
+	char line[100] = "";
+	FILE *statm = fopen("/proc/self/statm", "r");
+	size_t pages;
+
+	if (!statm || !fgets(line, sizeof(line), statm))
+		exit(1);
+	fclose(statm);
+	strtoul(strchr(line, ' '), NULL, 10);
+	pages = strtoul(strchr(line, ' '), NULL, 10);
+	return pages * 4096;
+}
+
+static void test_goes_back(void)
+{
+	enum { COUNT = 1600 };
+	static const size_t sizes[] = { 64, 4000, 30000, 100000, 3 * MIB };
+	static void *blocks[5][COUNT * 1000 / 64];
+	size_t before = resident(), i, j, count;
+	char name[100];
+
+	for (i = 0; i < 5; i++) {
+		count = 100 * MIB / sizes[i];
+		if (count > COUNT * 1000 / 64)
+			count = COUNT * 1000 / 64;
+		for (j = 0; j < count; j++) {
+			blocks[i][j] = malloc(sizes[i]);
+			memset(blocks[i][j], 1, sizes[i]);
+		}
+		for (j = 0; j < count; j++)
+			free(blocks[i][j]);
+		snprintf(name, sizeof(name), "what was freed goes back: objects of %zu", sizes[i]);
+		ok(resident() < before + 16 * MIB, name);
+	}
+}
+
+/* This program again, with a limit: 0 if it could do @what. */
+static int with_limit(int resource, size_t bytes, const char *what)
+{
+	struct rlimit limit = { bytes, bytes };
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		setrlimit(resource, &limit);
+		execl("/proc/self/exe", "malloc", what, NULL);
+		_exit(100);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+
+/* Allocate until there is no more, and free everything; how many bytes that were. */
+static size_t use_up(size_t size)
+{
+	void **list = NULL, **p;
+	size_t got = 0;
+	bool good;
+
+	errno = 0;
+	while ((p = malloc(size))) {
+		*p = list;
+		list = p;
+		got += size;
+	}
+	good = errno == ENOMEM && !calloc(1, 300 * MIB);
+	if (list) {
+		p = *list;
+		errno = 0;
+		good &= refused(realloc(list, 300 * MIB)) && *list == p;
+	}
+	for (; list; list = p) {
+		p = *list;
+		free(list);
+	}
+	return good ? got : 0;
+}
+
+static int exhausted(void)
+{
+	static const size_t sizes[] = { 48, 2000, 20000, 100000, 10 * MIB };
+	size_t first, second, i;
+
+	for (i = 0; i < 5; i++) {
+		first = use_up(sizes[i]);
+		second = use_up(sizes[i]);
+		if (first < 100 * MIB || second < first - first / 8)
+			return 1;
+	}
+	return 0;
+}
+
+static int few_addresses(void)
+{
+	char *p = malloc(100), *q = malloc(5 * MIB);
+	bool good = p && q;
+
+	memset(q, 1, 5 * MIB);
+	free(p);
+	free(q);
+	errno = 0;
+	return !(good && !malloc(90 * MIB) && errno == ENOMEM);
+}
+
+/* --- fork ------------------------------------------------------------------------------ */
+
+static atomic_bool stop;
+
+static void *churn(void *unused)
+{
+	void *slots[64] = { 0 };
+	unsigned int i = 0;
+
+	while (!stop) {
+		i = i * 1103515245 + 12345;
+		free(slots[i >> 16 & 63]);
+		slots[i >> 16 & 63] = malloc((i >> 22 & 15) == 0 ? 100000 : i >> 24);
+	}
+	for (i = 0; i < 64; i++)
+		free(slots[i]);
+	return unused;
+}
+
+/* What the parent had is there, and neither's changes are seen by the other. */
+static int in_child(unsigned char **blocks, int count)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (!is_filled(blocks[i], i, 1000 + i))
+			return 1;
+	for (i = 0; i < count; i++) {
+		memset(blocks[i], 0xcc, 1000 + i);
+		if (i % 2)
+			free(blocks[i]);
+	}
+	for (i = 0; i < 1000; i++)
+		memset(malloc(i * 50), 0xcc, i * 50);
+	stop = true;
+	if (pthread_create(&thread, NULL, churn, NULL) || pthread_join(thread, NULL))
+		return 2;
+	return 0;
+}
+
+static void test_fork(void)
+{
+	enum { COUNT = 200, FORKS = 30 };
+	unsigned char *blocks[COUNT];
+	bool children = true, kept = true;
+	pthread_t threads[3];
+	int i, status;
+	pid_t child;
+
+	for (i = 0; i < COUNT; i++) {
+		blocks[i] = malloc(1000 + i);
+		memset(blocks[i], i, 1000 + i);
+	}
+	for (i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, churn, NULL);
+	for (i = 0; i < FORKS; i++) {
+		child = fork();
+		if (!child)
+			_exit(in_child(blocks, COUNT));
+		children &= waitpid(child, &status, 0) == child && status == 0;
+	}
+	for (i = 0; i < COUNT; i++) {
+		kept &= is_filled(blocks[i], i, 1000 + i);
+		free(blocks[i]);
+	}
+	stop = true;
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	ok(children, "fork while threads allocate: the child can do everything");
+	ok(kept, "fork while threads allocate: the parent has its own memory");
+}
+
+/* --- threads that end ------------------------------------------------------------------ */
+
+static pthread_key_t late_key;
+static int late;
+static bool late_good = true;
+
+/* Comes again and again, as long as the C library lets it, after the allocator's own. */
+static void late_destructor(void *p)
+{
+	free(p);
+	free(malloc(100000));
+	p = calloc(1, 333);
+	late_good &= is_filled(p, 0, 333);
+	memset(p, 1, 333);
+	late++;
+	pthread_setspecific(late_key, p);
+	if (late % 4 == 0)
+		free(p);
+}
+
+static void *late_thread(void *unused)
+{
+	pthread_setspecific(late_key, malloc(333));
+	return unused;
+}
+
+static void test_late(void)
+{
+	pthread_t thread;
+	int i;
+
+	pthread_key_create(&late_key, late_destructor);
+	for (i = 0; i < 1000; i++)
+		if (pthread_create(&thread, NULL, late_thread, NULL) || pthread_join(thread, NULL))
+			exit(1);
+	is(late, 4000, "destructors of threads allocate and free, to the last");
+	ok(late_good, "and get what they should");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return strcmp(argv[1], "exhausted") ? few_addresses() : exhausted();
+	test_sizes();
+	test_refused();
+	test_alignment();
+	test_calloc();
+	test_realloc();
+	test_errno();
+	test_misuse();
+	test_random();
+	test_goes_back();
+	is(with_limit(RLIMIT_DATA, 200 * MIB, "exhausted"), 0,
+	   "exhausted memory: ENOMEM, and all can be had again after it is freed");
+	is(with_limit(RLIMIT_AS, 100 * MIB, "few"), 0, "few addresses: the program works");
+	test_late();
+	test_fork();
+	return tap_done();
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The drop-in malloc with threads, under ThreadSanitizer: who frees what others allocated, threads
+ * that end, and what becomes of their memory.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+#define THREADS	4
+
+static bool is_filled(const unsigned char *p, int byte, size_t size)
+{
+	while (size--)
+		if (*p++ != (unsigned char)byte)
+			return false;
+	return true;
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 8;
+}
+
+static uint32_t numbers[THREADS] = { 1, 2, 3, 4 };
+
+static bool run(void *(*function)(void *), bool *good)
+{
+	pthread_t threads[THREADS];
+	void *answer;
+	int i;
+
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, function, &numbers[i]))
+			return false;
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &answer);
+		*good &= !answer;
+	}
+	return true;
+}
+
+/* --- slots that all threads share --------------------------------------------------- */
+
+struct block {
+	uint32_t size;
+	unsigned char bytes[];
+};
+
+#define SLOTS	512
+
+static struct block *_Atomic slots[SLOTS];
+
+static bool is_whole(const struct block *block)
+{
+	return is_filled(block->bytes, block->size, block->size);
+}
+
+static struct block *new_block(uint32_t *random)
+{
+	uint32_t size = next_random(random) % 64 << next_random(random) % 6;
+	struct block *block;
+
+	if (next_random(random) % 256 == 0)
+		size += 40000;
+	block = malloc(sizeof(*block) + size);
+	block->size = size;
+	memset(block->bytes, size, size);
+	return block;
+}
+
+/* What one put there another takes: most is freed by others than those who allocated it. */
+static void *exchange(void *number)
+{
+	uint32_t random = *(uint32_t *)number, i;
+	struct block *block;
+
+	for (i = 0; i < 40000; i++) {
+		block = new_block(&random);
+		block = atomic_exchange(&slots[next_random(&random) % SLOTS], block);
+		if (!block)
+			continue;
+		if (!is_whole(block))
+			return "";
+		if (i % 8 == 0) {
+			block = realloc(block, sizeof(*block) + block->size + 500);
+			if (!is_whole(block))
+				return "";
+		}
+		free(block);
+	}
+	return NULL;
+}
+
+/* --- threads that end ------------------------------------------------------------------ */
+
+/* Leaves its blocks in the slots, for those who come later. */
+static void *short_life(void *seed)
+{
+	uint32_t random = atomic_fetch_add((atomic_uint *)seed, 1), i;
+	struct block *block;
+
+	for (i = 0; i < 100; i++) {
+		block = atomic_exchange(&slots[next_random(&random) % SLOTS], new_block(&random));
+		if (block && !is_whole(block))
+			return "";
+		free(block);
+	}
+	return NULL;
+}
+
+static void *many_lives(void *number)
+{
+	static atomic_uint seed;
+	pthread_t thread;
+	void *answer;
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		if (pthread_create(&thread, NULL, short_life, &seed))
+			return "";
+		pthread_join(thread, &answer);
+		if (answer)
+			return answer;
+	}
+	return number ? NULL : "";
+}
+
+/* --- memory that one allocates and another frees is used again --------------------------- */
+
+#define ROUNDS	400
+#define BATCH	200
+
+static struct batch {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	void *blocks[BATCH];
+	bool full;
+} batch = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void *consume(void *unused)
+{
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		pthread_mutex_lock(&batch.lock);
+		while (!batch.full)
+			pthread_cond_wait(&batch.changed, &batch.lock);
+		for (i = 0; i < BATCH; i++)
+			free(batch.blocks[i]);
+		batch.full = false;
+		pthread_cond_signal(&batch.changed);
+		pthread_mutex_unlock(&batch.lock);
+	}
+	return unused;
+}
+
+/* Addresses, lowest and highest, of all that is ever allocated. */
+static size_t produce(void)
+{
+	uintptr_t low = UINTPTR_MAX, high = 0;
+	pthread_t consumer;
+	int round, i;
+
+	if (pthread_create(&consumer, NULL, consume, NULL))
+		return SIZE_MAX;
+	for (round = 0; round < ROUNDS; round++) {
+		pthread_mutex_lock(&batch.lock);
+		while (batch.full)
+			pthread_cond_wait(&batch.changed, &batch.lock);
+		for (i = 0; i < BATCH; i++) {
+			batch.blocks[i] = malloc(1000);
+			if ((uintptr_t)batch.blocks[i] < low)
+				low = (uintptr_t)batch.blocks[i];
+			if ((uintptr_t)batch.blocks[i] > high)
+				high = (uintptr_t)batch.blocks[i];
+		}
+		batch.full = true;
+		pthread_cond_signal(&batch.changed);
+		pthread_mutex_unlock(&batch.lock);
+	}
+	pthread_join(consumer, NULL);
+	return high - low;
+}
+
+/* --- heaps of threads that have ended ------------------------------------------------------ */
+
+static void *left[3000];
+
+static void *leave(void *unused)
+{
+	int i;
+
+	for (i = 0; i < 3000; i++)
+		left[i] = malloc(700);
+	for (i = 0; i < 3000; i++)
+		if (i % 8)
+			free(left[i]);
+	return unused;
+}
+
+/* Of the places where the thread had its objects, how many we get. */
+static int places_again(void)
+{
+	static void *mine[3000];
+	uintptr_t low = UINTPTR_MAX, high = 0;
+	pthread_t thread;
+	int i, again = 0;
+
+	if (pthread_create(&thread, NULL, leave, NULL))
+		return 0;
+	pthread_join(thread, NULL);
+	for (i = 0; i < 3000; i += 8) {
+		if ((uintptr_t)left[i] < low)
+			low = (uintptr_t)left[i];
+		if ((uintptr_t)left[i] > high)
+			high = (uintptr_t)left[i];
+	}
+	for (i = 0; i < 3000; i++) {
+		mine[i] = malloc(700);
+		again += (uintptr_t)mine[i] >= low && (uintptr_t)mine[i] <= high;
+	}
+	for (i = 0; i < 3000; i++)
+		free(mine[i]);
+	for (i = 0; i < 3000; i += 8)
+		free(left[i]);
+	return again;
+}
+
+int main(void)
+{
+	bool good = true;
+	int i;
+
+	ok(places_again() > 2000, "what a thread had free when it ended, others use");
+	ok(run(exchange, &good) && good, "threads free what others allocated: contents are kept");
+	good = true;
+	ok(run(many_lives, &good) && good, "threads that end: contents are kept");
+	for (i = 0; i < SLOTS; i++) {
+		good &= !slots[i] || is_whole(slots[i]);
+		free(slots[i]);
+	}
+	ok(good, "what threads that have ended left is as they left it");
+	ok(produce() < 4 << 20, "what is freed by another thread is used again");
+	return tap_done();
+}
