@@ -27,7 +27,7 @@ tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(
 vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
 
 .PHONY: all module drivers lib tests demo test test-faults vm setup install clean help
-.PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls
+.PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls bench-malloc
 .PHONY: setup-build vm-module
 
 all: module lib			## module and library (the default)
@@ -100,6 +100,10 @@ bench-kernel: setup		## allocators in the kernel, counted in instructions, in a 
 
 bench-calls: vm-module tests	## instructions it takes to get a buffer and give it back, in a VM
 	@scripts/vm $(vm_kernel) selftests/bench-calls.sh
+
+bench-malloc: setup lib		## the drop-in malloc and others, on workloads and programs (ROUNDS=7)
+	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
+	@ROUNDS=$(ROUNDS) scripts/bench-malloc
 
 vm: vm-module tests		## a shell in a VM with the module loaded
 	@scripts/vm $(vm_kernel) --shell

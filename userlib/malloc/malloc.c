@@ -45,12 +45,6 @@
 /* From so many slices on, realloc() tries to move pages instead of copying them. */
 #define MOVE_SLICES	4
 
-static void *no_memory(void)
-{
-	errno = ENOMEM;
-	return NULL;
-}
-
 static size_t slices_of(size_t size)
 {
 	return (size + SLICE_BYTES - 1) >> SLICE_SHIFT;
@@ -91,7 +85,14 @@ static void *large_alloc(size_t size, size_t align, bool *zero)
 	return slice == NO_SLICE ? no_memory() : range_address(slice);
 }
 
-static void large_free(const char *call, void *p)
+static noinline void *large_malloc(size_t size)
+{
+	bool zero;
+
+	return large_alloc(size, 1, &zero);
+}
+
+static noinline void large_free(void *p)
 {
 	size_t offset = range_offset(p);
 	int err = -ENOENT;
@@ -102,7 +103,7 @@ static void large_free(const char *call, void *p)
 		range_unlock();
 	}
 	if (err)
-		bad_pointer(call, p);
+		bad_pointer("free", p);
 }
 
 /* Bytes that are there for the program at @p, which is not NULL. */
@@ -132,21 +133,28 @@ static size_t usable(const char *call, void *p)
 	return slices << SLICE_SHIFT;
 }
 
+static bool move_pages(void *from, void *to, size_t slices)
+{
+	bool moved;
+
+	range_lock();
+	moved = range_move(range_offset(from) >> SLICE_SHIFT, range_offset(to) >> SLICE_SHIFT,
+			   slices);
+	range_unlock();
+	return moved;
+}
+
 static void *copy_to_new(void *p, size_t old, size_t size)
 {
 	size_t kept = old < size ? old : size;
-	void *new = malloc(size);
-	bool moved = false;
+	bool move = old > SMALL_MAX && size > SMALL_MAX && slices_of(kept) >= MOVE_SLICES;
+	bool zero;
+	void *new = move ? large_alloc(size, 1, &zero) : malloc(size);
 
 	if (!new)
 		return NULL;
-	if (old > SMALL_MAX && size > SMALL_MAX && slices_of(kept) >= MOVE_SLICES) {
-		range_lock();
-		moved = range_move(range_offset(p) >> SLICE_SHIFT,
-				   range_offset(new) >> SLICE_SHIFT, slices_of(kept));
-		range_unlock();
-	}
-	if (!moved)
+	/* Where there are pages already, copying is faster. */
+	if (!move || !zero || !move_pages(p, new, slices_of(kept)))
 		memcpy(new, p, kept);
 	free(p);
 	return new;
@@ -169,7 +177,6 @@ static void *large_realloc(void *p, size_t old, size_t size)
 static void *aligned(size_t align, size_t size)
 {
 	unsigned int class;
-	void *p = NULL;
 	bool zero;
 
 	if (align <= ALIGN_MIN)
@@ -180,21 +187,14 @@ static void *aligned(size_t align, size_t size)
 	class = class_of(size > align ? size : align);
 	while (class_size(class) & (align - 1))
 		class++;
-	p = slab_alloc(class);
-	return p ? p : no_memory();
+	return slab_alloc(class);
 }
 
 /* --- the calls --------------------------------------------------------------------------- */
 
 PUBLIC void *malloc(size_t size)
 {
-	void *p;
-	bool zero;
-
-	if (unlikely(size > SMALL_MAX))
-		return large_alloc(size, 1, &zero);
-	p = slab_alloc(class_of(size));
-	return likely(p) ? p : no_memory();
+	return likely(size <= SMALL_MAX) ? slab_alloc(class_of(size)) : large_malloc(size);
 }
 
 PUBLIC void free(void *p)
@@ -203,7 +203,6 @@ PUBLIC void free(void *p)
 	struct heap *owner;
 	struct slab *slab;
 	uint32_t inside, index;
-	bool done;
 
 	if (unlikely(offset >= range_limit())) {
 		if (p)
@@ -217,11 +216,11 @@ PUBLIC void free(void *p)
 		if (unlikely(!slab_begins(slab, inside, index) || !slab_free_own(slab, index)))
 			bad_pointer("free", p);
 	} else if (owner) {
-		done = slab_begins(slab, inside, index) && slab_free_remote(slab, owner, index);
-		if (unlikely(!done))
+		if (unlikely(!slab_begins(slab, inside, index)))
 			bad_pointer("free", p);
+		slab_free_remote(slab, owner, index);
 	} else {
-		large_free("free", p);
+		large_free(p);
 	}
 }
 
@@ -240,9 +239,7 @@ PUBLIC void *calloc(size_t count, size_t size)
 	}
 	class = class_of(bytes);
 	p = slab_alloc(class);
-	if (unlikely(!p))
-		return no_memory();
-	return self->bins[class].current->zero ? p : memset(p, 0, bytes);
+	return unlikely(!p) || self->bins[class].current->zero ? p : memset(p, 0, bytes);
 }
 
 PUBLIC void *realloc(void *p, size_t size)
@@ -322,6 +319,19 @@ PUBLIC void *pvalloc(size_t size)
 	if (__builtin_add_overflow(size, page - 1, &size))
 		return no_memory();
 	return aligned(page, size & ~(page - 1));
+}
+
+/* Whether there was something to give back is not known. */
+PUBLIC int malloc_trim(size_t pad)
+{
+	(void)pad;
+	if (unlikely(!range.base))
+		return 0;
+	range_lock();
+	slab_trim();
+	range_purge();
+	range_unlock();
+	return 1;
 }
 
 PUBLIC size_t malloc_usable_size(void *p)

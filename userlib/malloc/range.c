@@ -16,10 +16,11 @@
 #define SWEEP_BLOCKS	64
 
 /*
- * Of free memory that is not zeros any more, so much is kept for the next blocks: this many
- * slices, and one in eight of those in use.
+ * So many slices that are free, and not zeros any more, are kept for the next blocks: of
+ * the process's memory, as many as are in use and some; of the device's, which others want, few.
  */
-#define KEPT_SLICES	64
+#define KEPT_PRIVATE	512
+#define KEPT_DEVICE	64
 
 struct chunk {
 	uint64_t used;		/* slices that are in blocks */
@@ -33,7 +34,7 @@ static struct mal_heap heap;
 static struct chunk *chunks;
 static struct backing *backings;
 static size_t used_slices;
-static size_t kept_slices;	/* dirty ones that became free since the last purge() */
+static size_t kept_slices;	/* dirty ones that became free since the last purge */
 
 void range_lock(void)
 {
@@ -177,7 +178,7 @@ static bool begin_use(uint32_t slice, size_t count)
 		chunks[chunk].dirty |= bits;
 	}
 	used_slices += count;
-	/* Some may have been dirty since before the last purge(). */
+	/* Some may have been dirty since before the last purge. */
 	kept_slices -= reused < kept_slices ? reused : kept_slices;
 	return !reused;
 }
@@ -204,8 +205,7 @@ static void clean(size_t chunk)
 	}
 }
 
-/* Give back what no block has. */
-static void purge(void)
+void range_purge(void)
 {
 	size_t end = range_limit() >> CHUNK_SHIFT;
 	int saved_errno = errno;
@@ -233,8 +233,8 @@ static void end_use(uint32_t slice, size_t count)
 		chunks[chunk].used &= ~slices_in(chunk, slice, count);
 	used_slices -= count;
 	kept_slices += count;
-	if (kept_slices > KEPT_SLICES + used_slices / 8)
-		purge();
+	if (kept_slices > (source_is_device() ? KEPT_DEVICE : KEPT_PRIVATE + used_slices))
+		range_purge();
 }
 
 uint32_t range_alloc(size_t count, size_t align, bool *zero)

@@ -14,6 +14,7 @@
 #ifndef RANGE_H
 #define RANGE_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,16 @@
 
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+#ifndef noinline
+#define noinline	__attribute__((noinline))
+#endif
+
+/* How a call says so. */
+static inline void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
 
 struct slab;
 
@@ -86,6 +97,9 @@ int range_free(uint32_t slice);
  * -ENOMEM: they are not free behind it.
  */
 int range_resize(uint32_t slice, size_t count);
+
+/* Give all memory back that no block has. */
+void range_purge(void);
 
 /* Slices of the block that begins at @slice; 0: none does. */
 size_t range_size(uint32_t slice);

@@ -19,7 +19,7 @@
 /* Memory for heaps is taken so much at a time. */
 #define HEAPS_BYTES	((size_t)64 << 10)
 
-static struct word no_word;
+static uint64_t no_word;
 static struct slab no_slab;
 static struct heap nobody = {
 	.bins[0 ... CLASSES - 1] = { .word = &no_word, .current = &no_slab },
@@ -121,9 +121,9 @@ static void begin_slab(struct slab *slab, unsigned int class, unsigned int slice
 	slab->zero = zero;
 	words = slab_words(slab);
 	for (i = 0; i < words; i++)
-		__atomic_store_n(&slab->words[i].free, ~0ull, __ATOMIC_RELAXED);
+		__atomic_store_n(&slab->free[i], ~0ull, __ATOMIC_RELAXED);
 	if (slab->count % 64)
-		__atomic_store_n(&slab->words[words - 1].free, (1ull << slab->count % 64) - 1,
+		__atomic_store_n(&slab->free[words - 1], (1ull << slab->count % 64) - 1,
 				 __ATOMIC_RELAXED);
 	for (i = 1; i < slices; i++)
 		slab[i].back = i;
@@ -150,6 +150,11 @@ static void give_back_empties(struct heap *heap, unsigned int keep)
 		heap->empties--;
 		give_back(slab);
 	}
+}
+
+void slab_trim(void)
+{
+	give_back_empties(self, 0);
 }
 
 /* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
@@ -196,19 +201,17 @@ static unsigned int collect(struct slab *slab)
 {
 	unsigned int words = slab_words(slab);
 	unsigned int count = 0, i;
-	struct word *word;
 	uint64_t remote, twice;
 
 	for (i = 0; i < words; i++) {
-		word = &slab->words[i];
-		if (!__atomic_load_n(&word->remote, __ATOMIC_RELAXED))
+		if (!__atomic_load_n(&slab->remote[i], __ATOMIC_RELAXED))
 			continue;
-		remote = __atomic_exchange_n(&word->remote, 0, __ATOMIC_SEQ_CST);
-		twice = remote & word->free;
+		remote = __atomic_exchange_n(&slab->remote[i], 0, __ATOMIC_SEQ_CST);
+		twice = remote & slab->free[i];
 		if (twice)
 			die("free", slab_object(slab, i * 64 + __builtin_ctzll(twice)),
 			    "freed twice");
-		__atomic_store_n(&word->free, word->free | remote, __ATOMIC_RELAXED);
+		__atomic_store_n(&slab->free[i], slab->free[i] | remote, __ATOMIC_RELAXED);
 		count += __builtin_popcountll(remote);
 	}
 	return count;
@@ -270,17 +273,16 @@ static void tell(struct slab *slab, struct heap *owner)
 					    __ATOMIC_RELAXED));
 }
 
-bool slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
+void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
 {
-	struct word *word = &slab->words[index / 64];
+	unsigned int word = index / 64;
 	uint64_t bit = 1ull << index % 64;
 
-	if (__atomic_load_n(&word->free, __ATOMIC_RELAXED) & bit ||
-	    __atomic_fetch_or(&word->remote, bit, __ATOMIC_SEQ_CST) & bit)
-		return false;
+	if (__atomic_load_n(&slab->free[word], __ATOMIC_RELAXED) & bit ||
+	    __atomic_fetch_or(&slab->remote[word], bit, __ATOMIC_SEQ_CST) & bit)
+		die("free", slab_object(slab, index), "freed twice");
 	/* From here on the slab may be another one, or none: drain() expects that. */
 	tell(slab, owner);
-	return true;
 }
 
 /*
@@ -349,7 +351,7 @@ static bool retire(struct heap *heap, struct bin *bin)
 	bin->word = &no_word;
 	bin->current = NULL;
 	for (i = 0; i < words; i++)
-		count += __builtin_popcountll(slab->words[i].free);
+		count += __builtin_popcountll(slab->free[i]);
 	slab->state = SLAB_FULL;
 	slab->countdown = 1;
 	return settle(heap, slab, count);
@@ -429,17 +431,19 @@ static struct slab *adopt(struct heap *heap, unsigned int class)
 	return slab;
 }
 
-/* Go to the first word of the bin's slab that has a free object. */
+/* Go to the next word of the bin's slab that has a free object; the present one comes last. */
 static bool advance(struct bin *bin)
 {
 	struct slab *slab = bin->current;
 	unsigned int words = slab_words(slab);
+	unsigned int at = bin->word - slab->free;
 	unsigned int i;
 
 	for (i = 0; i < words; i++) {
-		if (slab->words[i].free) {
-			bin->word = &slab->words[i];
-			bin->base = slab_object(slab, i * 64);
+		at = at + 1 < words ? at + 1 : 0;
+		if (slab->free[at]) {
+			bin->word = &slab->free[at];
+			bin->base = slab_object(slab, at * 64);
 			return true;
 		}
 	}
@@ -455,7 +459,7 @@ static void *alloc_late(void)
 	range_lock();
 	slice = range_alloc(1, 1, &zero);
 	range_unlock();
-	return slice == NO_SLICE ? NULL : range_address(slice);
+	return slice == NO_SLICE ? no_memory() : range_address(slice);
 }
 
 void *slab_alloc_slow(unsigned int class)
@@ -467,7 +471,7 @@ void *slab_alloc_slow(unsigned int class)
 	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && self == &nobody)
 		return alloc_late();
 	if (self == &nobody && !slab_attach())
-		return NULL;
+		return no_memory();
 	heap = self;
 	bin = &heap->bins[class];
 	if (bin->current) {
@@ -487,10 +491,11 @@ void *slab_alloc_slow(unsigned int class)
 	if (!slab)
 		slab = new_slab(heap, class);
 	if (!slab)
-		return NULL;
+		return no_memory();
 	slab->state = SLAB_CURRENT;
 	slab->countdown = slab->zero ? 1 : NEVER;
 	bin->current = slab;
+	bin->word = &slab->free[slab_words(slab) - 1];
 	advance(bin);
 	return slab_alloc(class);
 }

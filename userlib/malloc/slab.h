@@ -27,12 +27,6 @@
 /* Objects of a slab: a slice has as many of the smallest size. */
 #define SLAB_WORDS	(SLICE_BYTES / 16 / 64)
 
-/* 64 objects. */
-struct word {
-	uint64_t free;		/* for the owner to take; written by nobody else */
-	uint64_t remote;	/* freed by other threads, not seen by the owner yet */
-};
-
 enum slab_state {
 	SLAB_CURRENT,		/* where its heap takes objects of this size from */
 	SLAB_PARTIAL,		/* in its heap's list for this size */
@@ -58,12 +52,16 @@ struct slab {
 	uint8_t state;
 	uint8_t slices;
 	uint8_t zero;		/* no object has been freed, and all began as zeros */
-	struct word words[SLAB_WORDS] __attribute__((aligned(64)));
+
+	/* A bit for each object: free, for the owner to take, and written by nobody else; */
+	uint64_t free[SLAB_WORDS] __attribute__((aligned(64)));
+	/* freed by other threads, and not seen by the owner yet. */
+	uint64_t remote[SLAB_WORDS];
 };
 
 /* The slab that a heap takes objects of a size from. */
 struct bin {
-	struct word *word;	/* there; with no free object, if there is no slab */
+	uint64_t *word;		/* in @free there; 0, if there is no slab */
 	char *base;		/* the object of that word's lowest bit */
 	size_t size;
 	struct slab *current;
@@ -99,21 +97,24 @@ static inline unsigned int class_of(size_t size)
 /* The size of the objects of a class. */
 size_t class_size(unsigned int class);
 
+/* Give back what the thread's heap keeps of empty slabs. With the range's lock. */
+void slab_trim(void);
+
 /* Give the thread, which has none, a heap. False: there is no memory. */
 bool slab_attach(void);
 
-/* An object of that class, if it takes more than a moment; NULL: there is no memory. */
+/* An object of that class, if it takes more than a moment; NULL and ENOMEM: there is no memory. */
 void *slab_alloc_slow(unsigned int class);
 
-/* An object of that class; NULL: there is no memory. */
+/* An object of that class; NULL and ENOMEM: there is no memory. */
 static inline void *slab_alloc(unsigned int class)
 {
 	struct bin *bin = &self->bins[class];
-	uint64_t free = bin->word->free;
+	uint64_t free = *bin->word;
 
 	if (unlikely(!free))
 		return slab_alloc_slow(class);
-	__atomic_store_n(&bin->word->free, free & (free - 1), __ATOMIC_RELAXED);
+	__atomic_store_n(bin->word, free & (free - 1), __ATOMIC_RELAXED);
 	return bin->base + __builtin_ctzll(free) * bin->size;
 }
 
@@ -124,10 +125,13 @@ static inline void *slab_alloc(unsigned int class)
 static inline struct slab *slab_at(size_t offset, uint32_t *inside)
 {
 	struct slab *slab = &range.slabs[offset >> SLICE_SHIFT];
-	uint32_t back = slab->back;
 
-	*inside = (offset & (SLICE_BYTES - 1)) + (back << SLICE_SHIFT);
-	return slab - back;
+	*inside = offset & (SLICE_BYTES - 1);
+	if (unlikely(slab->back)) {
+		*inside += (uint32_t)slab->back << SLICE_SHIFT;
+		slab -= slab->back;
+	}
+	return slab;
 }
 
 static inline struct heap *slab_owner(const struct slab *slab)
@@ -150,19 +154,25 @@ static inline bool slab_begins(const struct slab *slab, uint32_t inside, uint32_
 /* What has to be done when the owner has freed as many objects as @countdown said. */
 void slab_event(struct slab *slab);
 
-/* A thread frees object @index that is not @owner, of whom it is. False: it is free already. */
-bool slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index);
+/* Another thread than the owner frees object @index. If it is free already, abort(). */
+void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index);
+
+/* Have others freed object @index? */
+static inline bool slab_is_remote(const struct slab *slab, uint32_t index)
+{
+	return __atomic_load_n(&slab->told, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&slab->remote[index / 64], __ATOMIC_RELAXED) >> index % 64 & 1;
+}
 
 /* The owner frees object @index. False: it is free already. */
 static inline bool slab_free_own(struct slab *slab, uint32_t index)
 {
-	struct word *word = &slab->words[index / 64];
+	uint64_t *word = &slab->free[index / 64];
 	uint64_t bit = 1ull << index % 64;
-	uint64_t free = word->free;
 
-	if (unlikely((free | __atomic_load_n(&word->remote, __ATOMIC_RELAXED)) & bit))
+	if (unlikely(*word & bit || slab_is_remote(slab, index)))
 		return false;
-	__atomic_store_n(&word->free, free | bit, __ATOMIC_RELAXED);
+	__atomic_store_n(word, *word | bit, __ATOMIC_RELAXED);
 	if (unlikely(!--slab->countdown))
 		slab_event(slab);
 	return true;
@@ -171,10 +181,8 @@ static inline bool slab_free_own(struct slab *slab, uint32_t index)
 /* Is object @index allocated? To be asked by whoever has it. */
 static inline bool slab_is_used(const struct slab *slab, uint32_t index)
 {
-	const struct word *word = &slab->words[index / 64];
-
-	return !((__atomic_load_n(&word->free, __ATOMIC_RELAXED) |
-		  __atomic_load_n(&word->remote, __ATOMIC_RELAXED)) >> index % 64 & 1);
+	return !slab_is_remote(slab, index) &&
+	       !(__atomic_load_n(&slab->free[index / 64], __ATOMIC_RELAXED) >> index % 64 & 1);
 }
 
 #endif /* SLAB_H */

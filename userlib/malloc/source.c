@@ -72,6 +72,11 @@ static bool map_buffer(char *address, struct backing *backing)
 	return true;
 }
 
+bool source_is_device(void)
+{
+	return device >= 0;
+}
+
 bool source_map(char *address, struct backing *backings, size_t count)
 {
 	size_t done = 0, i;

@@ -25,6 +25,9 @@ bool source_map(char *address, struct backing *backings, size_t count);
 /* Take it away from a chunk that has it. False: it stays, the kernel is out of memory. */
 bool source_unmap(char *address, struct backing *backing);
 
+/* Does memory come from the device, as long as it has some? */
+bool source_is_device(void);
+
 /*
  * Move @bytes of what lies at @from, which is zeros then, to @to, by moving pages; both are memory
  * of the process. False: nothing was changed.
