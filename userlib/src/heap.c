@@ -617,16 +617,22 @@ size_t memalloc_heap_destroy(struct memalloc_heap *heap,
 		if (leak)
 			leak(&block, data);
 	}
+	/* Piece by piece: where one is gone, another thread may have something already. */
 	for (chunk = 0; chunk < heap->frontier; chunk++) {
 		struct memalloc_buffer *buffer = &heap->buffers[chunk];
+		void *address = address_of(heap, chunk * heap->chunk);
 
-		if (!is_there(heap, chunk))
+		if (!is_there(heap, chunk)) {
+			munmap(address, bytes_of(heap, heap->chunk));
 			continue;
-		memalloc_space_unmap(buffer, address_of(heap, chunk * heap->chunk));
+		}
+		memalloc_buffer_unmap(buffer, address);
 		if (!heap->borrowed)
 			memalloc_buffer_free(heap->mem, buffer);
 	}
-	munmap(heap->base, heap->space);
+	if (heap->frontier < heap->chunks)
+		munmap(address_of(heap, heap->frontier * heap->chunk),
+		       bytes_of(heap, (heap->chunks - heap->frontier) * heap->chunk));
 	munmap(heap->tags, mal_heap_bytes(heap->core.granules));
 	pthread_mutex_destroy(&heap->lock);
 	free(heap->buffers);

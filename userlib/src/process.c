@@ -576,13 +576,15 @@ static int get_mappable(struct region *region, const struct memalloc_buffer *buf
 			int protection, struct buffer **found)
 {
 	const u64 granule = buffer->mmap_offset / region->granule;
+	u64 rest;
 
 	if (region->process != forks)
 		return -EBADF;
 	*found = granule < region->heap.granules ? buffer_at(region, granule) : NULL;
 	if (!*found || !((*found)->handle[false] || (*found)->handle[true]))
 		return -ENOENT;
-	if (offset_of(*found) != buffer->mmap_offset || buffer->real_length > real_length(*found))
+	rest = offset_of(*found) + real_length(*found) - buffer->mmap_offset;
+	if (buffer->real_length > rest)
 		return -EINVAL;
 	if (protection & PROT_WRITE && !(*found)->handle[true])
 		return -EACCES;

@@ -173,7 +173,9 @@ static void test_alloc_errors(void)
 {
 	const struct memalloc_buffer untouched = { .length = 1, .handle = 7 };
 	struct memalloc_buffer buffer = untouched, one = make(1);
+	struct memalloc_stats before, after;
 
+	need(memalloc_get_stats(mem, &before, sizeof(before)), "get_stats");
 	errno = UNTOUCHED;
 	is(memalloc_buffer_alloc(mem, 0, 0, &buffer), -EINVAL, "alloc: EINVAL, length 0");
 	is(memalloc_buffer_alloc(mem, 1, 3, &buffer), -EINVAL,
@@ -189,6 +191,8 @@ static void test_alloc_errors(void)
 	ok(!memcmp(&buffer, &untouched, sizeof(buffer)),
 	   "alloc: a failure leaves the buffer alone");
 	is(errno, UNTOUCHED, "alloc: a failure leaves errno alone");
+	need(memalloc_get_stats(mem, &after, sizeof(after)), "get_stats");
+	is(after.failures - before.failures, 3, "get_stats: counts ENOMEM and EFBIG");
 	need(memalloc_buffer_free(mem, &one), "free");
 }
 
@@ -256,6 +260,24 @@ static void test_query(void)
 	need(memalloc_buffer_free(mem, &buffer), "free");
 	is(memalloc_buffer_query(mem, handle, &answer), -ENOENT, "query: ENOENT, freed");
 	memalloc_close(other);
+}
+
+/* A program may make up a struct memalloc_buffer. */
+static void test_map_of_a_part(void)
+{
+	struct memalloc_buffer buffer = make(2 * info.granule), part = buffer;
+	unsigned char *bytes = map(mem, &buffer), *second;
+	void *none;
+
+	bytes[info.granule] = 'x';
+	part.mmap_offset += info.granule;
+	is(memalloc_buffer_map(mem, &part, 0, &none), -EINVAL, "map: EINVAL, past the end");
+	part.real_length = info.granule;
+	second = map(mem, &part);
+	is(second[0], 'x', "map: a part of a buffer");
+	need(memalloc_buffer_unmap(&part, second), "unmap");
+	need(memalloc_buffer_unmap(&buffer, bytes), "unmap");
+	need(memalloc_buffer_free(mem, &buffer), "free");
 }
 
 static void test_map(void)
@@ -891,9 +913,27 @@ static void test_udmabuf_memory(void)
 	close(fd);
 }
 
+/* Who may not use the device must be told, not get other memory: the tests are root's. */
+static void test_not_allowed(void)
+{
+	struct memalloc *own;
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	need(child < 0 ? -errno : 0, "fork");
+	if (!child)
+		_exit(setgid(65534) || setuid(65534) ? 1 : -memalloc_open(NULL, &own));
+	waitpid(child, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == EACCES,
+	   "open: EACCES, not allowed to use the device");
+}
+
 /* What the device shares, with whoever else opens it. */
 static void test_device(void)
 {
+	test_not_allowed();
 	test_export();
 	test_import();
 	test_import_of_read_only();
@@ -934,6 +974,7 @@ int main(int argc, char **argv)
 	test_free();
 	test_query();
 	test_map();
+	test_map_of_a_part();
 	test_import_errors();
 	test_blocks();
 	if (memalloc_backend(mem) == MEMALLOC_BACKEND_DEVICE)

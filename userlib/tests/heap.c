@@ -529,6 +529,35 @@ static void test_growing(void)
 	is(used(), before, "growing: gives all back");
 }
 
+/* Which chunks go back, and that what is not there and what is empty can be had as one. */
+static void test_growing_and_shrinking(void)
+{
+	struct memalloc_heap_config config = { .chunk = 64 * KIB, .length = 192 * KIB };
+	struct memalloc_heap *heap = create(config);
+	char *first = alloc(heap, 64 * KIB), *second = alloc(heap, 64 * KIB);
+	char *third = alloc(heap, 64 * KIB), *all;
+	void *block;
+
+	need(memalloc_heap_free(heap, second), "free");
+	need(memalloc_heap_free(heap, first), "free");
+	need(memalloc_heap_free(heap, third), "free");
+	is(stats_of(heap).chunks, 1, "growing: the one in the middle is kept");
+	all = alloc(heap, 192 * KIB);
+	ok(all == first, "growing: around the one in the middle");
+	need(memalloc_heap_realloc(heap, all, 1, &block), "realloc");
+	ok(block == all, "growing: a block shrinks in its place");
+	is(stats_of(heap).chunks, 2, "growing: and chunks go back");
+	need(memalloc_heap_free(heap, block), "free");
+	is(stats_of(heap).chunks, 1, "growing: down to one that is empty");
+	first = alloc(heap, 64 * KIB);
+	second = alloc(heap, 64 * KIB);
+	need(memalloc_heap_free(heap, second), "free");
+	is(stats_of(heap).chunks, 2, "growing: another one is kept when that is not empty");
+	need(memalloc_heap_free(heap, first), "free");
+	is(stats_of(heap).chunks, 1, "growing: no two are kept");
+	is(memalloc_heap_destroy(heap, NULL, NULL), 0, "growing: destroy");
+}
+
 /* When the region has no chunk any more, what was taken for nothing goes back. */
 static void test_growing_without_memory(void)
 {
@@ -545,6 +574,10 @@ static void test_growing_without_memory(void)
 	is(memalloc_heap_alloc(heap, 6 * MIB, &block), -ENOMEM, "growing: ENOMEM, from the region");
 	is(used(), before, "growing: what was taken in vain goes back");
 	is(stats_of(heap).chunks, 1, "growing: and is not there");
+	is(memalloc_heap_free(heap, small), 0, "growing: free");
+	is(memalloc_heap_alloc(heap, 6 * MIB, &block), -ENOMEM, "growing: ENOMEM, once more");
+	is(stats_of(heap).chunks, 1, "growing: an empty chunk stays then");
+	small = alloc(heap, 1);
 	is(memalloc_heap_alloc(heap, 2 * MIB, &block), 0, "growing: what there is can be had");
 	memset(block, 'x', 2 * MIB);
 	is(memalloc_heap_free(heap, small), 0, "growing: free");
@@ -895,6 +928,7 @@ int main(int argc, char **argv)
 	test_fits();
 	test_visit();
 	test_growing();
+	test_growing_and_shrinking();
 	test_growing_without_memory();
 	test_fork();
 	test_random();
