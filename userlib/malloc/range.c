@@ -22,17 +22,11 @@
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
 
-struct chunk {
-	uint64_t used;		/* slices that are in blocks */
-	uint64_t dirty;		/* slices that may hold something else than zeros */
-};
-
 struct range range;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mal_heap heap;
 static struct chunk *chunks;
-static struct backing *backings;
 static size_t used_slices;
 static size_t kept_slices;	/* dirty ones that became free since the last purge */
 
@@ -75,23 +69,25 @@ static bool reserve_all(size_t bytes)
 	size_t slices = bytes >> SLICE_SHIFT;
 	size_t heap_bytes = mal_heap_bytes(slices);
 	size_t slab_bytes = slices * sizeof(struct slab);
-	char *arrays;
+	size_t array_bytes = heap_bytes + count * sizeof(*chunks);
+	char *base = reserve_aligned(bytes);
+	void *slabs = base ? reserve(slab_bytes, PROT_NONE) : NULL;
+	char *arrays = slabs ? reserve(array_bytes, PROT_READ | PROT_WRITE) : NULL;
 
-	range.base = reserve_aligned(bytes);
-	if (!range.base)
-		return false;
-	range.slabs = reserve(slab_bytes, PROT_NONE);
-	arrays = reserve(heap_bytes + count * (sizeof(*chunks) + sizeof(*backings)),
-			 PROT_READ | PROT_WRITE);
-	if (range.slabs && arrays) {
+	if (arrays) {
+		/* They are used here and there. */
+		madvise(slabs, slab_bytes, MADV_NOHUGEPAGE);
+		madvise(arrays, array_bytes, MADV_NOHUGEPAGE);
+		range.base = base;
+		range.slabs = slabs;
 		chunks = (struct chunk *)(arrays + heap_bytes);
-		backings = (struct backing *)(chunks + count);
 		mal_heap_init(&heap, arrays, slices, &mal_fit_good);
 		return true;
 	}
-	munmap(range.base, bytes);
-	if (range.slabs)
-		munmap(range.slabs, slab_bytes);
+	if (slabs)
+		munmap(slabs, slab_bytes);
+	if (base)
+		munmap(base, bytes);
 	return false;
 }
 
@@ -154,10 +150,10 @@ static bool populate(uint32_t slice, size_t count)
 		return false;
 	while (chunk < end) {
 		for (length = 0; chunk + length < end; length++)
-			if (backings[chunk + length].mapped)
+			if (chunks[chunk + length].mapped)
 				break;
 		if (length && !source_map(range_address(chunk * CHUNK_SLICES),
-					  &backings[chunk], length))
+					  &chunks[chunk], length))
 			return false;
 		chunk += length + 1;
 	}
@@ -192,7 +188,7 @@ static void clean(size_t chunk)
 	uint64_t run;
 
 	/* Of the device, only whole chunks. */
-	if (backings[chunk].handle)
+	if (chunks[chunk].handle)
 		return;
 	while (dirty) {
 		first = __builtin_ctzll(dirty);
@@ -212,8 +208,8 @@ void range_purge(void)
 	size_t chunk;
 
 	for (chunk = 0; chunk < end; chunk++) {
-		if (!chunks[chunk].used && backings[chunk].mapped) {
-			if (source_unmap(range_address(chunk * CHUNK_SLICES), &backings[chunk]))
+		if (!chunks[chunk].used && chunks[chunk].mapped) {
+			if (source_unmap(range_address(chunk * CHUNK_SLICES), &chunks[chunk]))
 				chunks[chunk].dirty = 0;
 		} else {
 			clean(chunk);
@@ -307,7 +303,7 @@ static bool is_private(uint32_t slice, size_t count)
 	size_t chunk;
 
 	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++)
-		if (backings[chunk].handle)
+		if (chunks[chunk].handle)
 			return false;
 	return true;
 }
@@ -328,7 +324,7 @@ bool range_move(uint32_t from, uint32_t to, size_t count)
 static void fork_prepare(void)
 {
 	range_lock();
-	source_fork_prepare(range.base, backings, range_limit() >> CHUNK_SHIFT);
+	source_fork_prepare(range.base, chunks, range_limit() >> CHUNK_SHIFT);
 }
 
 static void fork_parent(void)
@@ -339,7 +335,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-	source_fork_child(range.base, backings, range_limit() >> CHUNK_SHIFT);
+	source_fork_child(range.base, chunks, range_limit() >> CHUNK_SHIFT);
 	range_unlock();
 }
 

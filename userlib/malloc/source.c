@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -19,6 +20,7 @@
 #define HIGH_FD		500
 
 static int device = -1;
+static dev_t device_number;	/* what is open there, as long as nobody has closed it */
 static bool decided;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork */
@@ -27,6 +29,7 @@ static void open_device(void)
 {
 	struct memalloc_info info = { .size = sizeof(info) };
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	struct stat stat;
 
 	if (fd < 0)
 		return;
@@ -35,10 +38,22 @@ static void open_device(void)
 		device = fd;
 	else
 		close(fd);
-	if (ioctl(device, MEMALLOC_IOC_INFO, &info) || CHUNK_BYTES % info.granule) {
+	if (ioctl(device, MEMALLOC_IOC_INFO, &info) || CHUNK_BYTES % info.granule ||
+	    fstat(device, &stat)) {
 		close(device);
 		device = -1;
+		return;
 	}
+	device_number = stat.st_rdev;
+}
+
+/* Programs may close what they don't know, and open something else. */
+static bool is_open(void)
+{
+	struct stat stat;
+
+	return device >= 0 && !fstat(device, &stat) && S_ISCHR(stat.st_mode) &&
+	       stat.st_rdev == device_number;
 }
 
 /* Not before the C library knows its environment. */
@@ -55,12 +70,12 @@ static void decide(void)
 }
 
 /* A buffer for one chunk; false: the device has none. */
-static bool map_buffer(char *address, struct backing *backing)
+static bool map_buffer(char *address, struct chunk *chunk)
 {
 	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
 	struct memalloc_free giveback = { .size = sizeof(giveback) };
 
-	if (device < 0 || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
+	if (!is_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
 		return false;
 	if (mmap(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
 		 alloc.mmap_offset) == MAP_FAILED) {
@@ -68,7 +83,8 @@ static bool map_buffer(char *address, struct backing *backing)
 		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
 		return false;
 	}
-	*backing = (struct backing) { .mapped = true, .handle = alloc.handle };
+	chunk->handle = alloc.handle;
+	chunk->mapped = true;
 	return true;
 }
 
@@ -77,13 +93,13 @@ bool source_is_device(void)
 	return device >= 0;
 }
 
-bool source_map(char *address, struct backing *backings, size_t count)
+bool source_map(char *address, struct chunk *chunks, size_t count)
 {
 	size_t done = 0, i;
 
 	if (!decided)
 		decide();
-	while (done < count && map_buffer(address + done * CHUNK_BYTES, &backings[done]))
+	while (done < count && map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
 		done++;
 	if (done == count)
 		return true;
@@ -91,21 +107,22 @@ bool source_map(char *address, struct backing *backings, size_t count)
 				    PROT_READ | PROT_WRITE))
 		return false;
 	for (i = done; i < count; i++)
-		backings[i] = (struct backing) { .mapped = true };
+		chunks[i].mapped = true;
 	return true;
 }
 
-bool source_unmap(char *address, struct backing *backing)
+bool source_unmap(char *address, struct chunk *chunk)
 {
-	struct memalloc_free giveback = { .size = sizeof(giveback), .handle = backing->handle };
+	struct memalloc_free giveback = { .size = sizeof(giveback), .handle = chunk->handle };
 
 	/* This drops the memory; the addresses stay ours. */
 	if (mmap(address, CHUNK_BYTES, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
-	if (backing->handle)
+	if (chunk->handle && is_open())
 		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
-	*backing = (struct backing) { 0 };
+	chunk->handle = 0;
+	chunk->mapped = false;
 	return true;
 }
 
@@ -132,16 +149,17 @@ bool source_move(char *from, char *to, size_t bytes)
 /* --- fork ------------------------------------------------------------------- */
 
 /* The first chunk from @i on that is the device's; @count: there is none. */
-static size_t next_shared(const struct backing *backings, size_t i, size_t count)
+static size_t next_shared(const struct chunk *chunks, size_t i, size_t count)
 {
-	while (i < count && !backings[i].handle)
+	while (i < count && !chunks[i].handle)
 		i++;
 	return i;
 }
 
-void source_fork_prepare(char *base, struct backing *backings, size_t count)
+void source_fork_prepare(char *base, struct chunk *chunks, size_t count)
 {
-	size_t i = next_shared(backings, 0, count);
+	size_t i = next_shared(chunks, 0, count);
+	size_t slice, at;
 
 	if (i == count)
 		return;
@@ -149,8 +167,13 @@ void source_fork_prepare(char *base, struct backing *backings, size_t count)
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (copies == MAP_FAILED)
 		die("fork", base, "no memory for the child");
-	for (; i < count; i = next_shared(backings, i + 1, count))
-		memcpy(copies + i * CHUNK_BYTES, base + i * CHUNK_BYTES, CHUNK_BYTES);
+	for (; i < count; i = next_shared(chunks, i + 1, count)) {
+		for (slice = 0; slice < CHUNK_SLICES; slice++) {
+			at = i * CHUNK_BYTES + slice * SLICE_BYTES;
+			if (chunks[i].used >> slice & 1)
+				memcpy(copies + at, base + at, SLICE_BYTES);
+		}
+	}
 }
 
 void source_fork_parent(size_t count)
@@ -161,23 +184,23 @@ void source_fork_parent(size_t count)
 }
 
 /* The device's buffers and what it charges for them stay the parent's alone. */
-void source_fork_child(char *base, struct backing *backings, size_t count)
+void source_fork_child(char *base, struct chunk *chunks, size_t count)
 {
 	size_t i;
 
-	if (device >= 0) {
+	if (is_open()) {
 		close(device);
 		device = -1;
 		open_device();
 	}
 	if (!copies)
 		return;
-	for (i = next_shared(backings, 0, count); i < count;
-	     i = next_shared(backings, i + 1, count)) {
+	for (i = next_shared(chunks, 0, count); i < count;
+	     i = next_shared(chunks, i + 1, count)) {
 		if (mremap(copies + i * CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, base + i * CHUNK_BYTES) == MAP_FAILED)
 			die("fork", base + i * CHUNK_BYTES, "no memory for the child");
-		backings[i].handle = 0;
+		chunks[i].handle = 0;
 	}
 	munmap(copies, count * CHUNK_BYTES);
 	copies = NULL;

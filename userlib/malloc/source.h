@@ -10,20 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A chunk's memory. */
-struct backing {
-	bool mapped;
-	uint32_t handle;	/* the device's buffer; 0: memory of the process */
+/* A chunk. What it is used for is the range's business. */
+struct chunk {
+	uint64_t used;		/* slices that are in blocks */
+	uint64_t dirty;		/* slices that may hold something else than zeros */
+	uint32_t handle;	/* the device's buffer behind it; 0: memory of the process */
+	bool mapped;		/* there is memory behind it */
 };
 
 /*
  * Put memory, which is zeros, behind the @count chunks at @address, which have none. False:
  * there is not so much; some of them may have got theirs.
  */
-bool source_map(char *address, struct backing *backings, size_t count);
+bool source_map(char *address, struct chunk *chunks, size_t count);
 
 /* Take it away from a chunk that has it. False: it stays, the kernel is out of memory. */
-bool source_unmap(char *address, struct backing *backing);
+bool source_unmap(char *address, struct chunk *chunk);
 
 /* Does memory come from the device, as long as it has some? */
 bool source_is_device(void);
@@ -35,12 +37,12 @@ bool source_is_device(void);
 bool source_move(char *from, char *to, size_t bytes);
 
 /*
- * fork(): mappings of the device are shared with the child. So the parent copies
- * the @count chunks at @base, as far as they are the device's, before it has a child; the
- * child then puts the copies where the chunks were, and the parent forgets them.
+ * fork(): mappings of the device are shared with the child. So the parent copies the slices
+ * in use of the @count chunks at @base that are the device's, before it has a child; the child
+ * then puts the copies where the chunks were, and the parent forgets them.
  */
-void source_fork_prepare(char *base, struct backing *backings, size_t count);
+void source_fork_prepare(char *base, struct chunk *chunks, size_t count);
 void source_fork_parent(size_t count);
-void source_fork_child(char *base, struct backing *backings, size_t count);
+void source_fork_child(char *base, struct chunk *chunks, size_t count);
 
 #endif /* SOURCE_H */

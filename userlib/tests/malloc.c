@@ -485,7 +485,7 @@ static size_t random_size(void)
 
 static void test_random(void)
 {
-	enum { SLOTS = 2000, ROUNDS = 200000 };
+	enum { SLOTS = 2000, ROUNDS = 100000 };
 	static struct {
 		unsigned char *p;
 		size_t size;

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM: the drop-in malloc on memory of the device. Its own tests and real programs run there
+# as on that of the process; and what happens when the device is full, or forked.
+#
+#vm --memory 2G --timeout 400
+
+set -eu
+. "$SRC/selftests/tap.sh"
+
+library=$BUILD/lib/libmemalloc-malloc.so
+export MEMALLOC_MALLOC_BACKEND=device
+
+# allocate MIB: what the device says is in use while a program has so much; or that it got nothing.
+allocate() {
+	LD_PRELOAD=$library python3 -c 'import sys
+try:
+	memory = bytearray(int(sys.argv[1]) << 20)
+	print(open("/sys/class/misc/memalloc/used").read().strip())
+except MemoryError:
+	print("no memory")' "$1"
+}
+
+load_ok size=256M
+
+for program in malloc malloc-programs; do
+	echo "# program: $program on the device"
+	case $program in
+	malloc) "$BUILD/userlib/malloc" || status=1 ;;
+	*) "$SRC/userlib/tests/$program" "$BUILD" || status=1 ;;
+	esac
+done
+
+memory_is_the_devices() {
+	[ "$(allocate 20)" -ge $((20 << 20)) ]
+}
+
+process_memory_on_request() {
+	[ "$(MEMALLOC_MALLOC_BACKEND=process allocate 20)" = 0 ]
+}
+
+full_falls_back() {
+	[ "$(allocate 400)" -ge $((200 << 20)) ]
+}
+
+full_fails_on_request() {
+	[ "$(MEMALLOC_MALLOC_FULL=fail allocate 400)" = "no memory" ]
+	[ "$(MEMALLOC_MALLOC_FULL=fail allocate 200)" -ge $((200 << 20)) ]
+}
+
+# The second of three has 30 MiB from before fork(), which are its own then, and new ones.
+forked() {
+	LD_PRELOAD=$library python3 -c 'import os
+def used():
+	return int(open("/sys/class/misc/memalloc/used").read())
+memory = bytearray(30 << 20)
+before = used()
+assert before >= 30 << 20
+child = os.fork()
+if not child:
+	assert used() == before, "the copy is memory of the process"
+	memory[:] = b"c" * len(memory)
+	more = bytearray(20 << 20)
+	assert used() >= before + (20 << 20), "new memory is the devices"
+	os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert memory == bytearray(30 << 20), "the child changes nothing"
+assert used() == before'
+}
+
+echo "# program: malloc"
+check memory_is_the_devices memory_is_the_devices
+check process_memory_on_request process_memory_on_request
+check full_falls_back full_falls_back
+check full_fails_on_request full_fails_on_request
+check forked forked
+check nothing_is_left_used is used 0
+check unload wait_until unload_ok
+check without_the_device env LD_PRELOAD="$library" python3 -c 'bytearray(20 << 20)'
+end_checks
+end_boot
