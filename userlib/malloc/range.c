@@ -17,7 +17,8 @@
 
 /*
  * So many slices that are free, and not zeros any more, are kept for the next blocks: of
- * the process's memory, as many as are in use and some; of the device's, which others want, few.
+ * the process's memory, a quarter as many as are in use, and some; of the device's, which others
+ * want, few.
  */
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
@@ -229,7 +230,7 @@ static void end_use(uint32_t slice, size_t count)
 		chunks[chunk].used &= ~slices_in(chunk, slice, count);
 	used_slices -= count;
 	kept_slices += count;
-	if (kept_slices > (source_is_device() ? KEPT_DEVICE : KEPT_PRIVATE + used_slices))
+	if (kept_slices > (source_is_device() ? KEPT_DEVICE : KEPT_PRIVATE + used_slices / 4))
 		range_purge();
 }
 
