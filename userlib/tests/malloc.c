@@ -564,9 +564,12 @@ static void test_goes_back(void)
 			free(blocks[i][j]);
 		snprintf(name, sizeof(name), "what was freed goes back: objects of %zu", sizes[i]);
 		ok(resident() < before + 50 * MIB, name);
+		/* But for chunks of 4 MiB, on the device, of which a part is in use. */
 		malloc_trim(0);
-		snprintf(name, sizeof(name), "malloc_trim: all of it: objects of %zu", sizes[i]);
-		ok(resident() < before + 4 * MIB, name);
+		snprintf(name, sizeof(name), "malloc_trim: nearly all of it: objects of %zu",
+			 sizes[i]);
+		if (!ok(resident() < before + 13 * MIB, name))
+			printf("# %zu KiB more\n", (resident() - before) / 1024);
 	}
 }
 
