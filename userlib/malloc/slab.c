@@ -152,11 +152,6 @@ static void give_back_empties(struct heap *heap, unsigned int keep)
 	}
 }
 
-void slab_trim(void)
-{
-	give_back_empties(self, 0);
-}
-
 /* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
 static void release(struct heap *heap, struct slab *slab)
 {
@@ -357,26 +352,39 @@ static bool retire(struct heap *heap, struct bin *bin)
 	return settle(heap, slab, count);
 }
 
-/* A thread ends. From here on it may still free what it likes, and even come back. */
-static void abandon(void *data)
+/* With the range's lock: keep no slab in which nothing is allocated. */
+static void trim(struct heap *heap)
 {
-	struct heap *heap = data;
 	struct slab *slab;
 	unsigned int i;
 
-	self = &nobody;
-	exits++;
-	drain(heap, false);
+	drain(heap, true);
 	for (i = 0; i < CLASSES; i++) {
 		slab = heap->bins[i].current;
 		if (!slab)
 			continue;
 		collect(slab);
 		if (retire(heap, &heap->bins[i]))
-			release(heap, slab);
+			give_back(slab);
 	}
-	range_lock();
 	give_back_empties(heap, 0);
+}
+
+void slab_trim(void)
+{
+	if (self != &nobody)
+		trim(self);
+}
+
+/* A thread ends. From here on it may still free what it likes, and even come back. */
+static void abandon(void *data)
+{
+	struct heap *heap = data;
+
+	self = &nobody;
+	exits++;
+	range_lock();
+	trim(heap);
 	heap->next = abandoned;
 	__atomic_store_n(&abandoned, heap, __ATOMIC_RELAXED);
 	range_unlock();
@@ -464,19 +472,20 @@ static void *alloc_late(void)
 
 void *slab_alloc_slow(unsigned int class)
 {
-	struct heap *heap;
+	struct heap *heap = self;
+	struct bin *bin = &heap->bins[class];
 	struct slab *slab;
-	struct bin *bin;
 
-	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && self == &nobody)
+	/* Mostly there is something; nobody's slabs have no words. */
+	if (bin->current && advance(bin))
+		return slab_alloc(class);
+	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && heap == &nobody)
 		return alloc_late();
-	if (self == &nobody && !slab_attach())
+	if (heap == &nobody && !slab_attach())
 		return no_memory();
 	heap = self;
 	bin = &heap->bins[class];
 	if (bin->current) {
-		if (advance(bin))
-			return slab_alloc(class);
 		settle(heap, bin->current, collect(bin->current));
 		if (advance(bin))
 			return slab_alloc(class);

@@ -97,7 +97,7 @@ static inline unsigned int class_of(size_t size)
 /* The size of the objects of a class. */
 size_t class_size(unsigned int class);
 
-/* Give back what the thread's heap keeps of empty slabs. With the range's lock. */
+/* Give back all empty slabs of the thread's heap. With the range's lock. */
 void slab_trim(void);
 
 /* Give the thread, which has none, a heap. False: there is no memory. */
