@@ -254,6 +254,32 @@ static void test_realloc(void)
 	free(other);
 }
 
+/* Into memory that nobody has touched: this is where pages are moved. */
+static void test_realloc_moves(void)
+{
+	enum { NUMBERS = 8 * MIB / sizeof(uint32_t) };
+	bool kept = true, zero = true;
+	uint32_t *p, *q, *behind;
+	uint32_t i;
+
+	malloc_trim(0);
+	p = malloc(8 * MIB);
+	behind = malloc(8 * MIB);
+	for (i = 0; i < NUMBERS; i++)
+		p[i] = i;
+	q = realloc(p, 40 * MIB);
+	for (i = 0; i < NUMBERS; i++)
+		kept &= q[i] == i;
+	ok(q != p && kept, "realloc: contents are kept where pages are moved");
+	for (; i < 5 * NUMBERS; i++)
+		zero &= !q[i];
+	p = calloc(1, 8 * MIB);
+	ok(zero && is_filled(p, 0, 8 * MIB), "realloc: and nothing is left where they were");
+	free(p);
+	free(q);
+	free(behind);
+}
+
 static void test_errno(void)
 {
 	size_t size;
@@ -762,6 +788,7 @@ int main(int argc, char **argv)
 	test_alignment();
 	test_calloc();
 	test_realloc();
+	test_realloc_moves();
 	test_errno();
 	test_misuse();
 	test_random();
