@@ -69,12 +69,33 @@ assert memory == bytearray(30 << 20), "the child changes nothing"
 assert used() == before'
 }
 
+# Daemons close all descriptors; then the file that gets that number is left alone.
+descriptor_is_closed() {
+	LD_PRELOAD=$library python3 -c 'import os
+os.closerange(3, 1024)
+file = open("/dev/zero", "rb")
+os.dup2(file.fileno(), 500)
+memory = bytearray(100 << 20)
+assert not os.fork() or os.wait()[1] == 0
+del memory
+assert os.read(500, 2) == bytes(2)'
+}
+
+# Where each byte that may be written is set aside: not those of addresses that are only reserved.
+memory_is_not_overcommitted() {
+	echo 2 >/proc/sys/vm/overcommit_memory
+	[ "$(MEMALLOC_MALLOC_BACKEND=process allocate 20)" = 0 ]
+	echo 0 >/proc/sys/vm/overcommit_memory
+}
+
 echo "# program: malloc"
 check memory_is_the_devices memory_is_the_devices
 check process_memory_on_request process_memory_on_request
 check full_falls_back full_falls_back
 check full_fails_on_request full_fails_on_request
 check forked forked
+check descriptor_is_closed descriptor_is_closed
+check memory_is_not_overcommitted memory_is_not_overcommitted
 check nothing_is_left_used is used 0
 check unload wait_until unload_ok
 check without_the_device env LD_PRELOAD="$library" python3 -c 'bytearray(20 << 20)'
