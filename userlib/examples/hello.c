@@ -13,7 +13,7 @@ int main(void)
 	    memalloc_buffer_alloc(mem, 8 << 20, 0, &buffer) ||
 	    memalloc_buffer_map(mem, &buffer, 0, &data))
 		return 1;
-	sprintf(data, "hello from %llu contiguous bytes", (unsigned long long)buffer.real_length);
+	sprintf(data, "hello from a buffer of %llu bytes", (unsigned long long)buffer.real_length);
 	puts(data);
 	memalloc_close(mem);
 	return 0;

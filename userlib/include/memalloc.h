@@ -242,7 +242,8 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
  * mappings. A child has them after fork(), and shares their memory.
  *
  * Return: 0; -EINVAL, another flag; -ENOENT, the handle is given up; -EACCES, the
- * handle is read-only; others of mmap(2).
+ * handle is read-only, and on the device there is no other one of the same open device
+ * that may write; others of mmap(2).
  */
 int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
 			unsigned int flags, void **address);
