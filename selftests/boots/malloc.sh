@@ -4,7 +4,10 @@
 # In the VM: the drop-in malloc on memory of the device. Its own tests and real programs run there
 # as on that of the process; and what happens when the device is full, or forked.
 #
+# What it asks of the kernel others ask, too, so it does not have to run on those that look harder.
+#
 #vm --memory 2G --timeout 400
+#kernel stock
 
 set -eu
 . "$SRC/selftests/tap.sh"
