@@ -17,9 +17,6 @@
 #include "probe.h"
 #include "tap.h"
 
-/* A value of errno that no call sets. */
-#define UNTOUCHED	12345
-
 static void test_open(void)
 {
 	char directory[] = "/tmp/memalloc-test-XXXXXX";

@@ -22,17 +22,12 @@
 #include <unistd.h>
 
 #include "probe.h"
-#include "tap.h"
+#include "region.h"
 
-#define MIB		(1ULL << 20)
 #define READ_WRITE	(MEMALLOC_ACCESS_READ | MEMALLOC_ACCESS_WRITE)
 #define UNKNOWN_FLAG	(MEMALLOC_READ_ONLY << 1)
 
-/* A value of errno that no call sets. */
-#define UNTOUCHED	12345
-
 static const char *path;
-static struct memalloc *mem;
 static struct memalloc_info info;
 
 static struct memalloc *open_another(void)
@@ -59,14 +54,6 @@ static unsigned char *map(struct memalloc *device, const struct memalloc_buffer 
 	return address;
 }
 
-static uint64_t used(void)
-{
-	struct memalloc_stats stats;
-
-	need(memalloc_get_stats(mem, &stats, sizeof(stats)), "get_stats");
-	return stats.used;
-}
-
 /* Memory may come back a moment after its last user has gone. */
 static bool used_becomes(uint64_t wanted)
 {
@@ -76,16 +63,6 @@ static bool used_becomes(uint64_t wanted)
 	for (tries = 0; tries < 1000 && used() != wanted; tries++)
 		nanosleep(&pause, NULL);
 	return used() == wanted;
-}
-
-static bool all_bytes(const unsigned char *bytes, uint64_t length, unsigned char value)
-{
-	uint64_t i;
-
-	for (i = 0; i < length; i++)
-		if (bytes[i] != value)
-			return false;
-	return true;
 }
 
 static void test_info(void)
@@ -666,21 +643,9 @@ static void *work(void *mark)
 
 static void test_threads(void)
 {
-	enum { THREADS = 4 };
-	static unsigned char marks[THREADS] = { 1, 2, 3, 4 };
 	const uint64_t before = used();
-	pthread_t threads[THREADS];
-	int done = 0;
-	void *result;
-	int i;
 
-	for (i = 0; i < THREADS; i++)
-		need(-pthread_create(&threads[i], NULL, work, &marks[i]), "pthread_create");
-	for (i = 0; i < THREADS; i++) {
-		pthread_join(threads[i], &result);
-		done += result == &marks[i];
-	}
-	is(done, THREADS, "threads: each finds its own bytes, on one open device");
+	is(run_threads(work), THREADS, "threads: each finds its own bytes, on one open device");
 	ok(used_becomes(before), "threads: everything comes back");
 }
 

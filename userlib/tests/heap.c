@@ -14,25 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tap.h"
+#include "probe.h"
+#include "random.h"
+#include "region.h"
 
 #define CONFIG(...)	{ .size = sizeof(struct memalloc_heap_config), __VA_ARGS__ }
-#define KIB		1024ULL
-#define MIB		(KIB * KIB)
-
-/* A value of errno that no call sets. */
-#define UNTOUCHED	12345
 
 static const char *const fits[] = { "good", "first", "best", "worst", "next", NULL };
-static struct memalloc *mem;
-
-static uint64_t used(void)
-{
-	struct memalloc_stats stats;
-
-	need(memalloc_get_stats(mem, &stats, sizeof(stats)), "get_stats");
-	return stats.used;
-}
 
 static struct memalloc_heap *create(struct memalloc_heap_config config)
 {
@@ -57,14 +45,6 @@ static struct memalloc_heap_stats stats_of(struct memalloc_heap *heap)
 
 	need(memalloc_heap_get_stats(heap, &stats, sizeof(stats)), "heap_get_stats");
 	return stats;
-}
-
-static bool all_bytes(const char *bytes, size_t length, char value)
-{
-	while (length--)
-		if (bytes[length] != value)
-			return false;
-	return true;
 }
 
 static void test_create(void)
@@ -608,14 +588,6 @@ static void test_fork(void)
 	is(memalloc_heap_destroy(heap, NULL, NULL), 1, "fork: so the parent can");
 }
 
-static uint32_t random_u32(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state >> 32;
-}
-
 /*
  * Random runs, with an oracle that knows of each granule whose it is. To a heap that grows,
  * what is not there is as good as free: there must be no -ENOMEM where it has room.
@@ -896,20 +868,8 @@ static void *work(void *mark)
 
 static void test_threads(void)
 {
-	enum { THREADS = 4 };
-	static char marks[THREADS] = { 1, 2, 3, 4 };
-	pthread_t threads[THREADS];
-	int i, done = 0;
-	void *result;
-
 	shared = create((struct memalloc_heap_config){ .chunk = 16 * KIB, .length = 4 * MIB });
-	for (i = 0; i < THREADS; i++)
-		need(-pthread_create(&threads[i], NULL, work, &marks[i]), "pthread_create");
-	for (i = 0; i < THREADS; i++) {
-		pthread_join(threads[i], &result);
-		done += result == &marks[i];
-	}
-	is(done, THREADS, "threads: each finds its own bytes");
+	is(run_threads(work), THREADS, "threads: each finds its own bytes");
 	is(stats_of(shared).chunks, 1, "threads: all chunks but one go back");
 	is(memalloc_heap_destroy(shared, NULL, NULL), 0, "threads: nothing is left");
 }

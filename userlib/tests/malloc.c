@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "probe.h"
+#include "random.h"
 #include "tap.h"
 
 #define KIB	((size_t)1024)
@@ -44,13 +46,6 @@ static bool is_aligned(const void *p, size_t align)
 	return p && (uintptr_t)p % align == 0;
 }
 
-static bool is_filled(const void *p, int byte, size_t size)
-{
-	const unsigned char *bytes = p;
-
-	return !size || (bytes[0] == (unsigned char)byte && !memcmp(bytes, bytes + 1, size - 1));
-}
-
 /* Answered as when there is no memory. */
 static bool refused(void *p)
 {
@@ -71,7 +66,7 @@ static void test_sizes(void)
 		exact &= malloc_usable_size(p) == rounded(size);
 		at16 &= is_aligned(p, 16);
 		memset(p, 0x5a, malloc_usable_size(p));
-		writable &= is_filled(p, 0x5a, malloc_usable_size(p));
+		writable &= all_bytes(p, malloc_usable_size(p), 0x5a);
 		free(p);
 	}
 	ok(exact, "sizes: usable size is the size rounded up as documented");
@@ -110,12 +105,12 @@ static void test_refused(void)
 	ok(refused(realloc(p, most)), "realloc to PTRDIFF_MAX: ENOMEM");
 	ok(refused(reallocarray(hidden(p), max, max)),
 	   "reallocarray of a block that overflows: ENOMEM");
-	ok(is_filled(p, 7, 1000), "a failed realloc keeps the block");
+	ok(all_bytes(p, 1000, 7), "a failed realloc keeps the block");
 	free(p);
 	p = malloc(MIB);
 	memset(p, 8, MIB);
 	ok(refused(realloc(p, most)), "realloc of a large block: ENOMEM");
-	ok(is_filled(p, 8, MIB), "a failed realloc keeps the large block");
+	ok(all_bytes(p, MIB, 8), "a failed realloc keeps the large block");
 	free(p);
 }
 
@@ -134,7 +129,7 @@ static void test_alignment(void)
 			memset(blocks[i], i, sizes[i]);
 		}
 		for (i = 0; i < 7; i++) {
-			apart &= is_filled(blocks[i], i, sizes[i]);
+			apart &= all_bytes(blocks[i], sizes[i], i);
 			free(blocks[i]);
 		}
 	}
@@ -193,7 +188,7 @@ static void test_calloc(void)
 	for (size = 1; size < 10 * MIB; size = size * 5 / 3 + 1) {
 		for (round = 0; round < 3; round++) {
 			p = calloc(size, 1);
-			zero &= is_filled(p, 0, size);
+			zero &= all_bytes(p, size, 0);
 			memset(p, 0xff, malloc_usable_size(p));
 			free(p);
 			p = malloc(size);
@@ -227,10 +222,10 @@ static void test_realloc(void)
 			other = malloc(j % 2 ? sizes[i] : 1);
 			memset(other, 0xee, j % 2 ? sizes[i] : 1);
 			p = realloc(p, sizes[j]);
-			kept &= is_filled(p, i + 1, sizes[i < j ? i : j]);
+			kept &= all_bytes(p, sizes[i < j ? i : j], i + 1);
 			usable &= malloc_usable_size(p) >= sizes[j];
 			memset(p, 0xdd, sizes[j]);
-			kept &= is_filled(other, 0xee, j % 2 ? sizes[i] : 1);
+			kept &= all_bytes(other, j % 2 ? sizes[i] : 1, 0xee);
 			free(p);
 			free(other);
 		}
@@ -274,7 +269,7 @@ static void test_realloc_moves(void)
 	for (; i < 5 * NUMBERS; i++)
 		zero &= !q[i];
 	p = calloc(1, 8 * MIB);
-	ok(zero && is_filled(p, 0, 8 * MIB), "realloc: and nothing is left where they were");
+	ok(zero && all_bytes(p, 8 * MIB, 0), "realloc: and nothing is left where they were");
 	free(p);
 	free(q);
 	free(behind);
@@ -494,17 +489,11 @@ static void test_misuse(void)
 
 static uint64_t random_state = 1;
 
-static uint32_t random32(void)
-{
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return random_state >> 33;
-}
-
 /* Most are small. */
 static size_t random_size(void)
 {
-	size_t size = random32() % 64;
-	unsigned int power = random32() % 16;
+	size_t size = random_u32(&random_state) % 64;
+	unsigned int power = random_u32(&random_state) % 16;
 
 	return power < 15 ? size << power % 8 : size << 13;
 }
@@ -522,24 +511,24 @@ static void test_random(void)
 	int i;
 
 	for (i = 0; i < ROUNDS && good; i++) {
-		slot = &slots[random32() % SLOTS];
+		slot = &slots[random_u32(&random_state) % SLOTS];
 		good &= !slot->p || !slot->size ||
 			(slot->p[0] == slot->byte && slot->p[slot->size - 1] == slot->byte);
-		if (random32() % 16 == 0)
-			good &= !slot->p || is_filled(slot->p, slot->byte, slot->size);
-		if (slot->p && random32() % 4 == 0) {
+		if (random_u32(&random_state) % 16 == 0)
+			good &= !slot->p || all_bytes(slot->p, slot->size, slot->byte);
+		if (slot->p && random_u32(&random_state) % 4 == 0) {
 			kept = slot->size;
 			slot->size = random_size() + 1;
 			slot->p = realloc(slot->p, slot->size);
-			good &= is_filled(slot->p, slot->byte,
-					  kept < slot->size ? kept : slot->size);
+			good &= all_bytes(slot->p, kept < slot->size ? kept : slot->size,
+					  slot->byte);
 		} else {
 			free(slot->p);
 			slot->size = random_size();
-			align = (size_t)1 << random32() % 14;
-			if (random32() % 8 == 0)
+			align = (size_t)1 << random_u32(&random_state) % 14;
+			if (random_u32(&random_state) % 8 == 0)
 				slot->p = memalign(align, slot->size);
-			else if (random32() % 4 == 0)
+			else if (random_u32(&random_state) % 4 == 0)
 				slot->p = calloc(1, slot->size);
 			else
 				slot->p = malloc(slot->size);
@@ -548,7 +537,7 @@ static void test_random(void)
 		memset(slot->p, slot->byte, slot->size);
 	}
 	for (i = 0; i < SLOTS; i++) {
-		good &= is_filled(slots[i].p, slots[i].byte, slots[i].p ? slots[i].size : 0);
+		good &= all_bytes(slots[i].p, slots[i].p ? slots[i].size : 0, slots[i].byte);
 		free(slots[i].p);
 	}
 	ok(good, "random run: contents are what was written");
@@ -693,7 +682,7 @@ static int in_child(unsigned char **blocks, int count)
 	int i;
 
 	for (i = 0; i < count; i++)
-		if (!is_filled(blocks[i], i, 1000 + i))
+		if (!all_bytes(blocks[i], 1000 + i, i))
 			return 1;
 	for (i = 0; i < count; i++) {
 		memset(blocks[i], 0xcc, 1000 + i);
@@ -730,7 +719,7 @@ static void test_fork(void)
 		children &= waitpid(child, &status, 0) == child && status == 0;
 	}
 	for (i = 0; i < COUNT; i++) {
-		kept &= is_filled(blocks[i], i, 1000 + i);
+		kept &= all_bytes(blocks[i], 1000 + i, i);
 		free(blocks[i]);
 	}
 	stop = true;
@@ -752,7 +741,7 @@ static void late_destructor(void *p)
 	free(p);
 	free(malloc(100000));
 	p = calloc(1, 333);
-	late_good &= is_filled(p, 0, 333);
+	late_good &= all_bytes(p, 333, 0);
 	memset(p, 1, 333);
 	late++;
 	pthread_setspecific(late_key, p);

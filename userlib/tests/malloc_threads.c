@@ -9,25 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe.h"
+#include "random.h"
 #include "tap.h"
 
 #define THREADS	4
 
-static bool is_filled(const unsigned char *p, int byte, size_t size)
-{
-	while (size--)
-		if (*p++ != (unsigned char)byte)
-			return false;
-	return true;
-}
-
-static uint32_t next_random(uint32_t *state)
-{
-	*state = *state * 1664525 + 1013904223;
-	return *state >> 8;
-}
-
-static uint32_t numbers[THREADS] = { 1, 2, 3, 4 };
+static uint64_t numbers[THREADS] = { 1, 2, 3, 4 };
 
 static bool run(void *(*function)(void *), bool *good)
 {
@@ -58,15 +46,15 @@ static struct block *_Atomic slots[SLOTS];
 
 static bool is_whole(const struct block *block)
 {
-	return is_filled(block->bytes, block->size, block->size);
+	return all_bytes(block->bytes, block->size, block->size);
 }
 
-static struct block *new_block(uint32_t *random)
+static struct block *new_block(uint64_t *random)
 {
-	uint32_t size = next_random(random) % 64 << next_random(random) % 6;
+	uint32_t size = random_u32(random) % 64 << random_u32(random) % 6;
 	struct block *block;
 
-	if (next_random(random) % 256 == 0)
+	if (random_u32(random) % 256 == 0)
 		size += 40000;
 	block = malloc(sizeof(*block) + size);
 	block->size = size;
@@ -77,12 +65,13 @@ static struct block *new_block(uint32_t *random)
 /* What one put there another takes: most is freed by others than those who allocated it. */
 static void *exchange(void *number)
 {
-	uint32_t random = *(uint32_t *)number, i;
+	uint64_t random = *(uint64_t *)number;
+	uint32_t i;
 	struct block *block;
 
 	for (i = 0; i < 40000; i++) {
 		block = new_block(&random);
-		block = atomic_exchange(&slots[next_random(&random) % SLOTS], block);
+		block = atomic_exchange(&slots[random_u32(&random) % SLOTS], block);
 		if (!block)
 			continue;
 		if (!is_whole(block))
@@ -102,11 +91,12 @@ static void *exchange(void *number)
 /* Leaves its blocks in the slots, for those who come later. */
 static void *short_life(void *seed)
 {
-	uint32_t random = atomic_fetch_add((atomic_uint *)seed, 1), i;
+	uint64_t random = atomic_fetch_add((atomic_uint *)seed, 1);
+	uint32_t i;
 	struct block *block;
 
 	for (i = 0; i < 100; i++) {
-		block = atomic_exchange(&slots[next_random(&random) % SLOTS], new_block(&random));
+		block = atomic_exchange(&slots[random_u32(&random) % SLOTS], new_block(&random));
 		if (block && !is_whole(block))
 			return "";
 		free(block);

@@ -12,20 +12,9 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "tap.h"
-
-/* A value of errno that no call sets. */
-#define UNTOUCHED	12345
-
-static struct memalloc *mem;
-
-static uint64_t used(void)
-{
-	struct memalloc_stats stats;
-
-	need(memalloc_get_stats(mem, &stats, sizeof(stats)), "get_stats");
-	return stats.used;
-}
+#include "probe.h"
+#include "random.h"
+#include "region.h"
 
 static struct memalloc_pool *create(size_t object_size, size_t alignment, size_t count)
 {
@@ -49,14 +38,6 @@ static struct memalloc_pool_stats stats_of(struct memalloc_pool *pool)
 
 	need(memalloc_pool_get_stats(pool, &stats, sizeof(stats)), "pool_get_stats");
 	return stats;
-}
-
-static bool all_bytes(const char *bytes, size_t length, char value)
-{
-	while (length--)
-		if (bytes[length] != value)
-			return false;
-	return true;
 }
 
 static void test_create(void)
@@ -194,8 +175,7 @@ static void test_random(void)
 
 	is_used[0] = 1;
 	for (step = 0; step < STEPS && good; step++) {
-		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-		i = (seed >> 33) % COUNT;
+		i = random_u32(&seed) % COUNT;
 		filling = step / 5000 % 2 ? (seed >> 60) < 4 : (seed >> 60) < 12;
 		if (filling) {
 			err = memalloc_pool_alloc(pool, &object);
@@ -225,7 +205,7 @@ static void test_random(void)
 
 /* --- threads --------------------------------------------------------------- */
 
-enum { THREADS = 4, EACH = 40 };
+enum { EACH = 40 };
 static struct memalloc_pool *shared;
 
 /*
@@ -262,30 +242,24 @@ static void *free_again(void *object)
 
 static void test_threads(void)
 {
-	static char marks[THREADS] = { 1, 2, 3, 4 };
 	struct memalloc_pool_stats stats;
-	pthread_t threads[THREADS];
-	int i, done = 0, once = 0;
+	pthread_t other;
+	int i, once = 0;
 	void *result, *own;
 	char *object;
 
 	shared = create(40, 0, THREADS * EACH);
-	for (i = 0; i < THREADS; i++)
-		need(-pthread_create(&threads[i], NULL, work, &marks[i]), "pthread_create");
-	for (i = 0; i < THREADS; i++) {
-		pthread_join(threads[i], &result);
-		done += result == &marks[i];
-	}
-	is(done, THREADS, "threads: each has its own objects, as many as there are for it");
+	is(run_threads(work), THREADS,
+	   "threads: each has its own objects, as many as there are for it");
 	stats = stats_of(shared);
 	ok(!stats.used && stats.allocs == THREADS * EACH * 500 && stats.frees == stats.allocs &&
 	   !stats.failures, "threads: nothing is counted wrong");
 
 	for (i = 0; i < 100; i++) {
 		object = alloc(shared);
-		need(-pthread_create(&threads[0], NULL, free_again, object), "pthread_create");
+		need(-pthread_create(&other, NULL, free_again, object), "pthread_create");
 		own = free_again(object);
-		pthread_join(threads[0], &result);
+		pthread_join(other, &result);
 		once += (intptr_t)own + (intptr_t)result == -ENOENT;
 	}
 	is(once, 100, "threads: of two that free the same object, one gets ENOENT");

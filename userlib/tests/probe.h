@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether memory can be written, asked without being killed by the answer. */
+/* Questions about memory: what is in it, and whether it can be written. */
 #ifndef PROBE_H
 #define PROBE_H
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* The kernel writes a byte there if it may; where not, it answers EFAULT. */
+static inline bool all_bytes(const void *memory, size_t length, unsigned char value)
+{
+	const unsigned char *bytes = memory;
+
+	return !length || (bytes[0] == value && !memcmp(bytes, bytes + 1, length - 1));
+}
+
+/*
+ * Asked without being killed by the answer: the kernel writes a byte there if it may;
+ * where not, it answers EFAULT.
+ */
 static inline bool can_write(void *address)
 {
 	int ends[2];

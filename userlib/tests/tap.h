@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A value of errno that no call sets. */
+#define UNTOUCHED	12345
+
 static unsigned int tap_count, tap_failed;
 
 static inline bool tap_result(bool good, const char *name)
