@@ -52,6 +52,20 @@ full_fails_on_request() {
 	[ "$(MEMALLOC_MALLOC_FULL=fail allocate 200)" -ge $((200 << 20)) ]
 }
 
+# What it got before the device was full goes back, and is enough for others.
+failure_keeps_nothing() {
+	MEMALLOC_MALLOC_FULL=fail LD_PRELOAD=$library python3 -c 'def used():
+	return int(open("/sys/class/misc/memalloc/used").read())
+before = used()
+for i in range(2):
+	try:
+		bytearray(400 << 20)
+		raise AssertionError
+	except MemoryError:
+		assert used() <= before + (4 << 20), "nothing is kept"
+memory = bytearray(200 << 20)'
+}
+
 # The second of three has 30 MiB from before fork(), which are its own then, and new ones.
 forked() {
 	LD_PRELOAD=$library python3 -c 'import os
@@ -70,6 +84,21 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 assert memory == bytearray(30 << 20), "the child changes nothing"
 assert used() == before'
+}
+
+# Who can't have a child's memory copied has no child, and goes on.
+forked_without_memory() {
+	LD_PRELOAD=$library python3 -c 'import os, resource, signal
+memory = bytearray(b"p") * (30 << 20)
+none = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 20, none[1]))
+child = os.fork()
+if not child:
+	os._exit(0)
+resource.setrlimit(resource.RLIMIT_AS, none)
+assert os.waitpid(child, 0)[1] & 127 == signal.SIGABRT
+assert memory == b"p" * (30 << 20)' 2>"$OUT/forked"
+	grep 'memalloc: fork(0x[0-9a-f]*): no memory for the child' "$OUT/forked"
 }
 
 # Daemons close all descriptors; then the file that gets that number is left alone.
@@ -96,7 +125,9 @@ check memory_is_the_devices memory_is_the_devices
 check process_memory_on_request process_memory_on_request
 check full_falls_back full_falls_back
 check full_fails_on_request full_fails_on_request
+check failure_keeps_nothing failure_keeps_nothing
 check forked forked
+check forked_without_memory forked_without_memory
 check descriptor_is_closed descriptor_is_closed
 check memory_is_not_overcommitted memory_is_not_overcommitted
 check nothing_is_left_used is used 0

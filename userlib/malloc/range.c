@@ -25,7 +25,7 @@
 
 struct range range;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct mal_heap heap;
 static struct chunk *chunks;
 static size_t used_slices;
@@ -140,8 +140,8 @@ static bool raise_limit(size_t slices)
 	return true;
 }
 
-/* Have memory behind @count slices. */
-static bool populate(uint32_t slice, size_t count)
+/* Have memory behind @count slices, or behind some of them. */
+static bool try_populate(uint32_t slice, size_t count)
 {
 	size_t chunk = slice / CHUNK_SLICES;
 	size_t end = (slice + count - 1) / CHUNK_SLICES + 1;
@@ -232,6 +232,18 @@ static void end_use(uint32_t slice, size_t count)
 	kept_slices += count;
 	if (kept_slices > (source_is_device() ? KEPT_DEVICE : KEPT_PRIVATE + used_slices / 4))
 		range_purge();
+}
+
+/* Have memory behind @count slices, if need be what free ones have elsewhere. */
+static bool populate(uint32_t slice, size_t count)
+{
+	if (likely(try_populate(slice, count)))
+		return true;
+	range_purge();
+	if (try_populate(slice, count))
+		return true;
+	range_purge();
+	return false;
 }
 
 uint32_t range_alloc(size_t count, size_t align, bool *zero)

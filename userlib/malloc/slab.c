@@ -140,11 +140,11 @@ static void give_back(struct slab *slab)
 	range_free(slab - range.slabs);
 }
 
-static void give_back_empties(struct heap *heap, unsigned int keep)
+static void give_back_empties(struct heap *heap)
 {
 	struct slab *slab;
 
-	while (heap->empties > keep) {
+	while (heap->empty) {
 		slab = heap->empty;
 		heap->empty = slab->next;
 		heap->empties--;
@@ -153,12 +153,17 @@ static void give_back_empties(struct heap *heap, unsigned int keep)
 }
 
 /* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
+static void keep_empty(struct heap *heap, struct slab *slab)
+{
+	slab->next = heap->empty;
+	heap->empty = slab;
+	heap->empties++;
+}
+
 static void release(struct heap *heap, struct slab *slab)
 {
 	if (slab->slices == 1 && heap->empties < EMPTY_MAX) {
-		slab->next = heap->empty;
-		heap->empty = slab;
-		heap->empties++;
+		keep_empty(heap, slab);
 		return;
 	}
 	range_lock();
@@ -280,11 +285,8 @@ void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
 	tell(slab, owner);
 }
 
-/*
- * See to the slabs in the inbox. A heap without a thread has the caller for one, which has the
- * range's lock (@locked).
- */
-static void drain(struct heap *heap, bool locked)
+/* See to the slabs in the inbox. With @keep, all empty ones are kept, to be given back soon. */
+static void drain(struct heap *heap, bool keep)
 {
 	struct slab *slab, *next;
 	struct heap *owner;
@@ -303,8 +305,8 @@ static void drain(struct heap *heap, bool locked)
 		}
 		if (!settle(heap, slab, collect(slab)))
 			continue;
-		if (locked)
-			give_back(slab);
+		if (keep)
+			keep_empty(heap, slab);
 		else
 			release(heap, slab);
 	}
@@ -352,8 +354,8 @@ static bool retire(struct heap *heap, struct bin *bin)
 	return settle(heap, slab, count);
 }
 
-/* With the range's lock: keep no slab in which nothing is allocated. */
-static void trim(struct heap *heap)
+/* Find all slabs in which nothing is allocated, to be given back. */
+static void gather_empties(struct heap *heap)
 {
 	struct slab *slab;
 	unsigned int i;
@@ -365,15 +367,16 @@ static void trim(struct heap *heap)
 			continue;
 		collect(slab);
 		if (retire(heap, &heap->bins[i]))
-			give_back(slab);
+			keep_empty(heap, slab);
 	}
-	give_back_empties(heap, 0);
 }
 
 void slab_trim(void)
 {
-	if (self != &nobody)
-		trim(self);
+	if (self == &nobody)
+		return;
+	gather_empties(self);
+	give_back_empties(self);
 }
 
 /* A thread ends. From here on it may still free what it likes, and even come back. */
@@ -383,8 +386,9 @@ static void abandon(void *data)
 
 	self = &nobody;
 	exits++;
+	gather_empties(heap);
 	range_lock();
-	trim(heap);
+	give_back_empties(heap);
 	heap->next = abandoned;
 	__atomic_store_n(&abandoned, heap, __ATOMIC_RELAXED);
 	range_unlock();
@@ -429,6 +433,7 @@ static struct slab *adopt(struct heap *heap, unsigned int class)
 	range_lock();
 	for (from = abandoned; from; from = from->next) {
 		drain(from, true);
+		give_back_empties(from);
 		if (!slab && from->bins[class].partial) {
 			slab = from->bins[class].partial;
 			unlink_partial(from, slab);

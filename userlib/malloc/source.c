@@ -23,7 +23,7 @@ static int device = -1;
 static dev_t device_number;	/* what is open there, as long as nobody has closed it */
 static bool decided;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
-static char *copies;		/* of the device's chunks, during a fork */
+static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
 
 static void open_device(void)
 {
@@ -165,9 +165,7 @@ void source_fork_prepare(char *base, struct chunk *chunks, size_t count)
 		return;
 	copies = mmap(NULL, count * CHUNK_BYTES, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (copies == MAP_FAILED)
-		die("fork", base, "no memory for the child");
-	for (; i < count; i = next_shared(chunks, i + 1, count)) {
+	for (; copies != MAP_FAILED && i < count; i = next_shared(chunks, i + 1, count)) {
 		for (slice = 0; slice < CHUNK_SLICES; slice++) {
 			at = i * CHUNK_BYTES + slice * SLICE_BYTES;
 			if (chunks[i].used >> slice & 1)
@@ -178,7 +176,7 @@ void source_fork_prepare(char *base, struct chunk *chunks, size_t count)
 
 void source_fork_parent(size_t count)
 {
-	if (copies)
+	if (copies && copies != MAP_FAILED)
 		munmap(copies, count * CHUNK_BYTES);
 	copies = NULL;
 }
@@ -195,6 +193,8 @@ void source_fork_child(char *base, struct chunk *chunks, size_t count)
 	}
 	if (!copies)
 		return;
+	if (copies == MAP_FAILED)
+		die("fork", base, "no memory for the child");
 	for (i = next_shared(chunks, 0, count); i < count;
 	     i = next_shared(chunks, i + 1, count)) {
 		if (mremap(copies + i * CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES,
