@@ -19,7 +19,8 @@
  *
  * Processes. After fork(), parent and child have their own memory, whatever the threads of the
  * parent do. The device's is copied for that, before the child begins, into ordinary memory;
- * new memory of the child is the device's again. What other threads of the parent write in
+ * new memory of the child is the device's again. What the C library allocates is ordinary memory
+ * from the start (libc.h). What other threads of the parent write in
  * that moment the child may see or not. What their heaps had free at the fork is lost for the
  * child. A child by vfork() or posix_spawn() has the parent's memory as it should. One by _Fork()
  * or clone() without CLONE_VM, which don't tell us, shares the device's with its parent and may do
@@ -80,7 +81,7 @@ static void *large_alloc(size_t size, size_t align, bool *zero)
 	if (size > PTRDIFF_MAX || (unlikely(!range.base) && !slab_attach()))
 		return no_memory();
 	range_lock();
-	slice = range_alloc(slices_of(size ? size : 1), slices_of(align), zero);
+	slice = range_alloc(slices_of(size ? size : 1), slices_of(align), false, zero);
 	range_unlock();
 	return slice == NO_SLICE ? no_memory() : range_address(slice);
 }
@@ -190,11 +191,20 @@ static void *aligned(size_t align, size_t size)
 	return slab_alloc(class);
 }
 
+/* Of the call that this is in: where it returns to. */
+#define CALLER	__builtin_return_address(0)
+
+/* Where memory comes from is settled before the program's first call, which may be fopen(). */
+__attribute__((constructor)) static void settle_source(void)
+{
+	free(malloc(1));
+}
+
 /* --- the calls --------------------------------------------------------------------------- */
 
 PUBLIC void *malloc(size_t size)
 {
-	return likely(size <= SMALL_MAX) ? slab_alloc(class_of(size)) : large_malloc(size);
+	return likely(size <= SMALL_MAX) ? slab_alloc(bin_of(size, CALLER)) : large_malloc(size);
 }
 
 PUBLIC void free(void *p)
@@ -226,7 +236,7 @@ PUBLIC void free(void *p)
 
 PUBLIC void *calloc(size_t count, size_t size)
 {
-	unsigned int class;
+	unsigned int bin;
 	bool zero = false;
 	size_t bytes;
 	void *p;
@@ -237,9 +247,9 @@ PUBLIC void *calloc(size_t count, size_t size)
 		p = large_alloc(bytes, 1, &zero);
 		return !p || zero ? p : memset(p, 0, bytes);
 	}
-	class = class_of(bytes);
-	p = slab_alloc(class);
-	return unlikely(!p) || self->bins[class].current->zero ? p : memset(p, 0, bytes);
+	bin = bin_of(bytes, CALLER);
+	p = slab_alloc(bin);
+	return unlikely(!p) || self->bins[bin].current->zero ? p : memset(p, 0, bytes);
 }
 
 PUBLIC void *realloc(void *p, size_t size)

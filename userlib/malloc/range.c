@@ -23,10 +23,15 @@
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
 
+/* Addresses of the zone, where there are many. */
+#define ZONE_SLICES	(64 * CHUNK_SLICES)
+
 struct range range;
 
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct mal_heap heap;
+static struct mal_heap zone;	/* a block of @heap; no slices: it is not there yet */
+static uint32_t zone_first;
 static struct chunk *chunks;
 static size_t used_slices;
 static size_t kept_slices;	/* dirty ones that became free since the last purge */
@@ -114,6 +119,12 @@ bool range_init(void)
 	return true;
 }
 
+/* Is the slice in the zone? */
+static bool in_zone(uint32_t slice)
+{
+	return slice - zone_first < zone.granules;
+}
+
 /* Bits for the slices of @chunk that are among the @count at @slice. */
 static uint64_t slices_in(size_t chunk, uint32_t slice, size_t count)
 {
@@ -154,7 +165,7 @@ static bool try_populate(uint32_t slice, size_t count)
 			if (chunks[chunk + length].mapped)
 				break;
 		if (length && !source_map(range_address(chunk * CHUNK_SLICES),
-					  &chunks[chunk], length))
+					  &chunks[chunk], length, in_zone(slice)))
 			return false;
 		chunk += length + 1;
 	}
@@ -246,21 +257,69 @@ static bool populate(uint32_t slice, size_t count)
 	return false;
 }
 
-uint32_t range_alloc(size_t count, size_t align, bool *zero)
+/* Take a block of the zone or of all; MAL_NONE: there is none. */
+static uint32_t take(struct mal_heap *from, size_t count, size_t align)
 {
 	struct mal_request request = { .size = count, .align = align };
 	uint32_t slice, cursor = 0;
 
-	if (count > heap.granules || align > heap.granules)
-		return NO_SLICE;
-	slice = mal_heap_alloc(&heap, &request, 0);
-	if (slice == MAL_NONE && mal_heap_undecided(&heap, &request))
-		while (slice == MAL_NONE && cursor < heap.granules)
-			slice = mal_heap_sweep(&heap, &request, 0, &cursor, SWEEP_BLOCKS);
+	if (count > from->granules || align > from->granules)
+		return MAL_NONE;
+	slice = mal_heap_alloc(from, &request, 0);
+	if (slice == MAL_NONE && mal_heap_undecided(from, &request))
+		while (slice == MAL_NONE && cursor < from->granules)
+			slice = mal_heap_sweep(from, &request, 0, &cursor, SWEEP_BLOCKS);
+	return slice;
+}
+
+/* Where the addresses are few, there is none. */
+static void make_zone(void)
+{
+	void *memory = NULL;
+	uint32_t first;
+
+	if (heap.granules < 4 * ZONE_SLICES)
+		return;
+	first = take(&heap, ZONE_SLICES, CHUNK_SLICES);
+	if (first != MAL_NONE)
+		memory = reserve(mal_heap_bytes(ZONE_SLICES), PROT_READ | PROT_WRITE);
+	if (memory) {
+		zone_first = first;
+		mal_heap_init(&zone, memory, ZONE_SLICES, &mal_fit_good);
+	} else if (first != MAL_NONE) {
+		mal_heap_free(&heap, first, 0);
+	}
+}
+
+static uint32_t take_ordinary(size_t count, size_t align)
+{
+	uint32_t slice;
+
+	if (!zone.granules)
+		make_zone();
+	slice = take(&zone, count, align);
+	return slice == MAL_NONE ? MAL_NONE : zone_first + slice;
+}
+
+/* Forget a block. */
+static void drop(uint32_t slice)
+{
+	if (in_zone(slice))
+		mal_heap_free(&zone, slice - zone_first, 0);
+	else
+		mal_heap_free(&heap, slice, 0);
+}
+
+uint32_t range_alloc(size_t count, size_t align, bool ordinary, bool *zero)
+{
+	uint32_t slice = ordinary ? take_ordinary(count, align) : MAL_NONE;
+
+	if (slice == MAL_NONE)
+		slice = take(&heap, count, align);
 	if (slice == MAL_NONE)
 		return NO_SLICE;
 	if (!populate(slice, count)) {
-		mal_heap_free(&heap, slice, 0);
+		drop(slice);
 		return NO_SLICE;
 	}
 	*zero = begin_use(slice, count);
@@ -269,9 +328,12 @@ uint32_t range_alloc(size_t count, size_t align, bool *zero)
 
 size_t range_size(uint32_t slice)
 {
-	if (!mal_is_head(&heap, slice) || !mal_block_used(&heap, slice))
+	const struct mal_heap *of = in_zone(slice) ? &zone : &heap;
+	uint32_t place = in_zone(slice) ? slice - zone_first : slice;
+
+	if (!mal_is_head(of, place) || !mal_block_used(of, place))
 		return 0;
-	return mal_block_size(&heap, slice);
+	return mal_block_size(of, place);
 }
 
 int range_free(uint32_t slice)
@@ -280,7 +342,7 @@ int range_free(uint32_t slice)
 
 	if (!count)
 		return -ENOENT;
-	mal_heap_free(&heap, slice, 0);
+	drop(slice);
 	end_use(slice, count);
 	return 0;
 }

@@ -8,6 +8,7 @@
  * The range is divided into slices. A block is a run of slices, and module/core's heap says
  * which are free. Memory is put behind the addresses a chunk at a time (source.h), and
  * goes back when a chunk is free; of those that are free in part, it is slices that go back.
+ * A zone, one block that stays, has a heap of its own: its memory is always the process's.
  *
  * One lock. All of this is called with it held, where nothing else is said.
  */
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "libc.h"
 
 #define SLICE_SHIFT	16
 #define SLICE_BYTES	((size_t)1 << SLICE_SHIFT)
@@ -50,7 +53,7 @@ struct range {
 	struct slab *slabs;	/* one for each slice before @limit */
 };
 
-extern struct range range;
+extern struct range range HIDDEN;
 
 void range_lock(void);
 void range_unlock(void);
@@ -85,9 +88,10 @@ static inline char *range_address(uint32_t slice)
 
 /*
  * Take a block of @count slices whose first is a multiple of @align; its first slice, or
- * NO_SLICE: there is no memory. @zero: out: it is known to be zeros.
+ * NO_SLICE: there is no memory. @ordinary: rather not memory of the device. @zero: out: it
+ * is known to be zeros.
  */
-uint32_t range_alloc(size_t count, size_t align, bool *zero);
+uint32_t range_alloc(size_t count, size_t align, bool ordinary, bool *zero);
 
 /* Give the block that begins at @slice back. -ENOENT: no block begins there. */
 int range_free(uint32_t slice);

@@ -22,7 +22,7 @@
 static uint64_t no_word;
 static struct slab no_slab;
 static struct heap nobody = {
-	.bins[0 ... CLASSES - 1] = { .word = &no_word, .current = &no_slab },
+	.bins[0 ... BINS - 1] = { .word = &no_word, .current = &no_slab },
 };
 
 __thread struct heap *self = &nobody;
@@ -79,7 +79,7 @@ static char *slab_object(const struct slab *slab, unsigned int index)
 /* At the end, so that objects gather in it until its turn comes. */
 static void link_partial(struct heap *heap, struct slab *slab)
 {
-	struct bin *bin = &heap->bins[slab->class];
+	struct bin *bin = &heap->bins[slab->bin];
 
 	slab->state = SLAB_PARTIAL;
 	slab->next = NULL;
@@ -93,7 +93,7 @@ static void link_partial(struct heap *heap, struct slab *slab)
 
 static void unlink_partial(struct heap *heap, struct slab *slab)
 {
-	struct bin *bin = &heap->bins[slab->class];
+	struct bin *bin = &heap->bins[slab->bin];
 
 	if (slab->prev)
 		slab->prev->next = slab->next;
@@ -107,16 +107,16 @@ static void unlink_partial(struct heap *heap, struct slab *slab)
 
 /* --- slabs come and go ------------------------------------------------------------ */
 
-static void begin_slab(struct slab *slab, unsigned int class, unsigned int slices, bool zero)
+static void begin_slab(struct slab *slab, unsigned int bin, unsigned int slices, bool zero)
 {
-	size_t size = class_size(class);
+	size_t size = class_size(bin % CLASSES);
 	unsigned int i, words;
 
 	/* Not @told and @inbox_next: it may be in an inbox of its last life. */
 	slab->size = size;
 	slab->reciprocal = ((1ull << 32) + size - 1) / size;
 	slab->count = slices * SLICE_BYTES / size;
-	slab->class = class;
+	slab->bin = bin;
 	slab->slices = slices;
 	slab->zero = zero;
 	words = slab_words(slab);
@@ -162,7 +162,7 @@ static void keep_empty(struct heap *heap, struct slab *slab)
 
 static void release(struct heap *heap, struct slab *slab)
 {
-	if (slab->slices == 1 && heap->empties < EMPTY_MAX) {
+	if (slab->slices == 1 && slab->bin < CLASSES && heap->empties < EMPTY_MAX) {
 		keep_empty(heap, slab);
 		return;
 	}
@@ -171,25 +171,26 @@ static void release(struct heap *heap, struct slab *slab)
 	range_unlock();
 }
 
-static struct slab *new_slab(struct heap *heap, unsigned int class)
+static struct slab *new_slab(struct heap *heap, unsigned int bin)
 {
-	unsigned int slices = class_size(class) <= ONE_SLICE_MAX ? 1 : LARGE_SLICES;
+	unsigned int slices = class_size(bin % CLASSES) <= ONE_SLICE_MAX ? 1 : LARGE_SLICES;
 	struct slab *slab = heap->empty;
+	bool ordinary = bin >= CLASSES;
 	bool zero = false;
 	uint32_t slice;
 
-	if (slices == 1 && slab) {
+	if (slices == 1 && !ordinary && slab) {
 		heap->empty = slab->next;
 		heap->empties--;
 	} else {
 		range_lock();
-		slice = range_alloc(slices, 1, &zero);
+		slice = range_alloc(slices, 1, ordinary, &zero);
 		range_unlock();
 		if (slice == NO_SLICE)
 			return NULL;
 		slab = &range.slabs[slice];
 	}
-	begin_slab(slab, class, slices, zero);
+	begin_slab(slab, bin, slices, zero);
 	__atomic_store_n(&slab->owner, heap, __ATOMIC_RELAXED);
 	return slab;
 }
@@ -331,9 +332,9 @@ static struct heap *new_heap(void)
 	heap = (struct heap *)new_heaps;
 	new_heaps += sizeof(*heap);
 	new_heaps_bytes -= sizeof(*heap);
-	for (i = 0; i < CLASSES; i++) {
+	for (i = 0; i < BINS; i++) {
 		heap->bins[i].word = &no_word;
-		heap->bins[i].size = class_size(i);
+		heap->bins[i].size = class_size(i % CLASSES);
 	}
 	return heap;
 }
@@ -361,7 +362,7 @@ static void gather_empties(struct heap *heap)
 	unsigned int i;
 
 	drain(heap, true);
-	for (i = 0; i < CLASSES; i++) {
+	for (i = 0; i < BINS; i++) {
 		slab = heap->bins[i].current;
 		if (!slab)
 			continue;
@@ -422,8 +423,8 @@ bool slab_attach(void)
 	return true;
 }
 
-/* A slab for a class from a heap that has no thread, or NULL. */
-static struct slab *adopt(struct heap *heap, unsigned int class)
+/* A slab for a bin from a heap that has no thread, or NULL. */
+static struct slab *adopt(struct heap *heap, unsigned int bin)
 {
 	struct slab *slab = NULL;
 	struct heap *from;
@@ -434,8 +435,8 @@ static struct slab *adopt(struct heap *heap, unsigned int class)
 	for (from = abandoned; from; from = from->next) {
 		drain(from, true);
 		give_back_empties(from);
-		if (!slab && from->bins[class].partial) {
-			slab = from->bins[class].partial;
+		if (!slab && from->bins[bin].partial) {
+			slab = from->bins[bin].partial;
 			unlink_partial(from, slab);
 			__atomic_store_n(&slab->owner, heap, __ATOMIC_SEQ_CST);
 		}
@@ -470,30 +471,30 @@ static void *alloc_late(void)
 	bool zero;
 
 	range_lock();
-	slice = range_alloc(1, 1, &zero);
+	slice = range_alloc(1, 1, false, &zero);
 	range_unlock();
 	return slice == NO_SLICE ? no_memory() : range_address(slice);
 }
 
-void *slab_alloc_slow(unsigned int class)
+void *slab_alloc_slow(unsigned int number)
 {
 	struct heap *heap = self;
-	struct bin *bin = &heap->bins[class];
+	struct bin *bin = &heap->bins[number];
 	struct slab *slab;
 
 	/* Mostly there is something; nobody's slabs have no words. */
 	if (bin->current && advance(bin))
-		return slab_alloc(class);
+		return slab_alloc(number);
 	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && heap == &nobody)
 		return alloc_late();
 	if (heap == &nobody && !slab_attach())
 		return no_memory();
 	heap = self;
-	bin = &heap->bins[class];
+	bin = &heap->bins[number];
 	if (bin->current) {
 		settle(heap, bin->current, collect(bin->current));
 		if (advance(bin))
-			return slab_alloc(class);
+			return slab_alloc(number);
 		retire(heap, bin);
 	}
 	drain(heap, false);
@@ -501,9 +502,9 @@ void *slab_alloc_slow(unsigned int class)
 	if (slab)
 		unlink_partial(heap, slab);
 	else
-		slab = adopt(heap, class);
+		slab = adopt(heap, number);
 	if (!slab)
-		slab = new_slab(heap, class);
+		slab = new_slab(heap, number);
 	if (!slab)
 		return no_memory();
 	slab->state = SLAB_CURRENT;
@@ -511,5 +512,5 @@ void *slab_alloc_slow(unsigned int class)
 	bin->current = slab;
 	bin->word = &slab->free[slab_words(slab) - 1];
 	advance(bin);
-	return slab_alloc(class);
+	return slab_alloc(number);
 }

@@ -21,6 +21,9 @@
 #define CLASSES		(CLASS_STEPS + 8 * CLASS_STEPS)
 #define SMALL_MAX	((size_t)32768)
 
+/* The bins of a heap: of each class one for the program, and after all these one for libc.h. */
+#define BINS		(2 * CLASSES)
+
 /* Classes of sizes up to this are looked up. */
 #define TABLE_MAX	((size_t)1024)
 
@@ -43,7 +46,7 @@ struct slab {
 	uint32_t size;		/* of an object */
 	uint32_t reciprocal;	/* 2^32 / @size, rounded up */
 	uint16_t count;		/* objects */
-	uint8_t class;
+	uint8_t bin;		/* of its heap */
 	uint8_t back;		/* slices from here to the slab's first */
 	struct slab *next;	/* in its heap's list */
 	struct slab *prev;
@@ -70,9 +73,9 @@ struct bin {
 };
 
 struct heap {
-	struct bin bins[CLASSES];
+	struct bin bins[BINS];
 	struct slab *inbox;	/* slabs in which others have freed something */
-	struct slab *empty;	/* slabs of one slice, kept for the next class that needs one */
+	struct slab *empty;	/* slabs of one slice, kept for the next bin that needs one */
 	unsigned int empties;
 	struct heap *next;	/* in the list of heaps that have no thread */
 };
@@ -80,7 +83,7 @@ struct heap {
 /* The calling thread's; before it has one, one that is always empty. */
 extern __thread struct heap *self __attribute__((tls_model("initial-exec")));
 
-extern const uint8_t class_table[TABLE_MAX / 16 + 1];
+extern const uint8_t class_table[TABLE_MAX / 16 + 1] HIDDEN;
 
 /* The class of @size, which is up to SMALL_MAX. */
 static inline unsigned int class_of(size_t size)
@@ -97,23 +100,29 @@ static inline unsigned int class_of(size_t size)
 /* The size of the objects of a class. */
 size_t class_size(unsigned int class);
 
+/* The bin for objects of @size, up to SMALL_MAX, that a call which returns to @caller wants. */
+static inline unsigned int bin_of(size_t size, const void *caller)
+{
+	return class_of(size) + (unlikely(is_libc(caller)) ? CLASSES : 0);
+}
+
 /* Give back all empty slabs of the thread's heap. With the range's lock. */
 void slab_trim(void);
 
 /* Give the thread, which has none, a heap. False: there is no memory. */
 bool slab_attach(void);
 
-/* An object of that class, if it takes more than a moment; NULL and ENOMEM: there is no memory. */
-void *slab_alloc_slow(unsigned int class);
+/* An object of that bin, if it takes more than a moment; NULL and ENOMEM: there is no memory. */
+void *slab_alloc_slow(unsigned int number);
 
-/* An object of that class; NULL and ENOMEM: there is no memory. */
-static inline void *slab_alloc(unsigned int class)
+/* An object of that bin; NULL and ENOMEM: there is no memory. */
+static inline void *slab_alloc(unsigned int number)
 {
-	struct bin *bin = &self->bins[class];
+	struct bin *bin = &self->bins[number];
 	uint64_t free = *bin->word;
 
 	if (unlikely(!free))
-		return slab_alloc_slow(class);
+		return slab_alloc_slow(number);
 	__atomic_store_n(bin->word, free & (free - 1), __ATOMIC_RELAXED);
 	return bin->base + __builtin_ctzll(free) * bin->size;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libc.h"
 #include "message.h"
 #include "range.h"
 #include "source.h"
@@ -45,6 +46,7 @@ static void open_device(void)
 		return;
 	}
 	device_number = stat.st_rdev;
+	libc_find();
 }
 
 /* Programs may close what they don't know, and open something else. */
@@ -93,18 +95,21 @@ bool source_is_device(void)
 	return device >= 0;
 }
 
-bool source_map(char *address, struct chunk *chunks, size_t count)
+bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary)
 {
 	size_t done = 0, i;
 
 	if (!decided)
 		decide();
-	while (done < count && map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
+	while (!ordinary && done < count &&
+	       map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
 		done++;
 	if (done == count)
 		return true;
-	if (only_device || mprotect(address + done * CHUNK_BYTES, (count - done) * CHUNK_BYTES,
-				    PROT_READ | PROT_WRITE))
+	if (only_device && !ordinary)
+		return false;
+	if (mprotect(address + done * CHUNK_BYTES, (count - done) * CHUNK_BYTES,
+		     PROT_READ | PROT_WRITE))
 		return false;
 	for (i = done; i < count; i++)
 		chunks[i].mapped = true;

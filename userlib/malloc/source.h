@@ -19,10 +19,10 @@ struct chunk {
 };
 
 /*
- * Put memory, which is zeros, behind the @count chunks at @address, which have none. False:
- * there is not so much; some of them may have got theirs.
+ * Put memory, which is zeros, behind the @count chunks at @address, which have none; with
+ * @ordinary, that of the process. False: there is not so much; some of them may have got theirs.
  */
-bool source_map(char *address, struct chunk *chunks, size_t count);
+bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary);
 
 /* Take it away from a chunk that has it. False: it stays, the kernel is out of memory. */
 bool source_unmap(char *address, struct chunk *chunk);

@@ -729,6 +729,50 @@ static void test_fork(void)
 	ok(kept, "fork while threads allocate: the parent has its own memory");
 }
 
+/* The C library's fork() resets locks and values of other threads, in the child. */
+static FILE *locked_file;
+static pthread_key_t keys[40];
+static pthread_barrier_t barrier;
+
+static void *lock_and_remember(void *data)
+{
+	flockfile(locked_file);
+	pthread_setspecific(keys[39], data);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	data = pthread_getspecific(keys[39]);
+	funlockfile(locked_file);
+	return data;
+}
+
+static void test_fork_and_libc(void)
+{
+	pthread_t thread;
+	bool locked, parent;
+	void *value;
+	pid_t child;
+	int i;
+
+	locked_file = fopen("/dev/null", "w");
+	for (i = 0; i < 40; i++)
+		pthread_key_create(&keys[i], NULL);
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, lock_and_remember, keys);
+	pthread_barrier_wait(&barrier);
+	child = fork();
+	if (!child)
+		_exit(0);
+	parent = waitpid(child, NULL, 0) == child;
+	locked = ftrylockfile(locked_file);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, &value);
+	ok(parent && locked, "fork while a thread has a FILE's lock: it keeps it");
+	ok(value == keys, "fork while a thread has values of keys: it keeps them");
+	for (i = 0; i < 40; i++)
+		pthread_key_delete(keys[i]);
+	fclose(locked_file);
+}
+
 /* --- threads that end ------------------------------------------------------------------ */
 
 static pthread_key_t late_key;
@@ -787,5 +831,6 @@ int main(int argc, char **argv)
 	is(with_limit(RLIMIT_AS, 100 * MIB, "few"), 0, "few addresses: the program works");
 	test_late();
 	test_fork();
+	test_fork_and_libc();
 	return tap_done();
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether it is the C library that calls. Its fork() writes, in the child and before we are
+ * asked, to what it has allocated for itself: it resets the locks of open FILEs, and clears other
+ * threads' values of keys. So nothing of that may be in memory that parent and child share
+ * at that moment, as that of the device is.
+ */
+#ifndef LIBC_H
+#define LIBC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of this library alone: it is reached without a detour. */
+#define HIDDEN	__attribute__((visibility("hidden")))
+
+/* Its code; no bytes, as long as nobody wants to know. */
+struct libc_code {
+	uintptr_t start;
+	size_t length;
+};
+
+extern struct libc_code libc_code HIDDEN;
+
+/* From now on it matters. */
+void libc_find(void);
+
+/* Does a call that returns to @address come from the C library? */
+static inline bool is_libc(const void *address)
+{
+	uintptr_t start = __atomic_load_n(&libc_code.start, __ATOMIC_RELAXED);
+
+	return (uintptr_t)address - start < __atomic_load_n(&libc_code.length, __ATOMIC_RELAXED);
+}
+
+#endif /* LIBC_H */
