@@ -17,10 +17,10 @@ set yrange [0:4]
 set grid ytics
 set key outside top center horizontal
 set multiplot layout 2,1
-set ylabel "processor time, ours = 1"
+set ylabel "processor time, ours = 1, cut at 4"
 plot for [i = 1:words(allocators)] column_of(word(allocators, i), 4) using 2:xtic(1) \
 	title word(allocators, i)
-set ylabel "peak memory, ours = 1"
+set ylabel "peak memory, ours = 1, cut at 4"
 plot for [i = 1:words(allocators)] column_of(word(allocators, i), 5) using 2:xtic(1) \
 	title word(allocators, i)
 unset multiplot

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The smallest program with a buffer: 8 MiB that are contiguous in physical memory. */
+/* The smallest program with a buffer: 8 MiB, on the device contiguous in physical memory. */
 #include <memalloc.h>
 #include <stdio.h>
 
