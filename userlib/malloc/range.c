@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -396,22 +397,32 @@ bool range_move(uint32_t from, uint32_t to, size_t count)
 	return true;
 }
 
+/*
+ * With one thread there is nobody to wait for, but it may have the lock itself: then it is a
+ * signal handler that forks.
+ */
+static bool locked_to_fork;
+
 static void fork_prepare(void)
 {
-	range_lock();
+	locked_to_fork = !__libc_single_threaded;
+	if (locked_to_fork)
+		range_lock();
 	source_fork_prepare(range.base, chunks, range_limit() >> CHUNK_SHIFT);
 }
 
 static void fork_parent(void)
 {
 	source_fork_parent(range_limit() >> CHUNK_SHIFT);
-	range_unlock();
+	if (locked_to_fork)
+		range_unlock();
 }
 
 static void fork_child(void)
 {
 	source_fork_child(range.base, chunks, range_limit() >> CHUNK_SHIFT);
-	range_unlock();
+	if (locked_to_fork)
+		range_unlock();
 }
 
 void range_watch_forks(void)

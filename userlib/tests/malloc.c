@@ -4,13 +4,16 @@
  * contents are kept, that memory goes back, and fork(). Threads are in malloc_threads.c.
  */
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -773,6 +776,42 @@ static void test_fork_and_libc(void)
 	fclose(locked_file);
 }
 
+static atomic_int forks;
+static atomic_bool forks_good = true;
+
+/* In the middle of anything. Every other child goes on with what was interrupted. */
+static void fork_in_handler(int signal)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child && forks % 2)
+		_exit(0);
+	if (!child) {
+		alarm(100);
+		forks = INT_MAX;
+		return;
+	}
+	forks_good &= waitpid(child, &status, 0) == child && status == 0;
+	forks++;
+	(void)signal;
+}
+
+/* Ends after a while, if it waits for ever. */
+static int fork_by_signals(void)
+{
+	struct itimerval often = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 };
+	size_t size;
+
+	signal(SIGPROF, fork_in_handler);
+	alarm(100);
+	setitimer(ITIMER_PROF, &often, NULL);
+	while (forks < 200)
+		for (size = 10; size < MIB; size *= 2)
+			free(hidden(malloc(size)));
+	return !forks_good;
+}
+
 /* --- threads that end ------------------------------------------------------------------ */
 
 static pthread_key_t late_key;
@@ -814,8 +853,22 @@ static void test_late(void)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1)
-		return strcmp(argv[1], "exhausted") ? few_addresses() : exhausted();
+	static const struct {
+		const char *name;
+		int (*run)(void);
+	} parts[] = {
+		{ "exhausted", exhausted },
+		{ "few addresses", few_addresses },
+		{ "fork by signals", fork_by_signals },
+	};
+	int i;
+
+	if (argc > 1) {
+		for (i = 0; i < 3; i++)
+			if (!strcmp(argv[1], parts[i].name))
+				return parts[i].run();
+		return 1;
+	}
 	test_sizes();
 	test_refused();
 	test_alignment();
@@ -828,9 +881,12 @@ int main(int argc, char **argv)
 	test_goes_back();
 	is(with_limit(RLIMIT_DATA, 200 * MIB, "exhausted"), 0,
 	   "exhausted memory: ENOMEM, and all can be had again after it is freed");
-	is(with_limit(RLIMIT_AS, 100 * MIB, "few"), 0, "few addresses: the program works");
+	is(with_limit(RLIMIT_AS, 100 * MIB, "few addresses"), 0,
+	   "few addresses: the program works");
 	test_late();
 	test_fork();
 	test_fork_and_libc();
+	is(with_limit(RLIMIT_CORE, 0, "fork by signals"), 0,
+	   "fork in signal handlers, whatever they interrupt");
 	return tap_done();
 }
