@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memalloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,7 +27,7 @@ static bool decided;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
 
-static void open_device(void)
+static void try_device(void)
 {
 	struct memalloc_info info = { .size = sizeof(info) };
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
@@ -47,6 +48,16 @@ static void open_device(void)
 	}
 	device_number = stat.st_rdev;
 	libc_find();
+}
+
+/* No thread is cancelled in malloc(). */
+static void open_device(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	try_device();
+	pthread_setcancelstate(state, NULL);
 }
 
 /* Programs may close what they don't know, and open something else. */
@@ -97,6 +108,7 @@ bool source_is_device(void)
 
 bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary)
 {
+	int saved_errno = errno;
 	size_t done = 0, i;
 
 	if (!decided)
@@ -104,6 +116,7 @@ bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary
 	while (!ordinary && done < count &&
 	       map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
 		done++;
+	errno = saved_errno;
 	if (done == count)
 		return true;
 	if (only_device && !ordinary)

@@ -3,11 +3,13 @@
  * The drop-in malloc with threads, under ThreadSanitizer: who frees what others allocated, threads
  * that end, and what becomes of their memory.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "probe.h"
 #include "random.h"
@@ -229,11 +231,36 @@ static int places_again(void)
 	return again;
 }
 
+/* --- the first call of all ------------------------------------------------------------------ */
+
+/* It opens the device, or finds none: a thread must not be cancelled there, with a lock held. */
+static void *first_call(void *unused)
+{
+	void *p;
+
+	pthread_cancel(pthread_self());
+	errno = 77;
+	p = malloc(1);
+	if (!p || errno != 77)
+		unused = "";
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	free(p);
+	return unused;
+}
+
 int main(void)
 {
 	bool good = true;
+	pthread_t thread;
+	void *answer;
 	int i;
 
+	/* Who is cancelled there waits for ever. */
+	alarm(100);
+	if (pthread_create(&thread, NULL, first_call, NULL) || pthread_join(thread, &answer) ||
+	    !ok(!answer, "the first call: errno is left alone, and the thread is not cancelled"))
+		return 1;
+	alarm(0);
 	/* Have a heap of our own, or we take over the whole of the thread's. */
 	free(malloc(1));
 	ok(places_again() > 2000, "what a thread had free when it ended, others use");
