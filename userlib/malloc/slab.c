@@ -205,7 +205,7 @@ static unsigned int collect(struct slab *slab)
 	uint64_t remote, twice;
 
 	for (i = 0; i < words; i++) {
-		if (!__atomic_load_n(&slab->remote[i], __ATOMIC_RELAXED))
+		if (!__atomic_load_n(&slab->remote[i], __ATOMIC_SEQ_CST))
 			continue;
 		remote = __atomic_exchange_n(&slab->remote[i], 0, __ATOMIC_SEQ_CST);
 		twice = remote & slab->free[i];
@@ -403,7 +403,7 @@ bool slab_attach(void)
 	range_lock();
 	first = !ready;
 	if (first)
-		ready = range_init();
+		ready = (range.base || range_init()) && !pthread_key_create(&exit_key, abandon);
 	if (ready && abandoned) {
 		heap = abandoned;
 		__atomic_store_n(&abandoned, heap->next, __ATOMIC_RELAXED);
@@ -415,10 +415,8 @@ bool slab_attach(void)
 		return false;
 	self = heap;
 	/* These may allocate. */
-	if (first) {
-		pthread_key_create(&exit_key, abandon);
+	if (first)
 		range_watch_forks();
-	}
 	pthread_setspecific(exit_key, heap);
 	return true;
 }
