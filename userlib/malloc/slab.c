@@ -374,10 +374,16 @@ static void gather_empties(struct heap *heap)
 
 void slab_trim(void)
 {
-	if (self == &nobody)
-		return;
-	gather_empties(self);
-	give_back_empties(self);
+	struct heap *heap;
+
+	if (self != &nobody) {
+		gather_empties(self);
+		give_back_empties(self);
+	}
+	for (heap = abandoned; heap; heap = heap->next) {
+		drain(heap, true);
+		give_back_empties(heap);
+	}
 }
 
 /* A thread ends. From here on it may still free what it likes, and even come back. */

@@ -106,7 +106,7 @@ static inline unsigned int bin_of(size_t size, const void *caller)
 	return class_of(size) + (unlikely(is_libc(caller)) ? CLASSES : 0);
 }
 
-/* Give back all empty slabs of the thread's heap. With the range's lock. */
+/* Give back the empty slabs of the thread, and of heaps without one. With the range's lock. */
 void slab_trim(void);
 
 /* Give the thread, which has none, a heap. False: there is no memory. */

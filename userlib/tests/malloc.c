@@ -4,6 +4,7 @@
  * contents are kept, that memory goes back, and fork(). Threads are in malloc_threads.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -548,15 +549,16 @@ static void test_random(void)
 
 /* --- memory that goes back, and that there is not ------------------------------------ */
 
+/* Allocates nothing. */
 static size_t resident(void)
 {
 	char line[100] = "";
-	FILE *statm = fopen("/proc/self/statm", "r");
+	int statm = open("/proc/self/statm", O_RDONLY);
 	size_t pages;
 
-	if (!statm || !fgets(line, sizeof(line), statm))
+	if (statm < 0 || read(statm, line, sizeof(line) - 1) < 0)
 		exit(1);
-	fclose(statm);
+	close(statm);
 	strtoul(strchr(line, ' '), NULL, 10);
 	pages = strtoul(strchr(line, ' '), NULL, 10);
 	return pages * 4096;
@@ -589,6 +591,36 @@ static void test_goes_back(void)
 		if (!ok(resident() < before + 13 * MIB, name))
 			printf("# %zu KiB more\n", (resident() - before) / 1024);
 	}
+}
+
+enum { LEFT = 30000 };
+
+static void *leave(void *p)
+{
+	void **blocks = p;
+	int i;
+
+	for (i = 0; i < LEFT; i++) {
+		blocks[i] = malloc(2000);
+		memset(blocks[i], 1, 2000);
+	}
+	return NULL;
+}
+
+static void test_left_goes_back(void)
+{
+	static void *blocks[LEFT];
+	size_t before = resident();
+	pthread_t thread;
+	int i;
+
+	if (pthread_create(&thread, NULL, leave, blocks) || pthread_join(thread, NULL))
+		exit(1);
+	for (i = 0; i < LEFT; i++)
+		free(blocks[i]);
+	malloc_trim(0);
+	if (!ok(resident() < before + 13 * MIB, "malloc_trim: what a thread left that has ended"))
+		printf("# %zu KiB more\n", (resident() - before) / 1024);
 }
 
 /* This program again, with a limit: 0 if it could do @what. */
@@ -879,6 +911,7 @@ int main(int argc, char **argv)
 	test_misuse();
 	test_random();
 	test_goes_back();
+	test_left_goes_back();
 	is(with_limit(RLIMIT_DATA, 200 * MIB, "exhausted"), 0,
 	   "exhausted memory: ENOMEM, and all can be had again after it is freed");
 	is(with_limit(RLIMIT_AS, 100 * MIB, "few addresses"), 0,
