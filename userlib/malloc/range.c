@@ -34,6 +34,7 @@ static struct mal_heap heap;
 static struct mal_heap zone;	/* a block of @heap; no slices: it is not there yet */
 static uint32_t zone_first;
 static struct chunk *chunks;
+static size_t most_align;	/* in slices: the range begins at a multiple of it */
 static size_t used_slices;
 static size_t kept_slices;	/* dirty ones that became free since the last purge */
 
@@ -54,22 +55,25 @@ static void *reserve(size_t bytes, int protection)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* @bytes of addresses that begin at a multiple of @bytes, a power of two. */
-static char *reserve_aligned(size_t bytes)
+/* @bytes of addresses that begin at a multiple of @align, a power of two. */
+static char *reserve_aligned(size_t bytes, size_t align)
 {
-	char *start = reserve(2 * bytes, PROT_NONE);
+	char *start = reserve(bytes + align, PROT_NONE);
 	size_t before;
 
 	if (!start)
 		return NULL;
-	before = -(uintptr_t)start & (bytes - 1);
+	before = -(uintptr_t)start & (align - 1);
 	if (before)
 		munmap(start, before);
-	munmap(start + before + bytes, bytes - before);
+	munmap(start + before + bytes, align - before);
 	return start + before;
 }
 
-/* The range and the arrays beside it. */
+/*
+ * The range and the arrays beside it. To align it, more is needed for a moment: not too much, where
+ * addresses are limited.
+ */
 static bool reserve_all(size_t bytes)
 {
 	size_t count = bytes >> CHUNK_SHIFT;
@@ -77,7 +81,8 @@ static bool reserve_all(size_t bytes)
 	size_t heap_bytes = mal_heap_bytes(slices);
 	size_t slab_bytes = slices * sizeof(struct slab);
 	size_t array_bytes = heap_bytes + count * sizeof(*chunks);
-	char *base = reserve_aligned(bytes);
+	size_t align = (size_t)1 << (61 - __builtin_clzll(bytes));
+	char *base = reserve_aligned(bytes, align);
 	void *slabs = base ? reserve(slab_bytes, PROT_NONE) : NULL;
 	char *arrays = slabs ? reserve(array_bytes, PROT_READ | PROT_WRITE) : NULL;
 
@@ -86,6 +91,7 @@ static bool reserve_all(size_t bytes)
 		madvise(slabs, slab_bytes, MADV_NOHUGEPAGE);
 		madvise(arrays, array_bytes, MADV_NOHUGEPAGE);
 		range.base = base;
+		most_align = align >> SLICE_SHIFT;
 		range.slabs = slabs;
 		chunks = (struct chunk *)(arrays + heap_bytes);
 		mal_heap_init(&heap, arrays, slices, &mal_fit_good);
@@ -98,7 +104,10 @@ static bool reserve_all(size_t bytes)
 	return false;
 }
 
-/* Four times the memory of the machine, so that holes in it are not what ends a program. */
+/*
+ * Four times the memory of the machine, so that holes in it are not what ends a program. Where
+ * addresses are limited, half of them are for others.
+ */
 bool range_init(void)
 {
 	size_t bytes = (size_t)16 << 30;
@@ -108,16 +117,15 @@ bool range_init(void)
 	if (!sysinfo(&info))
 		while (bytes / 4 < (info.totalram + info.totalswap) * info.mem_unit)
 			bytes *= 2;
-	/* Leave addresses to others, where they are limited. */
-	if (!getrlimit(RLIMIT_AS, &limit))
-		while (bytes > CHUNK_BYTES && bytes > limit.rlim_cur / 4)
-			bytes /= 2;
-	while (!reserve_all(bytes)) {
-		bytes /= 2;
-		if (bytes < CHUNK_BYTES)
-			return false;
+	if (!getrlimit(RLIMIT_AS, &limit) && bytes > limit.rlim_cur / 2)
+		bytes = limit.rlim_cur / 2;
+	while (bytes >= CHUNK_BYTES) {
+		bytes -= bytes % CHUNK_BYTES;
+		if (reserve_all(bytes))
+			return true;
+		bytes -= bytes / 4;
 	}
-	return true;
+	return false;
 }
 
 /* Is the slice in the zone? */
@@ -264,7 +272,7 @@ static uint32_t take(struct mal_heap *from, size_t count, size_t align)
 	struct mal_request request = { .size = count, .align = align };
 	uint32_t slice, cursor = 0;
 
-	if (count > from->granules || align > from->granules)
+	if (count > from->granules || align > most_align)
 		return MAL_NONE;
 	slice = mal_heap_alloc(from, &request, 0);
 	if (slice == MAL_NONE && mal_heap_undecided(from, &request))

@@ -691,6 +691,19 @@ static int few_addresses(void)
 	return !(good && !malloc(90 * MIB) && errno == ENOMEM);
 }
 
+/* Of a GiB. Half are for stacks, files and others. */
+static int half_of_addresses(void)
+{
+	char *p = malloc(400 * MIB), *q = memalign(32 * MIB, 5 * MIB);
+	void *rest = mmap(NULL, 300 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool good = p && is_aligned(q, 32 * MIB) && rest != MAP_FAILED;
+
+	free(p);
+	free(q);
+	errno = 0;
+	return !(good && refused(malloc(600 * MIB)) && refused(memalign(512 * MIB, 1)));
+}
+
 /* --- fork ------------------------------------------------------------------------------ */
 
 static atomic_bool stop;
@@ -891,12 +904,13 @@ int main(int argc, char **argv)
 	} parts[] = {
 		{ "exhausted", exhausted },
 		{ "few addresses", few_addresses },
+		{ "half of addresses", half_of_addresses },
 		{ "fork by signals", fork_by_signals },
 	};
 	int i;
 
 	if (argc > 1) {
-		for (i = 0; i < 3; i++)
+		for (i = 0; i < 4; i++)
 			if (!strcmp(argv[1], parts[i].name))
 				return parts[i].run();
 		return 1;
@@ -916,6 +930,8 @@ int main(int argc, char **argv)
 	   "exhausted memory: ENOMEM, and all can be had again after it is freed");
 	is(with_limit(RLIMIT_AS, 100 * MIB, "few addresses"), 0,
 	   "few addresses: the program works");
+	is(with_limit(RLIMIT_AS, GIB, "half of addresses"), 0,
+	   "limited addresses: half of them can be had");
 	test_late();
 	test_fork();
 	test_fork_and_libc();
