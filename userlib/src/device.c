@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The backend that is the device: every call is one of the kernel. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,15 +15,27 @@ static int device_call(struct memalloc *mem, unsigned long request, void *argume
 	return ioctl(mem->fd, request, argument) ? -errno : 0;
 }
 
+/*
+ * The kernel asks the driver when it has unmapped what was at @place: after an error, nothing
+ * would be there, and another thread might get these addresses. So the driver is asked for a
+ * mapping elsewhere, which then moves.
+ */
 static int device_map(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
 		      void *place, void **address)
 {
-	void *mapped = mmap(place, buffer->real_length, protection,
-			    MAP_SHARED | (place ? MAP_FIXED : 0), mem->fd, buffer->mmap_offset);
+	const size_t length = buffer->real_length;
+	void *mapped = mmap(NULL, length, protection, MAP_SHARED, mem->fd, buffer->mmap_offset);
+	int err;
 
 	if (mapped == MAP_FAILED)
 		return -errno;
-	*address = mapped;
+	if (place && mremap(mapped, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, place) ==
+			MAP_FAILED) {
+		err = -errno;
+		munmap(mapped, length);
+		return err;
+	}
+	*address = place ? place : mapped;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <memalloc_heap.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -874,6 +875,35 @@ static void test_threads(void)
 	is(memalloc_heap_destroy(shared, NULL, NULL), 0, "threads: nothing is left");
 }
 
+/* Threads have mappings of their own while the others try to make heaps that can't be. */
+static void *fail_to_create(void *mark)
+{
+	static const struct memalloc_buffer freed = {
+		.length = 64 * KIB, .real_length = 64 * KIB, .handle = UINT32_MAX,
+	};
+	const struct memalloc_heap_config config = CONFIG(.buffer = &freed);
+	unsigned char pages[16];
+	void *mapped;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (memalloc_heap_create(mem, &config, &shared) != -ENOENT)
+			return NULL;
+		mapped = mmap(NULL, 64 * KIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		need(mapped == MAP_FAILED ? -errno : 0, "mmap");
+		if (mincore(mapped, 64 * KIB, pages))
+			return NULL;
+		munmap(mapped, 64 * KIB);
+	}
+	return mark;
+}
+
+static void test_threads_fail_to_create(void)
+{
+	is(run_threads(fail_to_create), THREADS,
+	   "threads: a heap that can't be made unmaps nothing of others");
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : NULL;
@@ -893,6 +923,7 @@ int main(int argc, char **argv)
 	test_fork();
 	test_random();
 	test_threads();
+	test_threads_fail_to_create();
 	is(used(), 0, "everything is given back");
 	memalloc_close(mem);
 	return tap_done();
