@@ -19,8 +19,9 @@
  *
  * Threads may use a heap at the same time; it has a lock of its own. Only
  * memalloc_heap_destroy() must be the last call. After fork(), parent and child share the
- * bytes of a heap, but not what it knows of them: only one of them may go on using it, and
- * the child only if no other thread did at that moment. It can always destroy it.
+ * bytes of a heap, but not what it knows of them: only one of them may go on using it, the
+ * other can destroy it. The child may do either only if no other thread used the heap at
+ * the moment of the fork().
  */
 #ifndef MEMALLOC_HEAP_H
 #define MEMALLOC_HEAP_H
@@ -193,9 +194,9 @@ int memalloc_heap_calloc(struct memalloc_heap *heap, size_t count, size_t size, 
  * @block: out: the block, which has the bytes of @old up to the shorter of both lengths;
  *         may be where @old is stored
  *
- * The block stays where it is if it gets shorter, or if what it needs is free behind it.
- * Else it moves, and @old is freed; an alignment that it was allocated with is forgotten
- * then. After an error, @old is as it was.
+ * The block stays where it is if it gets shorter, or if what it needs is free behind it, or
+ * can be had there with more chunks. Else it moves, and @old is freed; an alignment that it
+ * was allocated with is forgotten then. After an error, @old is as it was.
  *
  * Return: as memalloc_heap_alloc(), and the errors of memalloc_heap_free().
  */

@@ -3,7 +3,8 @@
  * Heaps, by the module's core. A heap has one range of addresses, which is all there, or
  * of which chunks are, where a buffer is mapped. What is not there is in blocks that
  * nobody gets: they are used, with the owner NOT_THERE; such a block is some whole chunks.
- * Of other used blocks, the owner is the number of bytes that were asked for.
+ * Of other used blocks, the owner is the number of bytes that were asked for, or MOVING
+ * while realloc copies them: to everybody else they are gone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include "backend.h"
 
 #define NOT_THERE	UINT64_MAX
+#define MOVING		(UINT64_MAX - 1)
 
 struct memalloc_heap {
 	struct memalloc *mem;
@@ -53,7 +55,7 @@ static void *address_of(const struct memalloc_heap *heap, u32 granule)
 static bool is_block(const struct memalloc_heap *heap, u32 head)
 {
 	return mal_block_used(&heap->core, head) &&
-	       mal_block_owner(&heap->core, head) != NOT_THERE;
+	       mal_block_owner(&heap->core, head) < MOVING;
 }
 
 /* --- chunks: under the lock ------------------------------------------------ */
@@ -110,7 +112,9 @@ static void remove_chunk(struct memalloc_heap *heap, u32 chunk)
 	if (memalloc_space_unmap(buffer, address_of(heap, start)))
 		return;
 	mal_heap_alloc_at(&heap->core, start, heap->chunk, NOT_THERE);
+	/* A child that has destroyed its heap has given up the handle, which is ours, too. */
 	memalloc_buffer_free(heap->mem, buffer);
+	buffer->handle = 0;
 	heap->stats.chunks--;
 }
 
@@ -132,8 +136,8 @@ static void trim(struct memalloc_heap *heap, u32 granule)
 	}
 }
 
-/* Take what is wanted from @place on, where all is free or not there. */
-static int grow_at(struct memalloc_heap *heap, u32 place, u32 size, u64 owner)
+/* Add the chunks that are missing from @place on, where all is free or not there. */
+static int add_chunks(struct memalloc_heap *heap, u32 place, u32 size)
 {
 	u32 first = place / heap->chunk, last = (place + size - 1) / heap->chunk;
 	u32 chunk;
@@ -143,7 +147,7 @@ static int grow_at(struct memalloc_heap *heap, u32 place, u32 size, u64 owner)
 		if (!is_there(heap, chunk))
 			err = add_chunk(heap, chunk);
 	if (!err)
-		return mal_heap_alloc_at(&heap->core, place, size, owner);
+		return 0;
 	for (chunk = first; chunk <= last; chunk++)
 		if (is_empty(heap, chunk) && chunk != heap->spare)
 			remove_chunk(heap, chunk);
@@ -159,6 +163,7 @@ static int grow(struct memalloc_heap *heap, const struct mal_request *req, u64 o
 	const struct mal_heap *core = &heap->core;
 	u32 start = MAL_NONE;
 	u32 chunk, at, end;
+	int err;
 
 	for (chunk = 0; chunk <= heap->frontier; chunk++) {
 		at = chunk * heap->chunk;
@@ -173,11 +178,31 @@ static int grow(struct memalloc_heap *heap, const struct mal_request *req, u64 o
 			continue;	/* no run, or it goes on */
 
 		*place = (start + req->align - 1) & ~(req->align - 1);
-		if (*place + req->size <= end)
-			return grow_at(heap, *place, req->size, owner);
+		if (*place + req->size <= end) {
+			err = add_chunks(heap, *place, req->size);
+			return err ? err : mal_heap_alloc_at(&heap->core, *place, req->size,
+							     owner);
+		}
 		start = MAL_NONE;
 	}
 	return -ENOMEM;
+}
+
+/* Let the used block have @granules, where more is free behind it, or not there. */
+static int grow_block(struct memalloc_heap *heap, u32 head, u32 granules)
+{
+	const struct mal_heap *core = &heap->core;
+	const u32 next = head + mal_block_size(core, head);
+	u32 at = next;
+	int err;
+
+	while (at < core->granules && at < head + granules &&
+	       (!mal_block_used(core, at) || mal_block_owner(core, at) == NOT_THERE))
+		at += mal_block_size(core, at);
+	if (at < head + granules)
+		return -ENOMEM;
+	err = add_chunks(heap, next, head + granules - next);
+	return err ? err : mal_heap_resize(&heap->core, head, 0, granules);
 }
 
 /* --- blocks: under the lock ------------------------------------------------ */
@@ -247,6 +272,8 @@ static int resize(struct memalloc_heap *heap, u32 head, u32 granules, u64 owner)
 	const u32 before = mal_block_size(&heap->core, head);
 	int err = mal_heap_resize(&heap->core, head, 0, granules);
 
+	if (err == -ENOMEM && heap->growing)
+		err = grow_block(heap, head, granules);
 	if (err)
 		return err;
 	heap->stats.requested += owner - tag->owner;
@@ -327,12 +354,12 @@ int memalloc_heap_realloc(struct memalloc_heap *heap, void *old, size_t size, vo
 		goto unlock;
 	kept = mal_block_owner(&heap->core, head);
 	err = granules_for(heap, size, &req.size);
-	if (!err)
-		err = resize(heap, head, req.size, size);
-	if (err == -ENOMEM) {
+	if (!err && resize(heap, head, req.size, size)) {
 		err = take(heap, &req, size, &place);
-		if (!err)
+		if (!err) {
 			moved = address_of(heap, place);
+			heap->core.tags[head].owner = MOVING;
+		}
 	}
 	if (!err)
 		*block = moved ? moved : old;
@@ -343,9 +370,13 @@ unlock:
 	if (!moved)
 		return err;
 
-	/* Both are the caller's now, so that nobody has to wait for this. */
+	/* Nobody can free the old block now, and nobody has to wait for this. */
 	memcpy(moved, old, kept);
-	return memalloc_heap_free(heap, old);
+	pthread_mutex_lock(&heap->lock);
+	heap->core.tags[head].owner = kept;
+	drop(heap, head);
+	pthread_mutex_unlock(&heap->lock);
+	return 0;
 }
 
 /* Free a block, for which @size bytes were asked; 0: don't check. */
