@@ -82,16 +82,27 @@ static void decide(void)
 	open_device();
 }
 
-/* A buffer for one chunk; false: the device has none. */
+/*
+ * A buffer for one chunk; false: the device has none. It is mapped elsewhere first, and then
+ * moved: at a fixed address, what was there is gone before the device can refuse.
+ */
 static bool map_buffer(char *address, struct chunk *chunk)
 {
 	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
 	struct memalloc_free giveback = { .size = sizeof(giveback) };
 
+	void *mapped;
+
 	if (!is_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
 		return false;
-	if (mmap(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
-		 alloc.mmap_offset) == MAP_FAILED) {
+	mapped = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device,
+		      alloc.mmap_offset);
+	if (mapped != MAP_FAILED && mremap(mapped, CHUNK_BYTES, CHUNK_BYTES,
+					   MREMAP_MAYMOVE | MREMAP_FIXED, address) == MAP_FAILED) {
+		munmap(mapped, CHUNK_BYTES);
+		mapped = MAP_FAILED;
+	}
+	if (mapped == MAP_FAILED) {
 		giveback.handle = alloc.handle;
 		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
 		return false;
