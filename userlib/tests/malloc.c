@@ -156,6 +156,8 @@ static void test_alignment(void)
 	ok(good, "memalign, aligned_alloc: odd ones are those of the next power of two");
 	errno = 0;
 	ok(!memalign(SIZE_MAX / 2 + 2, 1) && errno == EINVAL, "memalign above 2^63: EINVAL");
+	errno = 0;
+	ok(!aligned_alloc(SIZE_MAX / 2 + 2, 1) && errno == EINVAL, "aligned_alloc above 2^63, too");
 
 	p = blocks;
 	errno = 77;
@@ -163,6 +165,7 @@ static void test_alignment(void)
 	is(posix_memalign(&p, 4, 1), EINVAL, "posix_memalign at 4: EINVAL");
 	is(posix_memalign(&p, 24, 1), EINVAL, "posix_memalign at 24: EINVAL");
 	is(posix_memalign(&p, 64, SIZE_MAX), ENOMEM, "posix_memalign of SIZE_MAX: ENOMEM");
+	is(posix_memalign(&p, SIZE_MAX / 2 + 1, 1), ENOMEM, "posix_memalign at 2^63: ENOMEM");
 	ok(p == blocks && errno == 77, "posix_memalign that fails leaves pointer and errno alone");
 	is(posix_memalign(&p, 8, 0), 0, "posix_memalign of 0");
 	ok(is_aligned(p, 16), "posix_memalign of 0: a pointer");
@@ -417,6 +420,38 @@ static void realloc_freed_large(void)
 	hidden(realloc(hidden(p), 2 * MIB));
 }
 
+static void realloc_freed_to_nothing(void)
+{
+	char *p = malloc(100);
+
+	free(p);
+	hidden(realloc(hidden(p), 0));
+}
+
+static void realloc_foreign(void)
+{
+	char byte[64];
+
+	hidden(realloc(hidden(byte), 100));
+}
+
+static void realloc_inside(void)
+{
+	hidden(realloc((char *)hidden(malloc(100)) + 16, 200));
+}
+
+static void realloc_inside_large(void)
+{
+	hidden(realloc((char *)hidden(malloc(MIB)) + 65536, 2 * MIB));
+}
+
+static void usable_of_foreign(void)
+{
+	char byte[64];
+
+	malloc_usable_size(hidden(byte));
+}
+
 static void usable_of_freed(void)
 {
 	char *p = malloc(100);
@@ -463,6 +498,29 @@ static void elsewhere_then_here(void)
 	free(p);
 }
 
+static pthread_barrier_t both;
+
+static void *free_at_once(void *p)
+{
+	pthread_barrier_wait(&both);
+	free(p);
+	return NULL;
+}
+
+/* Whoever comes second. */
+static void twice_at_once(void)
+{
+	char *p = malloc(100);
+	pthread_t threads[2];
+	int i;
+
+	pthread_barrier_init(&both, NULL, 2);
+	for (i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, free_at_once, p);
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static void inside_elsewhere(void)
 {
 	free_elsewhere((char *)malloc(100) + 1);
@@ -482,8 +540,14 @@ static void test_misuse(void)
 	dies(past_the_last, "not a pointer that malloc gave", "free of addresses without memory");
 	dies(realloc_freed, "freed twice", "realloc of what is free");
 	dies(realloc_freed_large, "freed twice", "realloc of what is free, large");
+	dies(realloc_freed_to_nothing, "freed twice", "realloc of what is free, to 0");
+	dies(realloc_foreign, "not a pointer that malloc gave", "realloc of the stack");
+	dies(realloc_inside, "points into an object", "realloc inside a small object");
+	dies(realloc_inside_large, "not a pointer that malloc gave", "realloc inside a block");
+	dies(usable_of_foreign, "not a pointer that malloc gave", "usable size of the stack");
 	dies(usable_of_freed, "malloc_usable_size(0x", "malloc_usable_size of what is free");
 	dies(twice_elsewhere, "freed twice", "double free: both by another thread");
+	dies(twice_at_once, "freed twice", "double free: by two threads at once");
 	dies(here_then_elsewhere, "freed twice", "double free: the second by another thread");
 	dies(elsewhere_then_here, "freed twice", "double free: the first by another thread");
 	dies(inside_elsewhere, "points into an object", "free inside an object by another thread");
