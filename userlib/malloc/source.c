@@ -50,12 +50,15 @@ static void try_device(void)
 	libc_find();
 }
 
-/* No thread is cancelled in malloc(). */
+/* Anew, if it is open. No thread is cancelled in malloc(), nor in fork(). */
 static void open_device(void)
 {
 	int state;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	if (device >= 0)
+		close(device);
+	device = -1;
 	try_device();
 	pthread_setcancelstate(state, NULL);
 }
@@ -89,7 +92,7 @@ static void decide(void)
 static bool map_buffer(char *address, struct chunk *chunk)
 {
 	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
-	struct memalloc_free giveback = { .size = sizeof(giveback) };
+	struct memalloc_free giveback = { .size = sizeof(giveback), .length = CHUNK_BYTES };
 
 	void *mapped;
 
@@ -142,7 +145,11 @@ bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary
 
 bool source_unmap(char *address, struct chunk *chunk)
 {
-	struct memalloc_free giveback = { .size = sizeof(giveback), .handle = chunk->handle };
+	struct memalloc_free giveback = {
+		.size = sizeof(giveback),
+		.handle = chunk->handle,
+		.length = CHUNK_BYTES,
+	};
 
 	/* This drops the memory; the addresses stay ours. */
 	if (mmap(address, CHUNK_BYTES, PROT_NONE,
@@ -215,11 +222,8 @@ void source_fork_child(char *base, struct chunk *chunks, size_t count)
 {
 	size_t i;
 
-	if (is_open()) {
-		close(device);
-		device = -1;
+	if (is_open())
 		open_device();
-	}
 	if (!copies)
 		return;
 	if (copies == MAP_FAILED)

@@ -888,6 +888,14 @@ static void test_fork_and_libc(void)
 static atomic_int forks;
 static atomic_bool forks_good = true;
 
+/* Soon, but not before what was interrupted has got on, however long a fork takes. */
+static void send_signal_soon(void)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 1000 };
+
+	setitimer(ITIMER_PROF, &soon, NULL);
+}
+
 /* In the middle of anything. Every other child goes on with what was interrupted. */
 static void fork_in_handler(int signal)
 {
@@ -903,18 +911,18 @@ static void fork_in_handler(int signal)
 	}
 	forks_good &= waitpid(child, &status, 0) == child && status == 0;
 	forks++;
+	send_signal_soon();
 	(void)signal;
 }
 
 /* Ends after a while, if it waits for ever. */
 static int fork_by_signals(void)
 {
-	struct itimerval often = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 };
 	size_t size;
 
 	signal(SIGPROF, fork_in_handler);
 	alarm(100);
-	setitimer(ITIMER_PROF, &often, NULL);
+	send_signal_soon();
 	while (forks < 200)
 		for (size = 10; size < MIB; size *= 2)
 			free(hidden(malloc(size)));
