@@ -62,10 +62,12 @@ void memalloc_mapping_put_back(struct mapping *mapping);
  * Address space for @length bytes from a multiple of @alignment on, a power of two of
  * pages, with nothing in it yet; to be given to munmap() in whole pages. While it is
  * there, a writable mapping of a buffer can be put into it and be taken out again: no
- * other thread gets the addresses in between.
+ * other thread gets the addresses in between, nor after a failure. The last is for
+ * backends: it takes out what they have put into it, and may change errno.
  */
 int memalloc_space_reserve(size_t length, size_t alignment, void **space);
 int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place);
 int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place);
+int memalloc_space_clear(void *place, size_t length);
 
 #endif /* BACKEND_H */

@@ -100,6 +100,13 @@ int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buff
 	return map(mem, buffer, flags, NULL, address);
 }
 
+int memalloc_space_clear(void *place, size_t length)
+{
+	void *mapped = mmap(place, length, PROT_NONE, NOTHING | MAP_FIXED, -1, 0);
+
+	return mapped == MAP_FAILED ? -errno : 0;
+}
+
 /* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
 static int unmap(const struct memalloc_buffer *buffer, void *address, bool reserve)
 {
@@ -110,8 +117,9 @@ static int unmap(const struct memalloc_buffer *buffer, void *address, bool reser
 	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
 	if (err)
 		return err;
-	if (reserve ? mmap(address, buffer->real_length, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) ==
-			MAP_FAILED : munmap(address, buffer->real_length))
+	if (reserve)
+		err = memalloc_space_clear(address, buffer->real_length);
+	else if (munmap(address, buffer->real_length))
 		err = -errno;
 	if (mapping && err)
 		memalloc_mapping_put_back(mapping);
@@ -154,7 +162,14 @@ int memalloc_space_reserve(size_t length, size_t alignment, void **space)
 
 int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
 {
-	return map(mem, buffer, 0, place, &place);
+	int err = map(mem, buffer, 0, place, &place);
+	int saved_errno = errno;
+
+	/* Some kernels take away what was there before they ask the device. */
+	if (err)
+		mmap(place, buffer->real_length, PROT_NONE, NOTHING | MAP_FIXED_NOREPLACE, -1, 0);
+	errno = saved_errno;
+	return err;
 }
 
 int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)

@@ -651,7 +651,10 @@ static int process_map(struct memalloc *mem, const struct memalloc_buffer *buffe
 	return 0;
 
 unmap:
-	munmap(mapped, buffer->real_length);
+	if (place)
+		memalloc_space_clear(place, buffer->real_length);
+	else
+		munmap(mapped, buffer->real_length);
 put_buffer:
 	put_mappable(mapping->buffer);
 free_mapping:
