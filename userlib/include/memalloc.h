@@ -118,7 +118,8 @@ struct memalloc_buffer {
  *
  * Return: 0; -ENOENT, no such file: the module is not loaded; -EACCES, not
  * allowed; -ENOTTY, the file is something else; -EINVAL, no possible size of memory
- * of the process; -ENOMEM; others of open(2), memfd_create(2) and mmap(2).
+ * of the process; -EFBIG, more of it than files may have (RLIMIT_FSIZE); -ENOMEM; others
+ * of open(2), memfd_create(2) and mmap(2).
  */
 int memalloc_open(const char *path, struct memalloc **mem);
 

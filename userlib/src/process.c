@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -722,9 +723,13 @@ const struct memalloc_operations memalloc_process = {
 /* A memfd of @length bytes that stays that long, which udmabuf wants. */
 static int make_memfd(uint64_t length)
 {
-	int fd = memfd_create("memalloc", MFD_CLOEXEC | MFD_NOEXEC_SEAL | MFD_ALLOW_SEALING);
-	int err;
+	struct rlimit limit;
+	int fd, err;
 
+	/* Asked for more, the kernel would not only say so but send SIGXFSZ. */
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && length > limit.rlim_cur)
+		return -EFBIG;
+	fd = memfd_create("memalloc", MFD_CLOEXEC | MFD_NOEXEC_SEAL | MFD_ALLOW_SEALING);
 	if (fd < 0 && errno == EINVAL)	/* an older kernel */
 		fd = memfd_create("memalloc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)

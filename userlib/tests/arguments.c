@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -84,6 +85,22 @@ static void test_process(void)
 		is(length_of(*bad), -EINVAL, name);
 	}
 	is(errno, UNTOUCHED, "open: errno is left alone");
+}
+
+/* The kernel would end the program. */
+static void test_file_limit(void)
+{
+	struct rlimit normal, limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &normal))
+		exit(1);
+	limit = normal;
+	limit.rlim_cur = 1 << 20;
+	if (setrlimit(RLIMIT_FSIZE, &limit))
+		exit(1);
+	is(length_of("process:1M"), 1 << 20, "open: process, as long as a file may be");
+	is(length_of("process:2M"), -EFBIG, "open: EFBIG, longer than a file may be");
+	setrlimit(RLIMIT_FSIZE, &normal);
 }
 
 static void test_default(void)
@@ -250,6 +267,7 @@ int main(void)
 		return 1;
 	test_open();
 	test_process();
+	test_file_limit();
 	test_default();
 	test_no_descriptor_is_lost();
 	errno = UNTOUCHED;
