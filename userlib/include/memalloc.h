@@ -17,9 +17,11 @@
  *   export      works where the kernel has /dev/udmabuf and lets the process open it
  *               (memalloc_info.features tells), else -EOPNOTSUPP. So do read-only
  *               exports, and what is too large for udmabuf. That the last descriptor is
- *               closed is noticed when memory is looked for or counted; it takes /proc
+ *               closed is noticed when memory is looked for or counted; it takes /proc.
+ *               A buffer that was exported takes one descriptor more
  *   import      only of what the same open device has exported
  *   read-only   mappings of a read-only handle can be made writable with mprotect(2)
+ *   mremap      of mappings is not noticed: it can grow them into what others have
  *   mmap        of memalloc_fd() does not keep a buffer: what is given back reads as
  *               zeros, and may be somebody else's next. memalloc_buffer_map() does, and
  *               memalloc_buffer_unmap() has to be the one to undo it
@@ -243,8 +245,8 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
  * mappings. A child has them after fork(), and shares their memory.
  *
  * Return: 0; -EINVAL, another flag; -ENOENT, the handle is given up; -EACCES, the
- * handle is read-only, and on the device there is no other one of the same open device
- * that may write; others of mmap(2).
+ * handle is read-only, and the open device has no other one for the buffer that may
+ * write; others of mmap(2).
  */
 int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
 			unsigned int flags, void **address);

@@ -149,7 +149,8 @@ static bool others_have(int dmabuf)
 	long count = 2;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", dmabuf);
+	/* Not "self", which is the first thread, and that may have ended. */
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", dmabuf);
 	file = fopen(path, "re");
 	if (!file)
 		return true;
@@ -522,8 +523,11 @@ static int import(struct region *region, void *argument)
 	struct memalloc_import *import = argument;
 	const bool writable = !(import->flags & MEMALLOC_IMPORT_READ_ONLY);
 	struct buffer *buffer = region->exported;
+	const int flags = fcntl(import->fd, F_GETFL);
 	struct stat status;
 
+	if (flags < 0 || flags & O_PATH)
+		return -EBADF;
 	if (fstat(import->fd, &status))
 		return -errno;
 	while (buffer && (buffer->dmabuf_device != status.st_dev ||
@@ -581,6 +585,9 @@ static int get_mappable(struct region *region, const struct memalloc_buffer *buf
 
 	if (region->process != forks)
 		return -EBADF;
+	/* As mmap() does before it asks a device. */
+	if (!buffer->real_length || buffer->mmap_offset % region->granule)
+		return -EINVAL;
 	*found = granule < region->heap.granules ? buffer_at(region, granule) : NULL;
 	if (!*found || !((*found)->handle[false] || (*found)->handle[true]))
 		return -ENOENT;

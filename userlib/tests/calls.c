@@ -244,6 +244,7 @@ static void test_map_of_a_part(void)
 {
 	struct memalloc_buffer buffer = make(2 * info.granule), part = buffer;
 	unsigned char *bytes = map(mem, &buffer), *second;
+	struct memalloc *other = open_another();
 	void *none;
 
 	bytes[info.granule] = 'x';
@@ -253,8 +254,16 @@ static void test_map_of_a_part(void)
 	second = map(mem, &part);
 	is(second[0], 'x', "map: a part of a buffer");
 	need(memalloc_buffer_unmap(&part, second), "unmap");
+	part.mmap_offset++;
+	is(memalloc_buffer_map(mem, &part, 0, &none), -EINVAL, "map: EINVAL, a part of a granule");
+	is(memalloc_buffer_map(other, &part, 0, &none), -EINVAL,
+	   "map: EINVAL, that comes before ENOENT");
+	part = buffer;
+	part.real_length = 0;
+	is(memalloc_buffer_map(other, &part, 0, &none), -EINVAL, "map: EINVAL, nothing");
 	need(memalloc_buffer_unmap(&buffer, bytes), "unmap");
 	need(memalloc_buffer_free(mem, &buffer), "free");
+	memalloc_close(other);
 }
 
 static void test_map(void)
@@ -408,10 +417,11 @@ static void test_import_errors(void)
 {
 	const struct memalloc_buffer untouched = { .length = 1, .handle = 7 };
 	struct memalloc_buffer buffer = untouched;
-	int other_file = open("/dev/null", O_RDWR);
+	int other_file = open("/dev/null", O_RDWR), no_file = open("/dev/null", O_PATH);
 
 	errno = UNTOUCHED;
 	is(memalloc_buffer_import(mem, -1, 0, &buffer), -EBADF, "import: EBADF, not open");
+	is(memalloc_buffer_import(mem, no_file, 0, &buffer), -EBADF, "import: EBADF, O_PATH");
 	is(memalloc_buffer_import(mem, other_file, 0, &buffer), -EINVAL,
 	   "import: EINVAL, not a dma-buf");
 	is(memalloc_buffer_import(mem, memalloc_fd(mem), 0, &buffer), -EINVAL,
@@ -422,6 +432,37 @@ static void test_import_errors(void)
 	   "import: a failure leaves the buffer alone");
 	is(errno, UNTOUCHED, "import: a failure leaves errno alone");
 	close(other_file);
+	close(no_file);
+}
+
+/* A read-only handle is no obstacle to what the same open device may do by another one. */
+static void test_two_handles(void)
+{
+	const uint64_t before = used();
+	struct memalloc_buffer buffer = make(1), read_only, again;
+	int fd = memalloc_buffer_export(mem, &buffer, 0);
+	unsigned char *bytes;
+	void *address = NULL;
+
+	need(fd, "export");
+	need(memalloc_buffer_import(mem, fd, MEMALLOC_READ_ONLY, &read_only), "import");
+	is(memalloc_buffer_map(mem, &read_only, 0, &address), 0,
+	   "map: a read-only handle, where another one may write");
+	bytes = address;
+	need(memalloc_buffer_free(mem, &buffer), "free");
+	is(memalloc_buffer_map(mem, &read_only, 0, &address), -EACCES,
+	   "map: EACCES, a read-only handle, the other one is freed");
+	ok(can_write(bytes), "map: what could be written still can");
+	need(memalloc_buffer_import(mem, fd, 0, &again), "import");
+	need(memalloc_buffer_free(mem, &read_only), "free");
+	is(memalloc_buffer_map(mem, &read_only, 0, &address), -ENOENT, "map: ENOENT, freed");
+	is(memalloc_buffer_map(mem, &again, 0, &address), 0,
+	   "map: a handle that may write, the read-only one is freed");
+	need(memalloc_buffer_unmap(&again, address), "unmap");
+	need(memalloc_buffer_unmap(&buffer, bytes), "unmap");
+	need(memalloc_buffer_free(mem, &again), "free");
+	close(fd);
+	ok(used_becomes(before), "map: then nothing is left");
 }
 
 static void send_descriptor(int socket, int fd)
@@ -878,6 +919,41 @@ static void test_udmabuf_memory(void)
 	close(fd);
 }
 
+/* The first thread of a process may end before the others. */
+static void *export_and_close(void *unused)
+{
+	const uint64_t before = used();
+	struct memalloc_buffer buffer = make(MIB);
+	int fd = memalloc_buffer_export(mem, &buffer, 0);
+	int tries;
+
+	(void)unused;
+	need(fd, "export");
+	for (tries = 0; tries < 1000 && !access("/proc/self/fdinfo/0", F_OK); tries++)
+		usleep(10000);
+	need(memalloc_buffer_free(mem, &buffer), "free");
+	close(fd);
+	_exit(!used_becomes(before));
+}
+
+static void test_udmabuf_without_first_thread(void)
+{
+	pthread_t thread;
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	need(child < 0 ? -errno : 0, "fork");
+	if (!child) {
+		mem = open_another();
+		need(-pthread_create(&thread, NULL, export_and_close, NULL), "pthread_create");
+		pthread_exit(NULL);
+	}
+	waitpid(child, &status, 0);
+	is(status, 0, "udmabuf: the memory comes back where the first thread has ended");
+}
+
 /* Who may not use the device must be told, not get other memory: the tests are root's. */
 static void test_not_allowed(void)
 {
@@ -902,6 +978,7 @@ static void test_device(void)
 	test_export();
 	test_import();
 	test_import_of_read_only();
+	test_two_handles();
 	test_another_process();
 	test_close();
 	test_close_while_mapped();
@@ -917,6 +994,8 @@ static void test_process(void)
 	if (info.features & MEMALLOC_FEATURE_DMABUF) {
 		test_udmabuf();
 		test_udmabuf_memory();
+		test_udmabuf_without_first_thread();
+		test_two_handles();
 	} else {
 		test_without_udmabuf();
 	}
