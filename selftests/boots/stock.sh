@@ -20,6 +20,7 @@ for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
 	run_program "$program"
 	run_program "$program" process:512M
 done
+run_program libmemalloc-model
 
 # The program of each manual page, which says what it prints. Those of section 7 tell of the drop-in
 # malloc.
