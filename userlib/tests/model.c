@@ -54,7 +54,7 @@ static bool in_use(const struct entry *entry)
 	int i;
 
 	for (i = 0; i < MAPPINGS; i++)
-		used |= entry->mapping[i] != NULL;
+		used |= !!entry->mapping[i];
 	for (i = 0; i < EXPORTS; i++)
 		used |= entry->export[i] >= 0;
 	return used;
@@ -117,7 +117,7 @@ static void added(struct entry *entry, const struct memalloc_buffer *buffer, uin
 	entry->first = search.offset / info.granule;
 	expect(search.offset % (align * info.granule), 0, "place of a new buffer");
 	for (i = 0; i < entry->granules; i++) {
-		expect(owner[entry->first + i] != NULL, false, "a granule of a new buffer");
+		expect(!owner[entry->first + i], true, "a granule of a new buffer");
 		owner[entry->first + i] = entry;
 	}
 	wanted.allocs++;
@@ -125,7 +125,7 @@ static void added(struct entry *entry, const struct memalloc_buffer *buffer, uin
 	wanted.requested += buffer->length;
 }
 
-static void alloc(struct entry *entry)
+static void try_alloc(struct entry *entry)
 {
 	static const uint64_t lengths[] = { 0, UINT64_MAX, 1ULL << 63, UINT64_MAX - 4095 };
 	uint64_t length = 1 + below(8 * info.granule), alignment = 0, align = 1, granules;
@@ -161,7 +161,7 @@ static void alloc(struct entry *entry)
 	added(entry, &buffer, align);
 }
 
-static void free_one(struct entry *entry)
+static void try_free(struct entry *entry)
 {
 	const bool writable = below(2);
 	struct memalloc_buffer *handle = &entry->handle[writable], buffer = *handle;
@@ -184,7 +184,7 @@ static void free_one(struct entry *entry)
 	check_use(entry);
 }
 
-static void query(struct entry *entry)
+static void try_query(struct entry *entry)
 {
 	const bool writable = below(2);
 	const struct memalloc_buffer *handle = &entry->handle[writable];
@@ -205,7 +205,7 @@ static void look_at(struct entry *entry, int i)
 		memset(mapping, entry->byte = ++bytes, entry->stale.real_length);
 }
 
-static void map(struct entry *entry, int i)
+static void try_map(struct entry *entry, int i)
 {
 	const bool read_only = below(2);
 	const bool may = entry->handle[false].handle || entry->handle[true].handle;
@@ -236,7 +236,7 @@ static void map(struct entry *entry, int i)
 	look_at(entry, i);
 }
 
-static void unmap(struct entry *entry, int i)
+static void try_unmap(struct entry *entry, int i)
 {
 	struct memalloc_buffer buffer = entry->stale;
 
@@ -253,7 +253,7 @@ static void unmap(struct entry *entry, int i)
 	check_use(entry);
 }
 
-static void export(struct entry *entry, int i)
+static void try_export(struct entry *entry, int i)
 {
 	const bool writable = below(4);
 	const struct memalloc_buffer *handle = &entry->handle[below(4) > 0];
@@ -275,7 +275,7 @@ static void export(struct entry *entry, int i)
 		entry->export[i] = fd;
 }
 
-static void import(struct entry *entry, int i)
+static void try_import(struct entry *entry, int i)
 {
 	const bool writable = below(2);
 	struct memalloc_buffer *handle = &entry->handle[writable], buffer;
@@ -349,22 +349,22 @@ static void call(void)
 	switch (below(12)) {
 	case 0:
 	case 1:
-		return alloc(entry);
+		return try_alloc(entry);
 	case 2:
 	case 3:
 	case 4:
-		return free_one(entry);
+		return try_free(entry);
 	case 5:
-		return query(entry);
+		return try_query(entry);
 	case 6:
-		return map(entry, below(MAPPINGS));
+		return try_map(entry, below(MAPPINGS));
 	case 7:
 	case 8:
-		return unmap(entry, below(MAPPINGS));
+		return try_unmap(entry, below(MAPPINGS));
 	case 9:
-		return export(entry, below(EXPORTS));
+		return try_export(entry, below(EXPORTS));
 	case 10:
-		return import(entry, below(EXPORTS));
+		return try_import(entry, below(EXPORTS));
 	default:
 		return close_export(entry, below(EXPORTS));
 	}
@@ -396,11 +396,11 @@ int main(int argc, char **argv)
 
 	for (i = 0; i < BUFFERS; i++) {
 		for (k = 0; k < MAPPINGS; k++)
-			unmap(&entries[i], k);
+			try_unmap(&entries[i], k);
 		for (k = 0; k < EXPORTS; k++)
 			close_export(&entries[i], k);
 		while (entries[i].granules)
-			free_one(&entries[i]);
+			try_free(&entries[i]);
 	}
 	check_all();
 	ok(!wrong && !wanted.used, "model: then nothing is left");
