@@ -38,6 +38,10 @@ struct memalloc {
 	struct region *region;		/* the process backend's */
 };
 
+/* That of a backend whose buffers are parts of @mem->fd. May change errno. */
+int memalloc_map_file(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
+		      void *place, void **address);
+
 extern const struct memalloc_operations memalloc_device;
 extern const struct memalloc_operations memalloc_process;
 

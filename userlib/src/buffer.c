@@ -72,6 +72,29 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 	return 0;
 }
 
+/*
+ * At a fixed address, the kernel takes away what is there before it knows whether it can do what
+ * it is asked for: another thread might get the addresses. So it maps elsewhere, and then moves.
+ */
+int memalloc_map_file(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
+		      void *place, void **address)
+{
+	const size_t length = buffer->real_length;
+	void *mapped = mmap(NULL, length, protection, MAP_SHARED, mem->fd, buffer->mmap_offset);
+	int err;
+
+	if (mapped == MAP_FAILED)
+		return -errno;
+	if (place && mremap(mapped, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, place) ==
+			MAP_FAILED) {
+		err = -errno;
+		munmap(mapped, length);
+		return err;
+	}
+	*address = place ? place : mapped;
+	return 0;
+}
+
 static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
 	       void *place, void **address)
 {
@@ -162,14 +185,7 @@ int memalloc_space_reserve(size_t length, size_t alignment, void **space)
 
 int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
 {
-	int err = map(mem, buffer, 0, place, &place);
-	int saved_errno = errno;
-
-	/* Some kernels take away what was there before they ask the device. */
-	if (err)
-		mmap(place, buffer->real_length, PROT_NONE, NOTHING | MAP_FIXED_NOREPLACE, -1, 0);
-	errno = saved_errno;
-	return err;
+	return map(mem, buffer, 0, place, &place);
 }
 
 int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)

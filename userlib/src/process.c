@@ -644,12 +644,9 @@ static int process_map(struct memalloc *mem, const struct memalloc_buffer *buffe
 	if (err)
 		goto free_mapping;
 
-	mapped = mmap(place, buffer->real_length, protection,
-		      MAP_SHARED | (place ? MAP_FIXED : 0), mem->fd, buffer->mmap_offset);
-	if (mapped == MAP_FAILED) {
-		err = -errno;
+	err = memalloc_map_file(mem, buffer, protection, place, &mapped);
+	if (err)
 		goto put_buffer;
-	}
 	mapping->address = (uintptr_t)mapped;
 	mapping->length = buffer->real_length;
 	err = add_mapping(mapping);

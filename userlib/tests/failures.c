@@ -50,11 +50,16 @@ void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int
 {
 	if (!fails())
 		return __real_mmap64(address, length, protection, flags, fd, offset);
-	/* Some kernels take away what was there before they ask the device. */
+	/* The kernel takes away what was there before it knows whether it can do that. */
 	if (flags & MAP_FIXED && fd >= 0)
 		munmap(address, length);
 	errno = ENOMEM;
 	return MAP_FAILED;
+}
+
+void *__wrap_mremap(void *old, size_t old_length, size_t length, int flags, void *address)
+{
+	return fails() ? MAP_FAILED : __real_mremap(old, old_length, length, flags, address);
 }
 
 int __wrap_ftruncate64(int fd, off64_t length)
