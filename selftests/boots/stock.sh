@@ -17,7 +17,7 @@ for program in abi calls errors batch fit placement zero clean mapping share lif
 	run_program "$program"
 done
 for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
-	run_program "$program"
+	run_program "$program" /dev/memalloc
 	run_program "$program" process:512M
 done
 run_program libmemalloc-model

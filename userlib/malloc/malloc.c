@@ -20,12 +20,12 @@
  * Processes. After fork(), parent and child have their own memory, whatever the threads of the
  * parent do. The device's is copied for that, before the child begins, into ordinary memory;
  * new memory of the child is the device's again. What the C library allocates is ordinary memory
- * from the start (libc.h). What other threads of the parent write in
- * that moment the child may see or not. What their heaps had free at the fork is lost for the
- * child. A child by vfork() or posix_spawn() has the parent's memory as it should. One by _Fork()
- * or clone() without CLONE_VM, which don't tell us, shares the device's with its parent and may do
- * no more than exec or _exit; with ordinary memory it may use it, if no other thread was in
- * malloc().
+ * from the start (libc.h). What other threads of the parent write in that moment the child may
+ * see or not. What their heaps had free at the fork, and what the child frees in them, it does
+ * not get again. A child by vfork() or posix_spawn() has the parent's memory as it should. One by
+ * _Fork() or clone() without CLONE_VM, which don't tell us, shares the device's with its parent
+ * and may do no more than exec or _exit; with ordinary memory it may use it, if no other thread
+ * was in malloc().
  */
 #include <errno.h>
 #include <malloc.h>
