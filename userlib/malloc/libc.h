@@ -29,9 +29,11 @@ void libc_find(void);
 /* Does a call that returns to @address come from the C library? */
 static inline bool is_libc(const void *address)
 {
-	uintptr_t start = __atomic_load_n(&libc_code.start, __ATOMIC_RELAXED);
+	size_t length = __atomic_load_n(&libc_code.length, __ATOMIC_RELAXED);
 
-	return (uintptr_t)address - start < __atomic_load_n(&libc_code.length, __ATOMIC_RELAXED);
+	if (__builtin_expect(!length, 1))
+		return false;
+	return (uintptr_t)address - __atomic_load_n(&libc_code.start, __ATOMIC_RELAXED) < length;
 }
 
 #endif /* LIBC_H */
