@@ -31,5 +31,7 @@ static int look(struct dl_phdr_info *info, size_t size, void *data)
 
 void libc_find(void)
 {
-	dl_iterate_phdr(look, NULL);
+	/* Not again in a child: another thread may have had the loader's lock at the fork. */
+	if (!libc_code.length)
+		dl_iterate_phdr(look, NULL);
 }
