@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The range of addresses, its blocks, and when memory goes back. See range.h. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -411,26 +412,49 @@ bool range_move(uint32_t from, uint32_t to, size_t count)
  */
 static bool locked_to_fork;
 
+/*
+ * Blocked before a fork. While it goes on, none comes: in a child whose memory is still the
+ * parent's, a handler would write to that, and one that forks would find a fork half done.
+ */
+static sigset_t signals;
+
 static void fork_prepare(void)
 {
-	locked_to_fork = !__libc_single_threaded;
-	if (locked_to_fork)
+	bool locked = !__libc_single_threaded;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	if (locked) {
+		_IO_list_lock();
 		range_lock();
+	}
+	locked_to_fork = locked;
+	signals = before;
 	source_fork_prepare(range.base, chunks, range_limit() >> CHUNK_SHIFT);
 }
 
 static void fork_parent(void)
 {
+	sigset_t before = signals;
+
 	source_fork_parent(range_limit() >> CHUNK_SHIFT);
-	if (locked_to_fork)
+	if (locked_to_fork) {
 		range_unlock();
+		_IO_list_unlock();
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void fork_child(void)
 {
 	source_fork_child(range.base, chunks, range_limit() >> CHUNK_SHIFT);
-	if (locked_to_fork)
+	if (locked_to_fork) {
 		range_unlock();
+		/* fork() may have done it already. */
+		_IO_list_resetlock();
+	}
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 }
 
 void range_watch_forks(void)

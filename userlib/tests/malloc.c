@@ -929,6 +929,95 @@ static int fork_by_signals(void)
 	return !forks_good;
 }
 
+/* fork() waits for the C library's list of files, that for a file, and its user for memory. */
+static void *flush_all(void *unused)
+{
+	while (!stop)
+		fflush(NULL);
+	return unused;
+}
+
+static void *allocate_with_a_file(void *unused)
+{
+	FILE *file = fopen("/dev/null", "w");
+
+	while (!stop) {
+		flockfile(file);
+		free(hidden(malloc(100000)));
+		funlockfile(file);
+	}
+	fclose(file);
+	return unused;
+}
+
+static int fork_and_files(void)
+{
+	pthread_t threads[2];
+	bool good = true;
+	int status, i;
+	pid_t child;
+
+	alarm(100);
+	pthread_create(&threads[0], NULL, flush_all, NULL);
+	pthread_create(&threads[1], NULL, allocate_with_a_file, NULL);
+	for (i = 0; i < 300; i++) {
+		child = fork();
+		if (!child)
+			_exit(0);
+		good &= waitpid(child, &status, 0) == child && status == 0;
+	}
+	stop = true;
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	return !good;
+}
+
+static _Atomic pid_t *who_was_told;
+
+static void tell_who(int signal)
+{
+	*who_was_told = getpid();
+	(void)signal;
+}
+
+/* Until it is killed, or its parent. */
+static void signal_all(pid_t parent)
+{
+	signal(SIGUSR1, SIG_IGN);
+	while (getppid() == parent) {
+		kill(0, SIGUSR1);
+		usleep(20);
+	}
+	_exit(0);
+}
+
+/* A child gets signals as soon as it is there. What its handlers write is its own. */
+static int fork_and_signals(void)
+{
+	pid_t child, sender;
+	bool good = true;
+	int i;
+
+	alarm(100);
+	setpgid(0, 0);
+	signal(SIGUSR1, tell_who);
+	who_was_told = malloc(sizeof(*who_was_told));
+	*who_was_told = getpid();
+	sender = fork();
+	if (!sender)
+		signal_all(*who_was_told);
+	for (i = 0; i < 500; i++) {
+		child = fork();
+		if (!child)
+			_exit(0);
+		while (waitpid(child, NULL, 0) < 0)
+			;
+		good &= *who_was_told == getpid();
+	}
+	kill(sender, SIGKILL);
+	return !good;
+}
+
 /* --- threads that end ------------------------------------------------------------------ */
 
 static pthread_key_t late_key;
@@ -978,11 +1067,13 @@ int main(int argc, char **argv)
 		{ "few addresses", few_addresses },
 		{ "half of addresses", half_of_addresses },
 		{ "fork by signals", fork_by_signals },
+		{ "fork and files", fork_and_files },
+		{ "fork and signals", fork_and_signals },
 	};
 	int i;
 
 	if (argc > 1) {
-		for (i = 0; i < 4; i++)
+		for (i = 0; i < 6; i++)
 			if (!strcmp(argv[1], parts[i].name))
 				return parts[i].run();
 		return 1;
@@ -1009,5 +1100,9 @@ int main(int argc, char **argv)
 	test_fork_and_libc();
 	is(with_limit(RLIMIT_CORE, 0, "fork by signals"), 0,
 	   "fork in signal handlers, whatever they interrupt");
+	is(with_limit(RLIMIT_CORE, 0, "fork and files"), 0,
+	   "fork while threads allocate with a file's lock, and flush all files");
+	is(with_limit(RLIMIT_CORE, 0, "fork and signals"), 0,
+	   "fork while signals arrive: handlers in the child write to its own memory");
 	return tap_done();
 }
