@@ -25,8 +25,9 @@
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
 
-/* Addresses of the zone, where there are many. */
+/* Addresses of the zone, where there are many; where they are limited, a part of them. */
 #define ZONE_SLICES	(64 * CHUNK_SLICES)
+#define ZONE_PART	16
 
 struct range range;
 
@@ -282,20 +283,22 @@ static uint32_t take(struct mal_heap *from, size_t count, size_t align)
 	return slice;
 }
 
-/* Where the addresses are few, there is none. */
+/* Of whole chunks; where not even one is a small part of the addresses, there is none. */
 static void make_zone(void)
 {
+	size_t slices = heap.granules / ZONE_PART;
 	void *memory = NULL;
 	uint32_t first;
 
-	if (heap.granules < 4 * ZONE_SLICES)
+	slices = slices < ZONE_SLICES ? slices - slices % CHUNK_SLICES : ZONE_SLICES;
+	if (!slices)
 		return;
-	first = take(&heap, ZONE_SLICES, CHUNK_SLICES);
+	first = take(&heap, slices, CHUNK_SLICES);
 	if (first != MAL_NONE)
-		memory = reserve(mal_heap_bytes(ZONE_SLICES), PROT_READ | PROT_WRITE);
+		memory = reserve(mal_heap_bytes(slices), PROT_READ | PROT_WRITE);
 	if (memory) {
 		zone_first = first;
-		mal_heap_init(&zone, memory, ZONE_SLICES, &mal_fit_good);
+		mal_heap_init(&zone, memory, slices, &mal_fit_good);
 	} else if (first != MAL_NONE) {
 		mal_heap_free(&heap, first, 0);
 	}
