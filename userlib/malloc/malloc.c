@@ -236,6 +236,7 @@ PUBLIC void free(void *p)
 
 PUBLIC void *calloc(size_t count, size_t size)
 {
+	const struct slab *slab;
 	unsigned int bin;
 	bool zero = false;
 	size_t bytes;
@@ -249,7 +250,8 @@ PUBLIC void *calloc(size_t count, size_t size)
 	}
 	bin = bin_of(bytes, CALLER);
 	p = slab_alloc(bin);
-	return unlikely(!p) || self->bins[bin].current->zero ? p : memset(p, 0, bytes);
+	slab = self->bins[bin].current;		/* NULL: the first call of all had another bin */
+	return unlikely(!p) || (slab && slab->zero) ? p : memset(p, 0, bytes);
 }
 
 PUBLIC void *realloc(void *p, size_t size)

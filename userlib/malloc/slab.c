@@ -5,6 +5,7 @@
 
 #include "message.h"
 #include "slab.h"
+#include "source.h"
 
 /* Objects up to this size are in slabs of one slice, the others in larger ones. */
 #define ONE_SLICE_MAX	4096
@@ -410,6 +411,8 @@ bool slab_attach(void)
 	first = !ready;
 	if (first)
 		ready = (range.base || range_init()) && !pthread_key_create(&exit_key, abandon);
+	if (first)
+		source_settle();
 	if (ready && abandoned) {
 		heap = abandoned;
 		__atomic_store_n(&abandoned, heap->next, __ATOMIC_RELAXED);
@@ -484,6 +487,7 @@ void *slab_alloc_slow(unsigned int number)
 {
 	struct heap *heap = self;
 	struct bin *bin = &heap->bins[number];
+	bool is_first = !range.base;
 	struct slab *slab;
 
 	/* Mostly there is something; nobody's slabs have no words. */
@@ -493,6 +497,9 @@ void *slab_alloc_slow(unsigned int number)
 		return alloc_late();
 	if (heap == &nobody && !slab_attach())
 		return no_memory();
+	/* The C library could not be told from others: it may have been that. */
+	if (is_first && libc_code.length)
+		number = number % CLASSES + CLASSES;
 	heap = self;
 	bin = &heap->bins[number];
 	if (bin->current) {

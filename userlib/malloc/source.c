@@ -23,7 +23,7 @@
 
 static int device = -1;
 static dev_t device_number;	/* what is open there, as long as nobody has closed it */
-static bool decided;		/* the environment has been looked at */
+static bool settled;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
 
@@ -53,6 +53,7 @@ static void try_device(void)
 /* Anew, if it is open. No thread is cancelled in malloc(), nor in fork(). */
 static void open_device(void)
 {
+	int saved_errno = errno;
 	int state;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
@@ -61,6 +62,7 @@ static void open_device(void)
 	device = -1;
 	try_device();
 	pthread_setcancelstate(state, NULL);
+	errno = saved_errno;
 }
 
 /* Programs may close what they don't know, and open something else. */
@@ -73,13 +75,15 @@ static bool is_open(void)
 }
 
 /* Not before the C library knows its environment. */
-static void decide(void)
+void source_settle(void)
 {
 	const char *backend = secure_getenv("MEMALLOC_MALLOC_BACKEND");
 	const char *full = secure_getenv("MEMALLOC_MALLOC_FULL");
 
-	decided = environ;
-	if (!decided || (backend && !strcmp(backend, "process")))
+	if (settled)
+		return;
+	settled = environ;
+	if (!settled || (backend && !strcmp(backend, "process")))
 		return;
 	only_device = full && !strcmp(full, "fail");
 	open_device();
@@ -125,8 +129,7 @@ bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary
 	int saved_errno = errno;
 	size_t done = 0, i;
 
-	if (!decided)
-		decide();
+	source_settle();
 	while (!ordinary && done < count &&
 	       map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
 		done++;

@@ -18,6 +18,9 @@ struct chunk {
 	bool mapped;		/* there is memory behind it */
 };
 
+/* Find out where memory comes from, if the environment is there to tell. */
+void source_settle(void);
+
 /*
  * Put memory, which is zeros, behind the @count chunks at @address, which have none; with
  * @ordinary, that of the process. False: there is not so much; some of them may have got theirs.

@@ -846,6 +846,12 @@ static FILE *locked_file;
 static pthread_key_t keys[40];
 static pthread_barrier_t barrier;
 
+/* Even if it is the first call of all. */
+__attribute__((constructor(101))) static void open_first(void)
+{
+	locked_file = fopen("/dev/null", "w");
+}
+
 static void *lock_and_remember(void *data)
 {
 	flockfile(locked_file);
@@ -865,7 +871,6 @@ static void test_fork_and_libc(void)
 	pid_t child;
 	int i;
 
-	locked_file = fopen("/dev/null", "w");
 	for (i = 0; i < 40; i++)
 		pthread_key_create(&keys[i], NULL);
 	pthread_barrier_init(&barrier, NULL, 2);
