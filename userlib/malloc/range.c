@@ -9,13 +9,11 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "../../module/core/fit.h"
+#include "../src/addresses.h"
+#include "../src/core.h"
 #include "range.h"
 #include "slab.h"
 #include "source.h"
-
-/* Blocks looked at in one call where an alignment makes a search necessary. */
-#define SWEEP_BLOCKS	64
 
 /*
  * So many slices that are free, and not zeros any more, are kept for the next blocks: of
@@ -52,24 +50,9 @@ void range_unlock(void)
 
 static void *reserve(size_t bytes, int protection)
 {
-	void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, protection, NOTHING, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
-}
-
-/* @bytes of addresses that begin at a multiple of @align, a power of two. */
-static char *reserve_aligned(size_t bytes, size_t align)
-{
-	char *start = reserve(bytes + align, PROT_NONE);
-	size_t before;
-
-	if (!start)
-		return NULL;
-	before = -(uintptr_t)start & (align - 1);
-	if (before)
-		munmap(start, before);
-	munmap(start + before + bytes, align - before);
-	return start + before;
 }
 
 /*
@@ -84,7 +67,7 @@ static bool reserve_all(size_t bytes)
 	size_t slab_bytes = slices * sizeof(struct slab);
 	size_t array_bytes = heap_bytes + count * sizeof(*chunks);
 	size_t align = (size_t)1 << (61 - __builtin_clzll(bytes));
-	char *base = reserve_aligned(bytes, align);
+	char *base = addresses_reserve(bytes, align);
 	void *slabs = base ? reserve(slab_bytes, PROT_NONE) : NULL;
 	char *arrays = slabs ? reserve(array_bytes, PROT_READ | PROT_WRITE) : NULL;
 
@@ -136,6 +119,11 @@ static bool in_zone(uint32_t slice)
 	return slice - zone_first < zone.granules;
 }
 
+/* The chunks in which the @count slices at @slice are. */
+#define for_each_chunk(chunk, slice, count)				\
+	for ((chunk) = (slice) / CHUNK_SLICES;				\
+	     (chunk) <= ((slice) + (count) - 1) / CHUNK_SLICES; (chunk)++)
+
 /* Bits for the slices of @chunk that are among the @count at @slice. */
 static uint64_t slices_in(size_t chunk, uint32_t slice, size_t count)
 {
@@ -186,11 +174,10 @@ static bool try_populate(uint32_t slice, size_t count)
 /* The slices are in a block from now on; are they all zeros? */
 static bool begin_use(uint32_t slice, size_t count)
 {
-	size_t chunk, end, reused = 0;
+	size_t chunk, reused = 0;
 	uint64_t bits;
 
-	end = (slice + count - 1) / CHUNK_SLICES;
-	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++) {
+	for_each_chunk(chunk, slice, count) {
 		bits = slices_in(chunk, slice, count);
 		reused += __builtin_popcountll(bits & chunks[chunk].dirty);
 		chunks[chunk].used |= bits;
@@ -245,10 +232,9 @@ void range_purge(void)
 /* The slices are in no block any more. */
 static void end_use(uint32_t slice, size_t count)
 {
-	size_t chunk, end;
+	size_t chunk;
 
-	end = (slice + count - 1) / CHUNK_SLICES;
-	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++)
+	for_each_chunk(chunk, slice, count)
 		chunks[chunk].used &= ~slices_in(chunk, slice, count);
 	used_slices -= count;
 	kept_slices += count;
@@ -272,15 +258,10 @@ static bool populate(uint32_t slice, size_t count)
 static uint32_t take(struct mal_heap *from, size_t count, size_t align)
 {
 	struct mal_request request = { .size = count, .align = align };
-	uint32_t slice, cursor = 0;
 
 	if (count > from->granules || align > most_align)
 		return MAL_NONE;
-	slice = mal_heap_alloc(from, &request, 0);
-	if (slice == MAL_NONE && mal_heap_undecided(from, &request))
-		while (slice == MAL_NONE && cursor < from->granules)
-			slice = mal_heap_sweep(from, &request, 0, &cursor, SWEEP_BLOCKS);
-	return slice;
+	return core_alloc(from, &request, 0);
 }
 
 /* Of whole chunks; where not even one is a small part of the addresses, there is none. */
@@ -387,10 +368,9 @@ int range_resize(uint32_t slice, size_t count)
 /* Are the slices memory of the process? */
 static bool is_private(uint32_t slice, size_t count)
 {
-	size_t end = (slice + count - 1) / CHUNK_SLICES;
 	size_t chunk;
 
-	for (chunk = slice / CHUNK_SLICES; chunk <= end; chunk++)
+	for_each_chunk(chunk, slice, count)
 		if (chunks[chunk].handle)
 			return false;
 	return true;
@@ -398,13 +378,12 @@ static bool is_private(uint32_t slice, size_t count)
 
 bool range_move(uint32_t from, uint32_t to, size_t count)
 {
-	size_t chunk, end;
+	size_t chunk;
 
 	if (!is_private(from, count) || !is_private(to, count) ||
 	    !source_move(range_address(from), range_address(to), count << SLICE_SHIFT))
 		return false;
-	end = (from + count - 1) / CHUNK_SLICES;
-	for (chunk = from / CHUNK_SLICES; chunk <= end; chunk++)
+	for_each_chunk(chunk, from, count)
 		chunks[chunk].dirty &= ~slices_in(chunk, from, count);
 	return true;
 }

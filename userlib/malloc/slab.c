@@ -141,24 +141,29 @@ static void give_back(struct slab *slab)
 	range_free(slab - range.slabs);
 }
 
-static void give_back_empties(struct heap *heap)
-{
-	struct slab *slab;
-
-	while (heap->empty) {
-		slab = heap->empty;
-		heap->empty = slab->next;
-		heap->empties--;
-		give_back(slab);
-	}
-}
-
 /* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
 static void keep_empty(struct heap *heap, struct slab *slab)
 {
 	slab->next = heap->empty;
 	heap->empty = slab;
 	heap->empties++;
+}
+
+/* One of the empty slabs, of which there are some. */
+static struct slab *take_empty(struct heap *heap)
+{
+	struct slab *slab = heap->empty;
+
+	heap->empty = slab->next;
+	heap->empties--;
+	return slab;
+}
+
+/* With the range's lock. */
+static void give_back_empties(struct heap *heap)
+{
+	while (heap->empty)
+		give_back(take_empty(heap));
 }
 
 static void release(struct heap *heap, struct slab *slab)
@@ -175,14 +180,13 @@ static void release(struct heap *heap, struct slab *slab)
 static struct slab *new_slab(struct heap *heap, unsigned int bin)
 {
 	unsigned int slices = class_size(bin % CLASSES) <= ONE_SLICE_MAX ? 1 : LARGE_SLICES;
-	struct slab *slab = heap->empty;
 	bool ordinary = bin >= CLASSES;
 	bool zero = false;
+	struct slab *slab;
 	uint32_t slice;
 
-	if (slices == 1 && !ordinary && slab) {
-		heap->empty = slab->next;
-		heap->empties--;
+	if (slices == 1 && !ordinary && heap->empty) {
+		slab = take_empty(heap);
 	} else {
 		range_lock();
 		slice = range_alloc(slices, 1, ordinary, &zero);

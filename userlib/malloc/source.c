@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../src/addresses.h"
 #include "libc.h"
 #include "message.h"
 #include "range.h"
@@ -77,41 +78,40 @@ static bool is_open(void)
 /* Not before the C library knows its environment. */
 void source_settle(void)
 {
-	const char *backend = secure_getenv("MEMALLOC_MALLOC_BACKEND");
-	const char *full = secure_getenv("MEMALLOC_MALLOC_FULL");
+	const char *backend, *full;
 
-	if (settled)
+	if (settled || !environ)
 		return;
-	settled = environ;
-	if (!settled || (backend && !strcmp(backend, "process")))
+	settled = true;
+	backend = secure_getenv("MEMALLOC_MALLOC_BACKEND");
+	if (backend && !strcmp(backend, "process"))
 		return;
+	full = secure_getenv("MEMALLOC_MALLOC_FULL");
 	only_device = full && !strcmp(full, "fail");
 	open_device();
 }
 
-/*
- * A buffer for one chunk; false: the device has none. It is mapped elsewhere first, and then
- * moved: at a fixed address, what was there is gone before the device can refuse.
- */
+static void free_buffer(uint32_t handle)
+{
+	struct memalloc_free giveback = {
+		.size = sizeof(giveback),
+		.handle = handle,
+		.length = CHUNK_BYTES,
+	};
+
+	ioctl(device, MEMALLOC_IOC_FREE, &giveback);
+}
+
+/* A buffer for one chunk; false: the device has none. */
 static bool map_buffer(char *address, struct chunk *chunk)
 {
 	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
-	struct memalloc_free giveback = { .size = sizeof(giveback), .length = CHUNK_BYTES };
-
-	void *mapped;
 
 	if (!is_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
 		return false;
-	mapped = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device,
-		      alloc.mmap_offset);
-	if (mapped != MAP_FAILED && mremap(mapped, CHUNK_BYTES, CHUNK_BYTES,
-					   MREMAP_MAYMOVE | MREMAP_FIXED, address) == MAP_FAILED) {
-		munmap(mapped, CHUNK_BYTES);
-		mapped = MAP_FAILED;
-	}
-	if (mapped == MAP_FAILED) {
-		giveback.handle = alloc.handle;
-		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
+	if (addresses_map(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, device,
+			  alloc.mmap_offset) == MAP_FAILED) {
+		free_buffer(alloc.handle);
 		return false;
 	}
 	chunk->handle = alloc.handle;
@@ -148,18 +148,11 @@ bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary
 
 bool source_unmap(char *address, struct chunk *chunk)
 {
-	struct memalloc_free giveback = {
-		.size = sizeof(giveback),
-		.handle = chunk->handle,
-		.length = CHUNK_BYTES,
-	};
-
 	/* This drops the memory; the addresses stay ours. */
-	if (mmap(address, CHUNK_BYTES, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(address, CHUNK_BYTES, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
 	if (chunk->handle && is_open())
-		ioctl(device, MEMALLOC_IOC_FREE, &giveback);
+		free_buffer(chunk->handle);
 	chunk->handle = 0;
 	chunk->mapped = false;
 	return true;
@@ -202,8 +195,7 @@ void source_fork_prepare(char *base, struct chunk *chunks, size_t count)
 
 	if (i == count)
 		return;
-	copies = mmap(NULL, count * CHUNK_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	copies = mmap(NULL, count * CHUNK_BYTES, PROT_READ | PROT_WRITE, NOTHING, -1, 0);
 	for (; copies != MAP_FAILED && i < count; i = next_shared(chunks, i + 1, count)) {
 		for (slice = 0; slice < CHUNK_SLICES; slice++) {
 			at = i * CHUNK_BYTES + slice * SLICE_BYTES;

@@ -6,10 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "addresses.h"
 #include "backend.h"
-
-/* Of mmap(): address space without memory. */
-#define NOTHING		(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
 			  struct memalloc_buffer *buffer)
@@ -72,26 +70,15 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 	return 0;
 }
 
-/*
- * At a fixed address, the kernel takes away what is there before it knows whether it can do what
- * it is asked for: another thread might get the addresses. So it maps elsewhere, and then moves.
- */
 int memalloc_map_file(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
 		      void *place, void **address)
 {
-	const size_t length = buffer->real_length;
-	void *mapped = mmap(NULL, length, protection, MAP_SHARED, mem->fd, buffer->mmap_offset);
-	int err;
+	void *mapped = addresses_map(place, buffer->real_length, protection, mem->fd,
+				     buffer->mmap_offset);
 
 	if (mapped == MAP_FAILED)
 		return -errno;
-	if (place && mremap(mapped, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, place) ==
-			MAP_FAILED) {
-		err = -errno;
-		munmap(mapped, length);
-		return err;
-	}
-	*address = place ? place : mapped;
+	*address = mapped;
 	return 0;
 }
 
@@ -161,25 +148,16 @@ int memalloc_space_reserve(size_t length, size_t alignment, void **space)
 {
 	const size_t page = getpagesize();
 	const size_t pages = (length + page - 1) & ~(page - 1);
-	const size_t all = pages + alignment - page;
 	int saved_errno = errno;
-	uintptr_t start, first;
-	void *mapped;
+	void *addresses;
 
-	if (pages < length || all < pages)
+	if (pages < length)
 		return -ENOMEM;
-	mapped = mmap(NULL, all, PROT_NONE, NOTHING, -1, 0);
+	addresses = addresses_reserve(pages, alignment);
 	errno = saved_errno;
-	if (mapped == MAP_FAILED)
+	if (!addresses)
 		return -ENOMEM;
-
-	start = (uintptr_t)mapped;
-	first = (start + alignment - 1) & ~(alignment - 1);
-	if (first > start)
-		munmap(mapped, first - start);
-	if (start + all > first + pages)
-		munmap((void *)(first + pages), start + all - (first + pages));
-	*space = (void *)first;
+	*space = addresses;
 	return 0;
 }
 

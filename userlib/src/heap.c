@@ -14,8 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../module/core/fit.h"
 #include "backend.h"
+#include "core.h"
 
 #define NOT_THERE	UINT64_MAX
 #define MOVING		(UINT64_MAX - 1)
@@ -222,13 +222,9 @@ static int granules_for(const struct memalloc_heap *heap, size_t size, u32 *gran
 
 static int take(struct memalloc_heap *heap, const struct mal_request *req, u64 owner, u32 *place)
 {
-	struct mal_heap *core = &heap->core;
-	u32 cursor = 0;
 	int err;
 
-	*place = mal_heap_alloc(core, req, owner);
-	if (*place == MAL_NONE && mal_heap_undecided(core, req))
-		*place = mal_heap_sweep(core, req, owner, &cursor, core->granules);
+	*place = core_alloc(&heap->core, req, owner);
 	if (*place == MAL_NONE) {
 		err = heap->growing ? grow(heap, req, owner, place) : -ENOMEM;
 		if (err)

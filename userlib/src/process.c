@@ -26,8 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../module/core/fit.h"
 #include "backend.h"
+#include "core.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL	0x0008U
@@ -324,18 +324,6 @@ static int stats(struct region *region, void *argument)
 		       sizeof(answer));
 }
 
-/* A block for @req, or MAL_NONE. */
-static u32 take_block(struct region *region, const struct mal_request *req, u64 owner)
-{
-	struct mal_heap *heap = &region->heap;
-	u32 place = mal_heap_alloc(heap, req, owner);
-	u32 cursor = 0;
-
-	if (place == MAL_NONE && mal_heap_undecided(heap, req))
-		place = mal_heap_sweep(heap, req, owner, &cursor, heap->granules);
-	return place;
-}
-
 static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
 {
 	const u64 align = alloc->alignment ? alloc->alignment : region->granule;
@@ -357,10 +345,10 @@ static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
 	buffer->region = region;
 	buffer->length = alloc->length;
 	buffer->dmabuf = -1;
-	buffer->first = take_block(region, &req, (uintptr_t)buffer);
+	buffer->first = core_alloc(&region->heap, &req, (uintptr_t)buffer);
 	if (buffer->first == MAL_NONE) {
 		check_exports(region);
-		buffer->first = take_block(region, &req, (uintptr_t)buffer);
+		buffer->first = core_alloc(&region->heap, &req, (uintptr_t)buffer);
 	}
 	if (buffer->first == MAL_NONE)
 		goto free_buffer;
