@@ -234,7 +234,7 @@ static void resize(void)
 	}
 }
 
-/* Blocks of 32 KiB to 4 MiB, of which half is written. */
+/* Blocks of 32 KiB to 2 MiB, of which an eighth is written. */
 static void large(void)
 {
 	enum { SLOTS = 32 };
