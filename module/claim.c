@@ -8,6 +8,9 @@
  * without trying. A window lies in one zone. ZONE_MOVABLE is left alone: a
  * long-term pin of a page there would try to move it, for ever; the same goes
  * for CMA, where alloc_contig_range() itself refuses as we ask for MIGRATE_MOVABLE.
+ *
+ * In each zone the search begins somewhere else each time. Else everybody who knows the machine
+ * and these lines would know where the region most likely lies.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -18,6 +21,7 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/page-flags.h>
+#include <linux/random.h>
 #include <linux/sched/signal.h>
 
 #include "claim.h"
@@ -122,19 +126,27 @@ static bool claim_from_run(struct search *search, unsigned long start, unsigned 
 	return false;
 }
 
-static bool claim_from_zone(struct search *search, struct zone *zone)
+/* Try the runs that begin in [@pfn, @last). */
+static bool claim_from_runs(struct search *search, struct zone *zone, unsigned long pfn,
+			    unsigned long last)
 {
-	unsigned long pfn = zone->zone_start_pfn;
-	unsigned long zone_end = zone_end_pfn(zone);
-	unsigned long run_end;
+	while (pfn < last && !out_of_time(search)) {
+		unsigned long run_end = first_obstacle(search, zone, pfn, zone_end_pfn(zone));
 
-	while (pfn < zone_end && !out_of_time(search)) {
-		run_end = first_obstacle(search, zone, pfn, zone_end);
 		if (claim_from_run(search, pfn, run_end))
 			return true;
 		pfn = run_end + 1;
 	}
 	return false;
+}
+
+static bool claim_from_zone(struct search *search, struct zone *zone)
+{
+	unsigned long start = zone->zone_start_pfn;
+	unsigned long first = start + get_random_u64() % zone->spanned_pages;
+
+	return claim_from_runs(search, zone, first, zone_end_pfn(zone)) ||
+	       claim_from_runs(search, zone, start, first);
 }
 
 /* Try each zone of each node that may be used, with windows at multiples of @align. */
@@ -202,9 +214,13 @@ int mal_claim(struct mal_claim *claim, unsigned long pages, int node)
 	};
 	unsigned long align = clamp(rounddown_pow_of_two(pages),
 				    MAL_CLAIM_STEP, MAL_CLAIM_ALIGN_MAX);
+	int nid;
 	int err;
 
 	claim->pages = pages;
+	claim->memory_end = 0;
+	for_each_online_node(nid)
+		claim->memory_end = max(claim->memory_end, node_end_pfn(nid));
 	/* A window that would starve the rest of the system is not even tried. */
 	if (pages > si_mem_available())
 		search.window = ULONG_MAX;

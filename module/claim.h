@@ -8,6 +8,7 @@ struct mal_claim {
 	unsigned long pages;
 	unsigned long align;	/* a power of two, in pages, that @pfn is a multiple of */
 	int node;
+	unsigned long memory_end;	/* the frame behind all memory that the machine had then */
 };
 
 /*

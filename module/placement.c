@@ -6,9 +6,11 @@
  * The region starts at a multiple of its largest alignment. So alignments and
  * boundaries up to that one mean the same for addresses and for granules, and what
  * comes of them says nothing of where the region lies. A larger boundary would: it is
- * taken as that one, whose multiples include its own. So would a DMA mask that reaches
- * a part of the region, since LAYOUT would show which: for the unprivileged, such a mask
- * reaches nothing.
+ * taken as that one, whose multiples include its own.
+ *
+ * So would DMA masks of all widths, tried one after the other. The unprivileged learn one thing
+ * by them: whether all of the region is within 32 bits. For them, a narrower mask reaches nothing,
+ * and a wider one just as much as one of 32 bits, unless it reaches all memory of the machine.
  */
 #include <linux/capability.h>
 #include <linux/log2.h>
@@ -48,6 +50,19 @@ static int get_window(const struct memalloc_alloc *alloc, struct window *window)
 	return window->first < window->end ? 0 : -EINVAL;
 }
 
+/*
+ * Does a DMA mask that ends before frame @end reach all of the region, as far as the
+ * unprivileged may know?
+ */
+static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
+{
+	const u64 in_32_bits = 1ULL << (32 - PAGE_SHIFT);
+
+	return end >= in_32_bits &&
+	       (end >= region->claim.memory_end ||
+		region->claim.pfn + region->claim.pages <= in_32_bits);
+}
+
 int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
 		  struct mal_request *req)
 {
@@ -78,8 +93,10 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 		.align = max_t(u64, align, 1),
 		.boundary = boundary,
 	};
-	if (window.end <= first || window.first >= last ||
-	    (window.end < last && !capable(CAP_SYS_RAWIO))) {
+	if (alloc->dma_mask_bits && !mask_is_known_to_reach(region, window.end) &&
+	    !capable(CAP_SYS_RAWIO))
+		window.end = 0;
+	if (window.end <= first || window.first >= last) {
 		req->lo = region->claim.pages;	/* there is no such granule: no room */
 		return 0;
 	}

@@ -168,7 +168,7 @@ struct memalloc_info {
  *                 is taken as that, which is stricter
  * @dma_mask_bits: in: the buffer's last physical address has no more bits than that,
  *                 as the DMA mask of a device: 1 to 64; 0: any. Without CAP_SYS_RAWIO,
- *                 a mask that does not reach all of the region reaches nothing of it
+ *                 see below
  * @reserved2:     in: 0
  * @window_start:  in: the lowest physical address that the buffer may have,
  * @window_end:    in: and the highest; both 0: any. Takes CAP_SYS_RAWIO
@@ -177,10 +177,12 @@ struct memalloc_info {
  * a place that meets them, it is found.
  *
  * What comes of an alignment or a boundary tells nothing of where the region lies,
- * as it starts at a multiple of the largest. What comes of a DMA mask tells whether all
- * of the region is below that power of two, and no more without CAP_SYS_RAWIO. A mask
- * that does not reach the region is ENOMEM, as when what it reaches is in use. The same
- * goes for a window.
+ * as it starts at a multiple of the largest. A DMA mask that does not reach the region is
+ * ENOMEM, as when what it reaches is in use. The same goes for a window.
+ *
+ * Without CAP_SYS_RAWIO, DMA masks tell one thing: whether all of the region is within 32
+ * bits. If it is, masks of 32 bits and more reach all of it. If not, only those do that reach
+ * all memory which the machine had when the region was made. Narrower ones reach nothing.
  *
  * Errors: EINVAL (also: @alignment not a power of two, or above the maximum; @boundary
  * not a power of two, or less than @real_length; @dma_mask_bits above 64; @window_start
