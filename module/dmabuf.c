@@ -63,7 +63,7 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 		n = segment_length(dev, phys + done, size - done);
 		segments++;
 	}
-	err = sg_alloc_table(sgt, segments, GFP_KERNEL);
+	err = sg_alloc_table(sgt, segments, GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err;
 
