@@ -12,6 +12,7 @@
 #include <linux/kref.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/string_helpers.h>
 #include <linux/user_namespace.h>
 #include <linux/memalloc.h>
 
@@ -100,7 +101,8 @@ static void layout_stop(struct seq_file *seq, void *v)
 static void show_opener(struct seq_file *seq, const struct mal_opener *opener)
 {
 	seq_printf(seq, " %d %u ", opener->pid, from_kuid_munged(seq_user_ns(seq), opener->uid));
-	seq_escape(seq, opener->comm, " \t\n\\");
+	/* Whatever the process called itself: a terminal is to show that, not to obey it. */
+	seq_escape_str(seq, opener->comm, ESCAPE_OCTAL | ESCAPE_NP | ESCAPE_APPEND, " \\");
 }
 
 static int layout_show(struct seq_file *seq, void *v)
