@@ -5,7 +5,7 @@
  * blocks does so in slices and drops the lock between them.
  */
 #include <linux/math64.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/memalloc.h>
@@ -81,9 +81,11 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 	u32 cursor = 0;
 	int err = -ENOMEM;
 
-	while (err && cursor < arena->heap.granules) {
+	while (err == -ENOMEM && cursor < arena->heap.granules) {
 		u32 first;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 		spin_lock(&arena->lock);
 		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)buffer, &cursor,

@@ -59,7 +59,7 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
  * Take what @req wants for @buffer, which must live until mal_arena_free(); its place
- * goes to @buffer->first. May sleep. -ENOMEM.
+ * goes to @buffer->first. May sleep. -ENOMEM; -EINTR: a fatal signal arrived.
  */
 int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
 		    const struct mal_request *req);

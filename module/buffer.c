@@ -114,7 +114,7 @@ static struct mal_buffer *try_to_create(struct mal_region *region, struct mal_pa
 		goto free_buffer;
 
 	err = mal_arena_alloc(&region->arena, buffer, req);
-	if (err && mal_quarantine_rescan(&region->quarantine))
+	if (err == -ENOMEM && mal_quarantine_rescan(&region->quarantine))
 		err = mal_arena_alloc(&region->arena, buffer, req);
 	if (err)
 		goto uncharge;

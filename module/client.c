@@ -5,6 +5,7 @@
  * where the buffer lies.
  */
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -246,7 +247,10 @@ int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
 {
 	int err;
 
+	/* Who has the same descriptor may change the size again and again. */
 	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		err = try_to_resize(client, id, pages, length);
 	} while (err == -EAGAIN);
 	return err;
