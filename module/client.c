@@ -316,6 +316,7 @@ static int client_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	}
 	client->region = region;
+	client->id = atomic64_inc_return(&region->client_ids);
 	client->writable = file->f_mode & FMODE_WRITE;
 	mutex_init(&client->lock);
 	mutex_init(&client->import_lock);

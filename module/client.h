@@ -26,6 +26,7 @@ struct mal_handle {
 struct mal_client {
 	struct mal_region *region;
 	struct mal_payer *payer;	/* for what is allocated here */
+	u64 id;				/* no other has or had it; not 0 */
 	bool writable;			/* opened for writing: handles may be, too */
 	struct list_head node;		/* in region->client_list */
 

@@ -59,6 +59,7 @@ static int ioctl_info(struct mal_call *call)
 		.granule = PAGE_SIZE,
 		.node = region->claim.node,
 		.max_alignment = (u64)region->claim.align << PAGE_SHIFT,
+		.client = call->client->id,
 	};
 	strscpy(info->name, region->name, sizeof(info->name));
 	strscpy(info->fit, mal_arena_fit(&region->arena)->name, sizeof(info->fit));

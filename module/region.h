@@ -26,6 +26,7 @@ struct mal_region {
 	struct mal_quarantine quarantine;
 	struct mal_users users;
 	atomic_t clients;		/* open files */
+	atomic64_t client_ids;		/* the last one's */
 	struct mutex clients_lock;	/* of @client_list; before those of clients */
 	struct list_head client_list;
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */

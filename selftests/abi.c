@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /* Every argument, without a hole. Sizes can only grow. */
-static_assert(sizeof(struct memalloc_info) == 104, "memalloc_info");
+static_assert(sizeof(struct memalloc_info) == 112, "memalloc_info");
 static_assert(sizeof(struct memalloc_alloc) == 80, "memalloc_alloc");
 static_assert(sizeof(struct memalloc_free) == 24, "memalloc_free");
 static_assert(sizeof(struct memalloc_query) == 80, "memalloc_query");
@@ -64,7 +64,8 @@ FIXTURE_VARIANT(call) {
 FIXTURE_VARIANT_ADD(call, info) {
 	.request = MEMALLOC_IOC_INFO,
 	.size = sizeof(struct memalloc_info),
-	BETWEEN(struct memalloc_info, features, fit),
+	.first_size = 104,
+	BETWEEN(struct memalloc_info, features, client),
 };
 
 FIXTURE_VARIANT_ADD(call, alloc) {

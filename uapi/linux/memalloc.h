@@ -136,6 +136,8 @@
  *                 the region's physical start is a multiple of it
  * @name:          out: name of the region, zero-terminated
  * @fit:           out: name of the fit that picks free blocks, zero-terminated
+ * @client:        out: a number that no other open file of the region has or had, never 0:
+ *                 whoever counts on a descriptor can see whether it is still the same open file
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -149,6 +151,7 @@ struct memalloc_info {
 	__aligned_u64 max_alignment;
 	__u8 name[MEMALLOC_NAME_LEN];
 	__u8 fit[MEMALLOC_NAME_LEN];
+	__aligned_u64 client;
 };
 
 /**
