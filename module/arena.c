@@ -330,6 +330,8 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 		if (mal_block_used(heap, head)) {
 			block.buffer = (void *)(uintptr_t)mal_block_owner(heap, head);
 			block.state = state_of(block.buffer);
+			if (block.buffer)
+				block.pgoff = READ_ONCE(block.buffer->pgoff);
 		}
 		visit(&block, data);
 		head += block.pages;

@@ -40,6 +40,7 @@ struct mal_arena_block {
 	u32 first;
 	u32 pages;
 	const struct mal_buffer *buffer;	/* NULL: it has none */
+	unsigned long pgoff;			/* of the buffer, where mmap() finds it */
 	u32 state;				/* MEMALLOC_BLOCK_* */
 };
 

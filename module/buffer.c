@@ -3,12 +3,14 @@
  * The buffer: from the block that the arena gives to the moment when the last
  * user and the last pin of a page are gone.
  */
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/page_ref.h>
 #include <linux/slab.h>
 
 #include "buffer.h"
 #include "charge.h"
+#include "mapping.h"
 #include "region.h"
 #include "trace.h"
 
@@ -156,14 +158,17 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 }
 
 /*
- * Whether nobody holds the page, and it is sound. If nobody does, it stays so: it can't
- * be reached any more. Not a mere read: it orders what the holder did before what we'll
- * do.
+ * Whether nobody holds the page, which no process has mapped any more, and it is sound. If
+ * nobody does, it stays so: it can't be reached any more. Not a mere read: it orders what the
+ * holder did before what we'll do. In any case, the page leaves its address space.
  */
 static bool is_idle_page(struct page *page)
 {
-	if (!page_ref_freeze(page, 1))
+	if (!page_ref_freeze(page, 1)) {
+		mal_space_remove_page(page);
 		return false;
+	}
+	page->mapping = NULL;
 	page_ref_unfreeze(page, 1);
 	return !PageHWPoison(page);
 }
@@ -229,22 +234,37 @@ void mal_buffer_destroy(struct mal_buffer *buffer)
 	kfree(buffer);
 }
 
-static bool is_idle(struct mal_buffer *buffer)
+/*
+ * No process maps the buffer any more: its pages leave its address space. Whether nobody holds
+ * one of them, and all are sound.
+ */
+static bool leave_space(struct mal_buffer *buffer)
 {
 	const u32 end = buffer->first + buffer->pages;
+	u32 at = buffer->first;
+	u32 idle = 0;
 
-	return !buffer->exposed || (devices_are_done(buffer) &&
-				    count_idle(buffer, buffer->first, end) == buffer->pages);
+	while (at < end) {
+		u32 n = count_idle(buffer, at, end);
+
+		idle += n;
+		at += n + 1;
+		cond_resched();
+	}
+	return idle == buffer->pages;
 }
 
 static void release(struct kref *ref)
 {
 	struct mal_buffer *buffer = container_of(ref, struct mal_buffer, ref);
 	struct mal_region *region = buffer->region;
+	bool is_idle = !buffer->exposed || (leave_space(buffer) && devices_are_done(buffer));
 
+	if (buffer->mapping_file)
+		fput(buffer->mapping_file);
 	if (!buffer->part)
 		mal_offset_remove(&region->offsets, buffer);
-	if (!buffer->unreleased && is_idle(buffer)) {
+	if (is_idle && !buffer->unreleased) {
 		give_back_block(buffer);
 		uncharge(buffer);
 		mal_buffer_destroy(buffer);
@@ -322,7 +342,6 @@ void mal_buffer_drop_part(struct mal_buffer *buffer, struct mal_buffer *part)
 		mal_buffer_destroy(part);
 		return;
 	}
-	unmap_mapping_pages(buffer->region->inode->i_mapping,
-			    buffer->pgoff + (part->first - buffer->first), part->pages, true);
+	mal_unmap(buffer, part->first - buffer->first, part->pages);
 	mal_buffer_unshare(part);
 }

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 #include <linux/memalloc.h>
 
+struct file;
 struct mal_payer;
 struct mal_region;
 struct mal_request;
@@ -20,8 +21,8 @@ struct mal_buffer {
 	struct kref ref;		/* one per share and mapping */
 
 	/*
-	 * How many handles, dma-bufs, and calls that are about to make one of these, have the
-	 * buffer. Who has a share may make more of them; but with that of a handle, only under
+	 * How many handles, dma-bufs, mappings of those whom it was given to, and calls that are
+	 * about to make one of these, have the buffer. Who has a share may make more of them; but with that of a handle, only under
 	 * the lock of its client. So under that, the only one stays the only one.
 	 */
 	atomic_t shares;
@@ -61,6 +62,9 @@ struct mal_buffer {
 	 * those who hold a reference; cleared once it is quarantined, under the arena's lock.
 	 */
 	bool unreleased;
+
+	/* That of all mappings, see mapping.c. NULL before the first one; then it stays. */
+	struct file *mapping_file;
 
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated; under the arena's lock */
 

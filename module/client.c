@@ -16,20 +16,21 @@
 #include "mapping.h"
 #include "region.h"
 
-/* The order of the handles of a client: by buffer, then by access. */
-static int compare(const struct mal_buffer *buffer, bool writable, const struct mal_handle *handle)
+/* The handle at a node of client->by_offset; NULL: there is no such node. */
+static struct mal_handle *handle_at(const struct rb_node *node)
 {
-	if (buffer != handle->buffer)
-		return buffer < handle->buffer ? -1 : 1;
-	return writable - handle->writable;
+	return rb_entry_safe(node, struct mal_handle, by_offset);
 }
 
-static bool less(struct rb_node *a, const struct rb_node *b)
+/* The order of a client's handles: no two buffers have the same offset. */
+static bool handle_less(struct rb_node *node, const struct rb_node *other)
 {
-	const struct mal_handle *handle = rb_entry(a, struct mal_handle, by_buffer);
+	const struct mal_handle *a = handle_at(node);
+	const struct mal_handle *b = handle_at(other);
 
-	return compare(handle->buffer, handle->writable,
-		       rb_entry(b, struct mal_handle, by_buffer)) < 0;
+	if (a->buffer != b->buffer)
+		return a->buffer->pgoff < b->buffer->pgoff;
+	return a->writable < b->writable;
 }
 
 static int compare_id(const void *id, const struct rb_node *node)
@@ -54,6 +55,62 @@ static struct mal_handle *find_id(struct mal_client *client, u32 id)
 	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
 
 	return handle && handle->buffer ? handle : NULL;
+}
+
+/*
+ * The handle for the buffer in whose room for mmap() @pgoff lies, the writable one if there
+ * are two; or NULL. Under client->lock.
+ */
+static struct mal_handle *find_offset(struct mal_client *client, unsigned long pgoff)
+{
+	const struct mal_offsets *offsets = &client->region->offsets;
+	struct rb_node *node = client->by_offset.rb_node;
+	struct mal_handle *found = NULL;
+
+	/* The last one that does not begin behind @pgoff. */
+	while (node) {
+		struct mal_handle *handle = handle_at(node);
+
+		if (handle->buffer->pgoff <= pgoff) {
+			found = handle;
+			node = node->rb_right;
+		} else {
+			node = node->rb_left;
+		}
+	}
+	if (found && pgoff - found->buffer->pgoff >= mal_offset_room(offsets, found->buffer))
+		return NULL;
+	return found;
+}
+
+/* Has the client another handle for the buffer? Under client->lock. */
+static bool has_twin(const struct mal_handle *handle)
+{
+	const struct mal_handle *prev = handle_at(rb_prev(&handle->by_offset));
+	const struct mal_handle *next = handle_at(rb_next(&handle->by_offset));
+
+	return (prev && prev->buffer == handle->buffer) || (next && next->buffer == handle->buffer);
+}
+
+/* The handle comes to those that stand for a buffer, or goes. Under client->lock. */
+static void link_handle(struct mal_client *client, struct mal_handle *handle)
+{
+	rb_add(&handle->by_offset, &client->by_offset, handle_less);
+	client->held.handles++;
+	if (has_twin(handle))
+		return;
+	client->held.buffers++;
+	client->held.bytes += mal_buffer_real_length(handle->buffer);
+}
+
+static void unlink_handle(struct mal_client *client, struct mal_handle *handle)
+{
+	if (!has_twin(handle)) {
+		client->held.buffers--;
+		client->held.bytes -= mal_buffer_real_length(handle->buffer);
+	}
+	client->held.handles--;
+	rb_erase(&handle->by_offset, &client->by_offset);
 }
 
 struct mal_handle *mal_handle_reserve(struct mal_client *client)
@@ -86,7 +143,7 @@ void mal_handle_publish(struct mal_client *client, struct mal_handle *handle,
 	handle->buffer = buffer;
 	handle->writable = writable;
 	handle->told = false;
-	rb_add(&handle->by_buffer, &client->by_buffer, less);
+	link_handle(client, handle);
 	mutex_unlock(&client->lock);
 }
 
@@ -101,7 +158,7 @@ static int take(struct mal_client *client, struct mal_removal *removal)
 	if (free->length && free->length != handle->buffer->length)
 		return -ERANGE;
 	rb_erase(&handle->by_id, &client->by_id);
-	rb_erase(&handle->by_buffer, &client->by_buffer);
+	unlink_handle(client, handle);
 	removal->handle = handle;
 	return 0;
 }
@@ -110,7 +167,7 @@ static int take(struct mal_client *client, struct mal_removal *removal)
 static void put_back(struct mal_client *client, struct mal_handle *handle)
 {
 	rb_find_add(&handle->by_id, &client->by_id, compare_ids);
-	rb_add(&handle->by_buffer, &client->by_buffer, less);
+	link_handle(client, handle);
 }
 
 int mal_handle_remove(struct mal_client *client, struct mal_removal *removals, u32 count)
@@ -190,9 +247,13 @@ static struct mal_buffer *find_resizable(struct mal_client *client, u32 id, u32 
 	buffer = handle->buffer;
 	if (!handle->writable)
 		return ERR_PTR(-EACCES);
-	/* Nobody can be made to pay for more by whom he gave a buffer. */
-	if (pages > buffer->pages && buffer->payer != client->payer)
-		return ERR_PTR(-EACCES);
+	/* Nobody can be made to pay for more by whom he gave a buffer, nor lose what he has mapped. */
+	if (buffer->payer != client->payer) {
+		if (pages > buffer->pages)
+			return ERR_PTR(-EACCES);
+		if (mal_is_mapped(buffer))
+			return ERR_PTR(-EBUSY);
+	}
 	/* Pairs with the release in mal_buffer_unshare(). */
 	if (atomic_read_acquire(&buffer->shares) > 1 || READ_ONCE(buffer->told))
 		return ERR_PTR(-EBUSY);
@@ -204,12 +265,16 @@ static int resize_locked(struct mal_client *client, u32 id, struct mal_buffer *b
 			 struct mal_buffer *part, u32 before, u32 pages, u64 length)
 {
 	struct mal_buffer *now = find_resizable(client, id, pages);
+	int err;
 
 	if (IS_ERR(now))
 		return PTR_ERR(now);
 	if (now != buffer || buffer->pages != before)
 		return -EAGAIN;
-	return mal_buffer_resize(buffer, part, pages, length);
+	err = mal_buffer_resize(buffer, part, pages, length);
+	if (!err)
+		client->held.bytes += ((u64)pages - before) << PAGE_SHIFT;
+	return err;
 }
 
 static int try_to_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
@@ -256,50 +321,38 @@ int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
 	return err;
 }
 
-u32 __mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable)
-{
-	struct rb_node *node = client->by_buffer.rb_node;
-
-	while (node) {
-		const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_buffer);
-		int order = compare(buffer, writable, handle);
-
-		if (!order)
-			return handle->id;
-		node = order < 0 ? node->rb_left : node->rb_right;
-	}
-	return 0;
-}
-
 u32 mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable)
 {
-	u32 id;
+	struct mal_handle *handle;
+	u32 id = 0;
 
 	mutex_lock(&client->lock);
-	id = __mal_handle_find(client, buffer, writable);
+	handle = find_offset(client, buffer->pgoff);
+	/* The one that can only read comes before the writable one. */
+	if (handle && handle->writable != writable)
+		handle = handle_at(rb_prev(&handle->by_offset));
+	if (handle && handle->buffer == buffer && handle->writable == writable)
+		id = handle->id;
 	mutex_unlock(&client->lock);
 	return id;
 }
 
-void mal_client_holdings(struct mal_client *client, struct mal_holdings *held)
+u32 __mal_handle_find_at(struct mal_client *client, unsigned long pgoff,
+			 const struct mal_buffer *buffer)
 {
-	const struct mal_buffer *last = NULL;
-	struct rb_node *node;
+	const struct mal_handle *handle = find_offset(client, pgoff);
 
-	*held = (struct mal_holdings) {};
+	return handle && handle->buffer == buffer ? handle->id : 0;
+}
+
+struct mal_holdings mal_client_holdings(struct mal_client *client)
+{
+	struct mal_holdings held;
+
 	mutex_lock(&client->lock);
-	for (node = rb_first(&client->by_buffer); node; node = rb_next(node)) {
-		const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_buffer);
-
-		/* Two handles for one buffer are neighbours. */
-		held->handles++;
-		if (handle->buffer == last)
-			continue;
-		last = handle->buffer;
-		held->buffers++;
-		held->bytes += mal_buffer_real_length(last);
-	}
+	held = client->held;
 	mutex_unlock(&client->lock);
+	return held;
 }
 
 static int client_open(struct inode *inode, struct file *file)
@@ -321,13 +374,12 @@ static int client_open(struct inode *inode, struct file *file)
 	mutex_init(&client->lock);
 	mutex_init(&client->import_lock);
 	client->by_id = RB_ROOT;
-	client->by_buffer = RB_ROOT;
+	client->by_offset = RB_ROOT;
 	atomic_inc(&region->clients);
 	mutex_lock(&region->clients_lock);
 	list_add_tail(&client->node, &region->client_list);
 	mutex_unlock(&region->clients_lock);
 
-	file->f_mapping = region->inode->i_mapping;
 	file->private_data = client;
 	return nonseekable_open(inode, file);
 }
@@ -337,9 +389,8 @@ static void count_abandoned(struct mal_client *client)
 {
 	struct mal_region *region = client->region;
 	const struct mal_opener *opener = &client->payer->opener;
-	struct mal_holdings held;
+	const struct mal_holdings held = mal_client_holdings(client);
 
-	mal_client_holdings(client, &held);
 	if (!held.buffers)
 		return;
 	atomic64_add(held.buffers, &region->abandoned_buffers);
@@ -373,20 +424,34 @@ static int client_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* mmap() of an offset that ALLOC, QUERY or IMPORT told. */
+/*
+ * mmap() of an offset that ALLOC, QUERY or IMPORT told. It is looked for among the client's own
+ * handles, so that whoever guesses offsets has nothing of a stranger's buffer for a moment.
+ */
 static int client_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct mal_client *client = file->private_data;
-	struct mal_buffer *buffer = mal_offset_lookup(&client->region->offsets, vma->vm_pgoff);
-	bool writable;
-	int err = -ENOENT;
+	struct mal_buffer *buffer = NULL;
+	struct mal_handle *handle;
+	bool writable, own;
+	int err;
 
+	mutex_lock(&client->lock);
+	handle = find_offset(client, vma->vm_pgoff);
+	if (handle) {
+		own = handle->buffer->payer == client->payer;
+		buffer = own ? mal_buffer_get(handle->buffer) : mal_buffer_share(handle->buffer);
+		writable = handle->writable;
+	}
+	mutex_unlock(&client->lock);
 	if (!buffer)
 		return -ENOENT;
-	writable = mal_handle_find(client, buffer, true);
-	if (writable || mal_handle_find(client, buffer, false))
-		err = mal_map_own(buffer, vma->vm_pgoff - buffer->pgoff, writable, vma);
-	mal_buffer_put(buffer);
+
+	err = mal_map(buffer, vma->vm_pgoff - buffer->pgoff, writable, own, vma);
+	if (own)
+		mal_buffer_put(buffer);
+	else
+		mal_buffer_unshare(buffer);
 	return err;
 }
 
@@ -394,9 +459,8 @@ static int client_mmap(struct file *file, struct vm_area_struct *vma)
 static void client_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct mal_client *client = file->private_data;
-	struct mal_holdings held;
+	const struct mal_holdings held = mal_client_holdings(client);
 
-	mal_client_holdings(client, &held);
 	seq_printf(seq, "memalloc-region:\t%s\n", client->region->name);
 	seq_printf(seq, "memalloc-access:\t%s\n", client->writable ? "read-write" : "read-only");
 	seq_printf(seq, "memalloc-handles:\t%llu\n", held.handles);

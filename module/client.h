@@ -15,11 +15,18 @@ struct mal_region;
 /* A client's name for a buffer. It has a share of it. */
 struct mal_handle {
 	struct rb_node by_id;		/* in client->by_id */
-	struct rb_node by_buffer;	/* in client->by_buffer, once it is published */
+	struct rb_node by_offset;	/* in client->by_offset, once it is published */
 	struct mal_buffer *buffer;	/* NULL: reserved */
 	bool writable;
 	bool told;			/* where the buffer lies; under client->lock */
 	u32 id;				/* what userspace calls it; not 0 */
+};
+
+/* What a client has handles for. */
+struct mal_holdings {
+	u64 handles;			/* that are published */
+	u64 buffers;
+	u64 bytes;			/* rounded to granules */
 };
 
 /* One open file. */
@@ -33,7 +40,8 @@ struct mal_client {
 	/* Of the handles; between mmap_lock and the arena's lock. */
 	struct mutex lock;
 	struct rb_root by_id;
-	struct rb_root by_buffer;	/* by buffer and access */
+	struct rb_root by_offset;	/* by the buffer's mmap offset, then by access */
+	struct mal_holdings held;
 	u32 last_id;			/* numbers come round late: stale ones are noticed */
 
 	/*
@@ -45,15 +53,8 @@ struct mal_client {
 
 extern const struct file_operations mal_client_fops;
 
-/* What a client has handles for. */
-struct mal_holdings {
-	u64 handles;
-	u64 buffers;
-	u64 bytes;			/* rounded to granules */
-};
-
-/* Sleeps; takes client->lock. */
-void mal_client_holdings(struct mal_client *client, struct mal_holdings *held);
+/* What the client has handles for. Sleeps; takes client->lock. */
+struct mal_holdings mal_client_holdings(struct mal_client *client);
 
 /*
  * A handle comes about in two steps, so that its number can be told to userspace
@@ -99,8 +100,14 @@ struct mal_buffer *mal_handle_share(struct mal_client *client, u32 id, bool *wri
  */
 int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length);
 
-/* The client's handle for @buffer with that access; or 0. The first: without the lock. */
-u32 __mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable);
+/* The client's handle for @buffer with that access; or 0. */
 u32 mal_handle_find(struct mal_client *client, const struct mal_buffer *buffer, bool writable);
+
+/*
+ * The same with either access, the writable handle first, for a @buffer that may be gone by
+ * now, but was there, and at that offset, while the lock has been held. Under client->lock.
+ */
+u32 __mal_handle_find_at(struct mal_client *client, unsigned long pgoff,
+			 const struct mal_buffer *buffer);
 
 #endif /* MAL_CLIENT_H */

@@ -214,7 +214,7 @@ static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction
 
 static int dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
-	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), vma);
+	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), false, vma);
 }
 
 /* The region is never in highmem: its pages are mapped into the kernel already. */
@@ -268,8 +268,6 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 		put_unused_fd(fd);
 		return PTR_ERR(dmabuf);
 	}
-	/* Its mappings, too, are in the region's address space. */
-	dmabuf->file->f_mapping = buffer->region->inode->i_mapping;
 	trace_memalloc_export(buffer, buffer->first, buffer->pages);
 	*file = dmabuf->file;
 	return fd;

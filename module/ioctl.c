@@ -342,8 +342,7 @@ static u32 layout_slice(struct mal_client *client, u32 *cursor, struct memalloc_
 		};
 		if (!block->buffer)
 			continue;
-		entry->handle = __mal_handle_find(client, block->buffer, true) ?:
-				__mal_handle_find(client, block->buffer, false);
+		entry->handle = __mal_handle_find_at(client, block->pgoff, block->buffer);
 	}
 	mutex_unlock(&client->lock);
 	return n;

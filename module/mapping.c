@@ -4,16 +4,14 @@
  * sockets and io_uring work on them: each entry is an ordinary page with a
  * reference of its own.
  *
- * What keeps the buffer while it is mapped is the mapping's file, which is put
- * only after the pages were unmapped. It is a dma-buf's or one made for the
- * mapping, never the client's: a client is gone when its last descriptor is
- * closed, whatever is mapped still.
+ * Each mapping has a reference to the buffer, which it gives up after its pages were
+ * unmapped. All mappings of a buffer, however they were made, have one file, which the
+ * buffer keeps: never the client's, which would keep the client, nor a dma-buf's.
  */
-#include <linux/anon_inodes.h>
+#include <linux/atomic.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/pagemap.h>
 
 #include "buffer.h"
@@ -31,7 +29,7 @@
 static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	const struct mal_buffer *buffer = vma->vm_private_data;
-	unsigned long index = linear_page_index(vma, start) - buffer->pgoff;
+	unsigned long index = linear_page_index(vma, start);
 	struct page *pages[MAL_FAULT_AROUND];
 	unsigned long n = (end - start) >> PAGE_SHIFT;
 	unsigned long left;
@@ -42,9 +40,12 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 		pages[i] = mal_buffer_page(buffer, index + i);
 		if (PageHWPoison(pages[i]))
 			break;
+		mal_space_add_page(vma->vm_file->f_mapping, pages[i], index + i);
 	}
 	if (!i)
 		return -EHWPOISON;
+	/* Pairs with the dependency of whoever finds a page by its entry, as for a futex's key. */
+	smp_wmb();
 	n = i;
 	left = n;
 	err = vm_insert_pages(vma, start, pages, &left);
@@ -57,7 +58,7 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	const unsigned long window = MAL_FAULT_AROUND * PAGE_SIZE;
 	struct vm_area_struct *vma = vmf->vma;
 	const struct mal_buffer *buffer = vma->vm_private_data;
-	unsigned long index = vmf->pgoff - buffer->pgoff;
+	unsigned long index = vmf->pgoff;
 	unsigned long address = vmf->address & PAGE_MASK;
 	unsigned long start = max(ALIGN_DOWN(address, window), vma->vm_start);
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
@@ -89,9 +90,57 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	return result;
 }
 
+static void mapping_open(struct vm_area_struct *vma)
+{
+	mal_buffer_get(vma->vm_private_data);
+}
+
+static void mapping_close(struct vm_area_struct *vma)
+{
+	mal_buffer_put(vma->vm_private_data);
+}
+
 static const struct vm_operations_struct mapping_ops = {
+	.open = mapping_open,
+	.close = mapping_close,
 	.fault = mapping_fault,
 };
+
+static void shared_mapping_open(struct vm_area_struct *vma)
+{
+	mal_buffer_share(vma->vm_private_data);
+}
+
+static void shared_mapping_close(struct vm_area_struct *vma)
+{
+	mal_buffer_unshare(vma->vm_private_data);
+}
+
+/* Of whom the buffer was given to: nobody else is to cut off what he has mapped. */
+static const struct vm_operations_struct shared_mapping_ops = {
+	.open = shared_mapping_open,
+	.close = shared_mapping_close,
+	.fault = mapping_fault,
+};
+
+/* The file that all mappings of the buffer have; with the first one, it is made. */
+static struct file *mapping_file(struct mal_buffer *buffer)
+{
+	/* Pairs with the exchange below. */
+	struct file *file = smp_load_acquire(&buffer->mapping_file);
+	struct file *other;
+
+	if (file)
+		return file;
+	file = mal_space_create(&buffer->region->spaces, buffer->region->name);
+	if (IS_ERR(file))
+		return file;
+	other = cmpxchg(&buffer->mapping_file, NULL, file);
+	if (!other)
+		return file;
+	fput(file);
+	return other;
+}
 
 /* May that be mapped? If so, somebody has a way to the pages from now on. */
 static int expose(struct mal_buffer *buffer, unsigned long delta, bool writable,
@@ -111,64 +160,52 @@ static int expose(struct mal_buffer *buffer, unsigned long delta, bool writable,
 	return err;
 }
 
-int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable,
+int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma)
 {
+	struct file *file;
 	int err;
 
 	/* Not VM_SHARED, which is missing in a shared mapping of a read-only file. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
+	file = mapping_file(buffer);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	err = expose(buffer, delta, writable, vma);
 	if (err)
 		return err;
 
 	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
-	vma->vm_pgoff = buffer->pgoff + delta;
-	vma->vm_ops = &mapping_ops;
+	vma_set_file(vma, file);
+	vma->vm_pgoff = delta;
+	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;
 	vma->vm_private_data = buffer;
+	vma->vm_ops->open(vma);
 	trace_memalloc_map(buffer, buffer->first + delta, vma_pages(vma));
 	return 0;
 }
 
-static int mapping_release(struct inode *inode, struct file *file)
+/* The address space of its mappings; NULL: it never had any. */
+static struct address_space *space_of(struct mal_buffer *buffer)
 {
-	mal_buffer_put(file->private_data);
-	return 0;
+	/* Pairs with the exchange in mapping_file(). */
+	struct file *file = smp_load_acquire(&buffer->mapping_file);
+
+	return file ? file->f_mapping : NULL;
 }
 
-static const struct file_operations mapping_fops = {
-	.owner = THIS_MODULE,
-	.release = mapping_release,
-};
-
-/*
- * A file that holds a reference to @buffer. It is on the kernel's own anonymous
- * mount: one on ours would still use the module's file system after it has
- * dropped its reference to the module.
- */
-static struct file *mapping_file(struct mal_buffer *buffer)
+bool mal_is_mapped(struct mal_buffer *buffer)
 {
-	struct file *file = anon_inode_getfile(buffer->region->name, &mapping_fops, buffer, O_RDWR);
+	struct address_space *space = space_of(buffer);
 
-	if (!IS_ERR(file)) {
-		mal_buffer_get(buffer);
-		file->f_mapping = buffer->region->inode->i_mapping;
-	}
-	return file;
+	return space && mapping_mapped(space);
 }
 
-int mal_map_own(struct mal_buffer *buffer, unsigned long delta, bool writable,
-		struct vm_area_struct *vma)
+void mal_unmap(struct mal_buffer *buffer, unsigned long first, unsigned long pages)
 {
-	struct file *file = mapping_file(buffer);
-	int err;
+	struct address_space *space = space_of(buffer);
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	err = mal_map(buffer, delta, writable, vma);
-	if (!err)
-		vma_set_file(vma, file);
-	fput(file);
-	return err;
+	if (space)
+		unmap_mapping_pages(space, first, pages, true);
 }

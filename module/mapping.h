@@ -8,16 +8,20 @@ struct mal_buffer;
 struct vm_area_struct;
 
 /*
- * Map @buffer from page @delta on into @vma. The vma's file must keep the buffer,
- * and live in the region's address space. Called with mmap_lock held for writing.
- * -EINVAL: not MAP_SHARED, or the range leaves the buffer; -EACCES: a writable
- * mapping, and not @writable.
+ * Map @buffer from page @delta on into @vma, which then has the file that all mappings of the
+ * buffer have, and a reference to the buffer; or a share if it is not @own: not made through
+ * the open file that is charged for the buffer. So has the caller. Called with mmap_lock held for
+ * writing. Sleeps.
+ * -EINVAL: not MAP_SHARED, or the range leaves the buffer; -EACCES: a writable mapping, and not
+ * @writable; -ENOMEM, -ENFILE: there is no such file, and can be none.
  */
-int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable,
+int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma);
 
-/* The same, with a file of its own instead of the vma's. Also -ENOMEM and -ENFILE. */
-int mal_map_own(struct mal_buffer *buffer, unsigned long delta, bool writable,
-		struct vm_area_struct *vma);
+/* Does a process have anything of @buffer mapped? */
+bool mal_is_mapped(struct mal_buffer *buffer);
+
+/* Unmap the @pages from page @first of @buffer on from every process. Sleeps. */
+void mal_unmap(struct mal_buffer *buffer, unsigned long first, unsigned long pages);
 
 #endif /* MAL_MAPPING_H */

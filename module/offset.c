@@ -40,7 +40,7 @@ static int add_behind(struct mal_offsets *offsets, struct mal_buffer *buffer)
 	err = xa_alloc(&offsets->behind, &slot, buffer, XA_LIMIT(0, last), GFP_KERNEL);
 	if (err)
 		return -ENOMEM;
-	buffer->pgoff = (slot + MAL_BANDS + 1UL) << offsets->band_shift;
+	WRITE_ONCE(buffer->pgoff, (slot + MAL_BANDS + 1UL) << offsets->band_shift);
 	return 0;
 }
 
@@ -56,7 +56,8 @@ int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer)
 		return add_behind(offsets, buffer);
 	if (err)
 		return -ENOMEM;
-	buffer->pgoff = (band + 1UL) << offsets->band_shift | (unsigned long)slot << band;
+	WRITE_ONCE(buffer->pgoff,
+		   (band + 1UL) << offsets->band_shift | (unsigned long)slot << band);
 	return 0;
 }
 
@@ -86,19 +87,4 @@ void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buf
 	struct xarray *band = slot_of(offsets, buffer->pgoff, &slot);
 
 	xa_erase(band, slot);
-}
-
-struct mal_buffer *mal_offset_lookup(struct mal_offsets *offsets, unsigned long pgoff)
-{
-	struct mal_buffer *buffer;
-	unsigned long slot;
-	struct xarray *band = slot_of(offsets, pgoff, &slot);
-
-	/* A buffer removes itself before it is freed: under the lock it is there. */
-	xa_lock(band);
-	buffer = xa_load(band, slot);
-	if (buffer && !kref_get_unless_zero(&buffer->ref))
-		buffer = NULL;
-	xa_unlock(band);
-	return buffer;
 }

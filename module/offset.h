@@ -21,7 +21,7 @@ struct mal_buffer;
 
 struct mal_offsets {
 	unsigned int band_shift;	/* log2 of the pages that a band spans */
-	struct xarray bands[MAL_BANDS];	/* number of a slot -> buffer */
+	struct xarray bands[MAL_BANDS];	/* slots that are taken: number -> buffer */
 	struct xarray behind;
 };
 
@@ -29,14 +29,11 @@ struct mal_offsets {
 void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages);
 void mal_offsets_destroy(struct mal_offsets *offsets);
 
-/* Set @buffer->pgoff and let it be found there. Sleeps. -ENOMEM: kernel memory. */
+/* Set @buffer->pgoff to a slot that nobody else has. Sleeps. -ENOMEM: kernel memory. */
 int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer);
 void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buffer);
 
 /* The pages that @buffer may have at most. */
 unsigned long mal_offset_room(const struct mal_offsets *offsets, const struct mal_buffer *buffer);
-
-/* The buffer in whose slot @pgoff lies, with a reference; or NULL. */
-struct mal_buffer *mal_offset_lookup(struct mal_offsets *offsets, unsigned long pgoff);
 
 #endif /* MAL_OFFSET_H */

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The region: puts the claimed range, the arena over it, and the device nodes
- * together, and owns the address space that all mappings share.
- */
-#include <linux/fs.h>
-#include <linux/fs_context.h>
-#include <linux/mount.h>
-#include <linux/pseudo_fs.h>
+/* The region: puts the claimed range, the arena over it, and the device nodes together. */
 #include <linux/slab.h>
 
 #include "client.h"
@@ -14,42 +7,6 @@
 #include "region.h"
 #include "sysfs.h"
 #include "trace.h"
-
-#define MAL_FS_MAGIC	0x6d656d61
-
-static int mal_fs_init(struct fs_context *fc)
-{
-	return init_pseudo(fc, MAL_FS_MAGIC) ? 0 : -ENOMEM;
-}
-
-/*
- * Holds the regions' inodes; no file is ever opened on it. Without an owner, or its
- * mount would keep the module from being unloaded; it is gone before the module is.
- */
-static struct file_system_type mal_fs = {
-	.name = KBUILD_MODNAME,
-	.init_fs_context = mal_fs_init,
-	.kill_sb = kill_anon_super,
-};
-
-static int create_inode(struct mal_region *region)
-{
-	region->mnt = kern_mount(&mal_fs);
-	if (IS_ERR(region->mnt))
-		return PTR_ERR(region->mnt);
-	region->inode = alloc_anon_inode(region->mnt->mnt_sb);
-	if (IS_ERR(region->inode)) {
-		kern_unmount(region->mnt);
-		return PTR_ERR(region->inode);
-	}
-	return 0;
-}
-
-static void destroy_inode(struct mal_region *region)
-{
-	iput(region->inode);
-	kern_unmount(region->mnt);
-}
 
 struct mal_region *mal_region_create(const char *name, unsigned long pages, int node,
 				     const struct mal_fit *fit)
@@ -73,7 +30,7 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 	if (err)
 		goto destroy_arena;
 
-	err = create_inode(region);
+	err = mal_spaces_init(&region->spaces);
 	if (err)
 		goto destroy_clean;
 
@@ -85,7 +42,7 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 
 	err = mal_dmaheap_create(&region->dmaheap, name);
 	if (err)
-		goto destroy_inode;
+		goto destroy_spaces;
 
 	/* Nothing may fail after this: who has opened the node by then would be left without. */
 	region->misc.minor = MISC_DYNAMIC_MINOR;
@@ -102,8 +59,8 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 
 destroy_dmaheap:
 	mal_dmaheap_destroy(&region->dmaheap);
-destroy_inode:
-	destroy_inode(region);
+destroy_spaces:
+	mal_spaces_destroy(&region->spaces);
 destroy_clean:
 	mal_clean_destroy(&region->clean);
 destroy_arena:
@@ -123,7 +80,7 @@ void mal_region_destroy(struct mal_region *region)
 	mal_quarantine_destroy(&region->quarantine);
 	mal_users_destroy(&region->users);
 	mal_offsets_destroy(&region->offsets);
-	destroy_inode(region);
+	mal_spaces_destroy(&region->spaces);
 	mal_clean_destroy(&region->clean);
 	mal_arena_destroy(&region->arena);
 	mal_claim_release(&region->claim);

@@ -15,6 +15,7 @@
 #include "dmaheap.h"
 #include "offset.h"
 #include "quarantine.h"
+#include "space.h"
 
 /* A claimed range, what manages it, and its device nodes. */
 struct mal_region {
@@ -31,14 +32,7 @@ struct mal_region {
 	struct list_head client_list;
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */
 	atomic64_t abandoned_bytes;
-
-	/*
-	 * All mappings of the region's pages, whatever file they were made through,
-	 * are in this inode's address space, so that a range can be unmapped from
-	 * all processes at once.
-	 */
-	struct inode *inode;
-	struct vfsmount *mnt;		/* of the file system that holds the inode */
+	struct mal_spaces spaces;
 	struct miscdevice misc;
 	struct mal_dmaheap dmaheap;
 	struct dentry *debugfs;

@@ -489,9 +489,46 @@ TEST_F(resize, eacces_charged_to_another)
 	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
 	EXPECT_EQ(-EACCES, resize_buffer(self->other, import.handle, LENGTH + 1));
 	EXPECT_NOTHING_DONE();
+	/* Nor can whoever was given the buffer cut off what somebody has mapped. */
+	EXPECT_EQ(-EBUSY, resize_buffer(self->other, import.handle, PAGE));
+	EXPECT_NOTHING_DONE();
+	munmap(self->map, LENGTH);
 	EXPECT_EQ(0, resize_buffer(self->other, import.handle, PAGE));
 	EXPECT_EQ(-EACCES, resize_buffer(self->other, import.handle, 2 * PAGE));
-	EXPECT_EQ(SIGBUS, touch_signal(self->map + PAGE, false));
+}
+
+/*
+ * Whoever was given the buffer keeps what he has mapped, through a handle or a dma-buf that is
+ * gone by now.
+ */
+TEST_F(resize, ebusy_mapped_by_another)
+{
+	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDONLY | O_CLOEXEC);
+	struct memalloc_import import;
+	char *map;
+
+	ASSERT_LE(0, dmabuf);
+	ASSERT_EQ(0, import_buffer(self->other, dmabuf, 0, &import));
+	map = map_at(self->other, import.mmap_offset, LENGTH, PROT_READ);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, free_buffer(self->other, import.handle));
+	close(dmabuf);
+	EXPECT_EBUSY();
+	EXPECT_EQ(0, touch_signal(map + LENGTH - PAGE, false));
+	munmap(map, LENGTH);
+
+	dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, dmabuf);
+	map = map_at(dmabuf, 0, LENGTH, PROT_READ);
+	ASSERT_NE(MAP_FAILED, map);
+	close(dmabuf);
+	EXPECT_EBUSY();
+	EXPECT_EQ(0, touch_signal(map + LENGTH - PAGE, false));
+	/* What is left of a mapping that was split is one still. */
+	munmap(map + PAGE, PAGE);
+	EXPECT_EBUSY();
+	munmap(map, LENGTH);
+	EXPECT_EQ(0, RESIZE(PAGE));
 }
 
 TEST_F(resize, eacces_read_only)

@@ -16,8 +16,11 @@ static bool choose_resize(struct worker *w, struct call *c)
 	return true;
 }
 
-/* Whether the buffer has a dma-buf, if only for a mapping, or more than one handle. */
-static bool is_shared(struct worker *w, const struct buffer *buffer)
+/*
+ * Whether the buffer has a dma-buf, a mapping of somebody whom it was given to, or more than one
+ * handle; or any mapping, if it is not @client who pays for it.
+ */
+static bool is_shared(struct worker *w, const struct client *client, const struct buffer *buffer)
 {
 	unsigned int i, k, shares = 0;
 
@@ -31,7 +34,8 @@ static bool is_shared(struct worker *w, const struct buffer *buffer)
 	for (i = 0; i < DMABUFS; i++)
 		shares += w->dmabufs[i].buffer == buffer;
 	for (i = 0; i < MAPPINGS; i++)
-		shares += w->mappings[i].buffer == buffer && w->mappings[i].of_dmabuf;
+		shares += w->mappings[i].buffer == buffer &&
+			  (w->mappings[i].given || !is_payer(client, buffer));
 	return shares > 1;
 }
 
@@ -64,10 +68,10 @@ static void predict_resize(struct worker *w, struct call *c)
 	if (!buffer)
 		return;
 	may_fail(c, EACCES, !handle->writable);
-	may_fail(c, EBUSY, buffer->told || is_shared(w, buffer));
+	may_fail(c, EBUSY, buffer->told || is_shared(w, c->client, buffer));
 	if (pages <= buffer->pages || c->may[EFBIG])
 		return;
-	may_fail(c, EACCES, buffer->payer != c->client || buffer->payer_life != c->client->life);
+	may_fail(c, EACCES, !is_payer(c->client, buffer));
 	predict_charge(w, c, c->client, pages - buffer->pages, 0);
 	/* It is not told exactly when; nor what others have behind it. */
 	c->may[ENOSPC] = pages > 2 * buffer->first_pages;

@@ -123,7 +123,7 @@ struct mapping {
 	__u64 pages;
 	bool writable;
 	bool may_write;		/* mprotect() can make it so */
-	bool of_dmabuf;
+	bool given;		/* not made through the client that pays for the buffer */
 };
 
 /* Where the argument of a call lies. */
@@ -328,6 +328,12 @@ static inline __u64 pages_of(__u64 length)
 static inline bool is_open(const struct client *client)
 {
 	return client->fds[0] >= 0 || client->fds[1] >= 0;
+}
+
+/* Was it this open file that the buffer was made through? */
+static inline bool is_payer(const struct client *client, const struct buffer *buffer)
+{
+	return buffer->payer == client && buffer->payer_life == client->life;
 }
 
 /* One of its descriptors, whichever. */

@@ -103,13 +103,15 @@ static int make_mmap(struct worker *w, struct call *c, void *arg)
 static const char *apply_mmap(struct worker *w, struct call *c)
 {
 	struct mapping *mapping = c->mapping;
+	struct buffer *buffer;
 	bool readable;
 
 	(void)w;
-	mapping->buffer = get_mmap(c, &mapping->first, &readable, &mapping->may_write);
-	mapping->buffer->users++;
+	buffer = get_mmap(c, &mapping->first, &readable, &mapping->may_write);
+	buffer->users++;
+	mapping->buffer = buffer;
 	mapping->pages = c->arg.other.length / PAGE;
-	mapping->of_dmabuf = c->dmabuf;
+	mapping->given = c->dmabuf || !is_payer(c->client, buffer);
 	mapping->writable = c->arg.other.prot & PROT_WRITE;
 	return NULL;
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The address spaces that the mappings of buffers are in, each of an inode of its own. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+
+#include "space.h"
+
+#define MAL_FS_MAGIC	0x6d656d61
+
+static int mal_fs_init(struct fs_context *fc)
+{
+	return init_pseudo(fc, MAL_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/*
+ * Holds the inodes; no file is ever opened on it. Without an owner, or its mount would keep the
+ * module from being unloaded; it is gone before the module is.
+ */
+static struct file_system_type mal_fs = {
+	.name = KBUILD_MODNAME,
+	.init_fs_context = mal_fs_init,
+	.kill_sb = kill_anon_super,
+};
+
+int mal_spaces_init(struct mal_spaces *spaces)
+{
+	spaces->mnt = kern_mount(&mal_fs);
+	return PTR_ERR_OR_ZERO(spaces->mnt);
+}
+
+void mal_spaces_destroy(struct mal_spaces *spaces)
+{
+	kern_unmount(spaces->mnt);
+}
+
+static int space_release(struct inode *inode, struct file *file)
+{
+	iput(file->private_data);
+	return 0;
+}
+
+static const struct file_operations space_fops = {
+	.owner = THIS_MODULE,
+	.release = space_release,
+};
+
+/*
+ * The file is on the kernel's own anonymous mount: one on ours would still use the module's file
+ * system after it has dropped its reference to the module.
+ */
+struct file *mal_space_create(struct mal_spaces *spaces, const char *name)
+{
+	struct inode *inode = alloc_anon_inode(spaces->mnt->mnt_sb);
+	struct file *file;
+
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+	file = anon_inode_getfile(name, &space_fops, inode, O_RDWR);
+	if (IS_ERR(file))
+		iput(inode);
+	else
+		file->f_mapping = inode->i_mapping;
+	return file;
+}
+
+void mal_space_add_page(struct address_space *space, struct page *page, unsigned long index)
+{
+	if (READ_ONCE(page->mapping) == space)
+		return;
+	page->index = index;
+	/* Whoever is to see the page as one of @space finds it by its entry in a page table. */
+	WRITE_ONCE(page->mapping, space);
+}
+
+void mal_space_remove_page(struct page *page)
+{
+	if (!READ_ONCE(page->mapping))
+		return;
+	/* Who marks a page dirty that he holds looks into its address space with this lock. */
+	lock_page(page);
+	page->mapping = NULL;
+	unlock_page(page);
+}
