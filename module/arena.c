@@ -177,6 +177,9 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
 	spin_lock(&arena->lock);
 	buffer->quarantined = true;
 	buffer->left = buffer->pages;
+	buffer->first_piece = buffer->first;
+	buffer->last_piece = buffer->first;
+	mal_block_set_link(&arena->heap, buffer->first, MAL_NONE);
 	arena->quarantined += buffer->pages;
 	arena->requested -= buffer->length;
 	if (buffer->unreleased)
@@ -184,38 +187,65 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
 	spin_unlock(&arena->lock);
 }
 
-bool mal_arena_next_piece(struct mal_arena *arena, const struct mal_buffer *buffer,
-			  u32 *cursor, u32 *pages)
+void mal_arena_first_piece(struct mal_arena *arena, const struct mal_buffer *buffer, u32 *first,
+			   u32 *pages)
 {
-	const struct mal_heap *heap = &arena->heap;
-	const u32 end = buffer->first + buffer->pages;
-	bool found = false;
-
-	/* What is between the pieces may be any number of blocks of others by now. */
-	while (!found && *cursor < end) {
-		unsigned int n;
-
-		cond_resched();
-		spin_lock(&arena->lock);
-		*cursor = mal_heap_block_of(heap, *cursor);
-		for (n = 0; n < MAL_ARENA_SLICE && *cursor < end; n++) {
-			*pages = mal_block_size(heap, *cursor);
-			found = mal_block_used(heap, *cursor) &&
-				mal_block_owner(heap, *cursor) == (uintptr_t)buffer;
-			if (found)
-				break;
-			*cursor += *pages;
-		}
-		spin_unlock(&arena->lock);
-	}
-	return found;
+	spin_lock(&arena->lock);
+	*first = buffer->first_piece;
+	*pages = mal_block_size(&arena->heap, buffer->first_piece);
+	spin_unlock(&arena->lock);
 }
 
-/* The buffer has a part less. False, which never happens: it is no part of a piece. */
+/* Take the first piece out of the list. Under the lock. */
+static u32 pop_piece(struct mal_arena *arena, struct mal_buffer *buffer)
+{
+	const u32 piece = buffer->first_piece;
+
+	buffer->first_piece = mal_block_link(&arena->heap, piece);
+	return piece;
+}
+
+static void push_first_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
+{
+	mal_block_set_link(&arena->heap, piece, buffer->first_piece);
+	if (buffer->first_piece == MAL_NONE)
+		buffer->last_piece = piece;
+	buffer->first_piece = piece;
+}
+
+static void push_last_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
+{
+	mal_block_set_link(&arena->heap, piece, MAL_NONE);
+	if (buffer->first_piece == MAL_NONE)
+		buffer->first_piece = piece;
+	else
+		mal_block_set_link(&arena->heap, buffer->last_piece, piece);
+	buffer->last_piece = piece;
+}
+
+void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_buffer *buffer)
+{
+	spin_lock(&arena->lock);
+	push_last_piece(arena, buffer, pop_piece(arena, buffer));
+	spin_unlock(&arena->lock);
+}
+
+/* The buffer has a part less. False, which never happens: it is no part of the first piece. */
 static bool take_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages)
 {
-	if (WARN_ON_ONCE(mal_heap_free_part(&arena->heap, first, pages)))
+	const u32 piece = pop_piece(arena, buffer);
+	const u32 piece_end = piece + mal_block_size(&arena->heap, piece);
+	const u32 end = first + pages;
+
+	if (WARN_ON_ONCE(first < piece || end > piece_end ||
+			 mal_heap_free_part(&arena->heap, first, pages))) {
+		push_first_piece(arena, buffer, piece);
 		return false;
+	}
+	if (end < piece_end)
+		push_first_piece(arena, buffer, end);
+	if (first > piece)
+		push_last_piece(arena, buffer, piece);
 	buffer->left -= pages;
 	arena->quarantined -= pages;
 	arena->frees += !buffer->left && !buffer->part;

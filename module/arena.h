@@ -81,18 +81,21 @@ void mal_arena_get_name(struct mal_arena *arena, const struct mal_buffer *buffer
 /*
  * From now on the buffer has no users, and its block comes back in parts, between which
  * pieces of it stay: it must live until its @left is 0. Each piece is a used block whose
- * owner is the buffer, so the tags say which there are, and nothing has to be allocated.
+ * owner is the buffer and whose link is the next piece, so nothing has to be allocated.
  */
 void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer);
 
-/*
- * The first piece of the quarantined buffer from page *@cursor of the region on; or
- * false. Sleeps.
- */
-bool mal_arena_next_piece(struct mal_arena *arena, const struct mal_buffer *buffer,
-			  u32 *cursor, u32 *pages);
+/* The first piece of the quarantined buffer, which has one: *@pages from *@first on. */
+void mal_arena_first_piece(struct mal_arena *arena, const struct mal_buffer *buffer, u32 *first,
+			   u32 *pages);
 
-/* Give back @pages from @first on, which are a part of a piece of it, or all of one. */
+/* The first piece becomes the last one. */
+void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_buffer *buffer);
+
+/*
+ * Give back @pages from @first on, which are a part of the first piece, or all of it. What is
+ * left behind them is the first piece then, and what is left before them the last one.
+ */
 void mal_arena_free_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first,
 			 u32 pages);
 

@@ -60,9 +60,12 @@ static int charge(struct mal_buffer *buffer)
 
 	if (!err)
 		return 0;
-	/* Even if nothing comes back here: it may have, at the same time, elsewhere. */
-	mal_quarantine_rescan(&buffer->region->quarantine);
-	return mal_charge(buffer->payer, mal_buffer_real_length(buffer), !buffer->part);
+	if (mal_quarantine_look(buffer->payer))
+		err = mal_charge(buffer->payer, mal_buffer_real_length(buffer), !buffer->part);
+	if (err)
+		mal_charge_log_refusal(buffer->payer, mal_buffer_real_length(buffer),
+				       !buffer->part);
+	return err;
 }
 
 static void uncharge(struct mal_buffer *buffer)
@@ -116,7 +119,7 @@ static struct mal_buffer *try_to_create(struct mal_region *region, struct mal_pa
 		goto free_buffer;
 
 	err = mal_arena_alloc(&region->arena, buffer, req);
-	if (err == -ENOMEM && mal_quarantine_rescan(&region->quarantine))
+	if (err == -ENOMEM && mal_quarantine_look(payer))
 		err = mal_arena_alloc(&region->arena, buffer, req);
 	if (err)
 		goto uncharge;
@@ -193,37 +196,53 @@ static u32 count_idle(const struct mal_buffer *buffer, u32 first, u32 end)
 	return at - first;
 }
 
-/* As mal_buffer_return_idle(), of the piece of its block from @first to @end. */
-static u32 return_idle_of_piece(struct mal_buffer *buffer, u32 first, u32 end)
+/* Look at the next pages of the first piece: those that are idle, or one that is not. */
+static u32 return_idle_of_piece(struct mal_buffer *buffer, u32 *budget)
 {
-	u32 returned = 0;
-	u32 n;
+	struct mal_arena *arena = &buffer->region->arena;
+	u32 first, pages, at, idle;
 
-	for (; first < end; first += n ?: 1) {
-		cond_resched();
-		n = count_idle(buffer, first, end);
-		if (n)
-			give_back_part(buffer, first, n);
-		else if (PageHWPoison(mal_region_page(buffer->region, first)))
-			retire(buffer, first);
-		returned += n;
+	mal_arena_first_piece(arena, buffer, &first, &pages);
+	at = first + buffer->seen;
+	idle = count_idle(buffer, at, first + pages);
+	buffer->unseen -= idle ?: 1;
+	if (idle) {
+		buffer->seen = 0;
+		give_back_part(buffer, at, idle);
+	} else if (PageHWPoison(mal_region_page(buffer->region, at))) {
+		buffer->seen = 0;
+		idle = 1;
+		retire(buffer, at);
+	} else {
+		--*budget;
+		buffer->seen++;
+		if (buffer->seen == pages) {
+			buffer->seen = 0;
+			mal_arena_rotate_pieces(arena, buffer);
+		}
 	}
-	return returned;
+	return idle;
 }
 
-u32 mal_buffer_return_idle(struct mal_buffer *buffer)
+u32 mal_buffer_return_idle(struct mal_buffer *buffer, u32 *budget)
 {
-	u32 first = buffer->first;
 	u32 returned = 0;
-	u32 pages;
 
-	if (!devices_are_done(buffer))
+	if (!devices_are_done(buffer)) {
+		--*budget;
+		buffer->unseen = 0;
 		return 0;
-	while (mal_arena_next_piece(&buffer->region->arena, buffer, &first, &pages)) {
-		returned += return_idle_of_piece(buffer, first, first + pages);
-		first += pages;
 	}
-	mal_clean_later(&buffer->region->clean);
+	if (!buffer->unseen) {
+		buffer->unseen = buffer->left;
+		buffer->seen = 0;
+	}
+	while (buffer->unseen && *budget) {
+		returned += return_idle_of_piece(buffer, budget);
+		cond_resched();
+	}
+	if (returned)
+		mal_clean_later(&buffer->region->clean);
 	return returned;
 }
 

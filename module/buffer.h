@@ -68,10 +68,15 @@ struct mal_buffer {
 
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated; under the arena's lock */
 
-	/* Once all users are gone: */
-	bool quarantined;		/* under the arena's lock, */
-	u32 left;			/* as are the pages that are not back yet */
-	struct list_head quarantine;	/* under the quarantine's lock */
+	/* Once all users are gone. Under the arena's lock: */
+	bool quarantined;
+	u32 left;			/* pages that are not back yet, */
+	u32 first_piece;		/* and the pieces that they are in: a list, see arena.h */
+	u32 last_piece;
+	/* Of who looks at it: */
+	u32 unseen;			/* pages left to look at in this pass; the next of them */
+	u32 seen;			/* are in the first piece, behind so many that are held */
+	struct list_head quarantine;	/* under the lock of the list that it is in */
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */
@@ -138,11 +143,12 @@ int mal_buffer_resize(struct mal_buffer *buffer, struct mal_buffer *part, u32 ne
 void mal_buffer_drop_part(struct mal_buffer *buffer, struct mal_buffer *part);
 
 /*
- * Of a quarantined buffer, give back all pages that nobody holds, if no device works on
- * it; how many those were. Poisoned pages are retired, whoever holds them. Only one
- * caller at a time. Sleeps.
+ * Of a quarantined buffer, give back all pages that nobody holds, if no device works on it; how
+ * many those were. Poisoned pages are retired, whoever holds them. *@budget becomes less by the
+ * pages that are held, and is not 0; when it is used up, the next call goes on from there. All have
+ * been looked at when @buffer->unseen is 0. Only one caller at a time. Sleeps.
  */
-u32 mal_buffer_return_idle(struct mal_buffer *buffer);
+u32 mal_buffer_return_idle(struct mal_buffer *buffer, u32 *budget);
 
 /* Nothing of it is used any more, nor of its block. */
 void mal_buffer_destroy(struct mal_buffer *buffer);

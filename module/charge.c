@@ -9,23 +9,26 @@
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include <linux/memalloc.h>
 
 #include "charge.h"
 
-struct mal_amount mal_user_limit = MAL_NO_LIMIT;
+struct mal_amount mal_user_limit = { .bytes = MAL_DEFAULT_BYTES, .buffers = U64_MAX };
 struct mal_amount mal_client_limit = MAL_NO_LIMIT;
 
-void mal_users_init(struct mal_users *users)
+/* As file systems do, keep some for root: others can begin, and the administrator can look. */
+#define MAL_RESERVE_SHIFT	4
+
+int mal_users_init(struct mal_users *users, unsigned long pages)
 {
+	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
+	if (!users->wq)
+		return -ENOMEM;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
-}
-
-void mal_users_destroy(struct mal_users *users)
-{
-	WARN_ON(!RB_EMPTY_ROOT(&users->by_uid));
-	mutex_destroy(&users->lock);
+	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
+	return 0;
 }
 
 static int compare(struct rb_node *a, const struct rb_node *b)
@@ -34,6 +37,12 @@ static int compare(struct rb_node *a, const struct rb_node *b)
 	kuid_t right = rb_entry(b, struct mal_user, node)->uid;
 
 	return uid_lt(left, right) ? -1 : uid_gt(left, right);
+}
+
+static void destroy_user(struct mal_user *user)
+{
+	mal_ward_destroy(&user->ward);
+	kfree(user);
 }
 
 /* The user with that ID, with a reference; or NULL. */
@@ -48,6 +57,7 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	user->users = users;
 	user->uid = uid;
 	refcount_set(&user->ref, 1);
+	mal_ward_init(&user->ward, users->wq);
 	spin_lock_init(&user->lock);
 
 	mutex_lock(&users->lock);
@@ -59,11 +69,16 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	mutex_unlock(&users->lock);
 	if (!known)
 		return user;
-	kfree(user);
+	destroy_user(user);
 	return known;
 }
 
-static void put_user_of(struct mal_user *user)
+void mal_user_get(struct mal_user *user)
+{
+	refcount_inc(&user->ref);
+}
+
+void mal_user_put(struct mal_user *user)
 {
 	struct mal_users *users = user->users;
 
@@ -71,7 +86,43 @@ static void put_user_of(struct mal_user *user)
 		return;
 	rb_erase(&user->node, &users->by_uid);
 	mutex_unlock(&users->lock);
-	kfree(user);
+	destroy_user(user);
+}
+
+struct mal_user *mal_users_next(struct mal_users *users, struct mal_user *user)
+{
+	struct rb_node *node;
+	struct mal_user *next;
+
+	mutex_lock(&users->lock);
+	node = user ? rb_next(&user->node) : rb_first(&users->by_uid);
+	next = rb_entry_safe(node, struct mal_user, node);
+	if (next)
+		mal_user_get(next);
+	mutex_unlock(&users->lock);
+	if (user)
+		mal_user_put(user);
+	return next;
+}
+
+void mal_users_destroy(struct mal_users *users)
+{
+	struct mal_user *user;
+	struct mal_user *next;
+
+	/* Of those that are here still, a ward may be about to find that it is empty. */
+	mutex_lock(&users->lock);
+	rbtree_postorder_for_each_entry_safe(user, next, &users->by_uid, node)
+		refcount_inc(&user->ref);
+	mutex_unlock(&users->lock);
+	rbtree_postorder_for_each_entry_safe(user, next, &users->by_uid, node)
+		cancel_delayed_work_sync(&user->ward.work);
+	destroy_workqueue(users->wq);
+	rbtree_postorder_for_each_entry_safe(user, next, &users->by_uid, node) {
+		WARN_ON(user->charged.bytes || user->charged.buffers);
+		destroy_user(user);
+	}
+	mutex_destroy(&users->lock);
 }
 
 struct mal_payer *mal_payer_open(struct mal_users *users)
@@ -94,7 +145,7 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 
 static void destroy_payer(struct mal_payer *payer)
 {
-	put_user_of(payer->user);
+	mal_user_put(payer->user);
 	kfree(payer);
 }
 
@@ -110,12 +161,17 @@ void mal_payer_close(struct mal_payer *payer)
 		destroy_payer(payer);
 }
 
-static struct mal_amount user_limit(void)
+static struct mal_amount user_limit(const struct mal_user *user)
 {
-	return (struct mal_amount) {
+	struct mal_amount limit = {
 		.bytes = READ_ONCE(mal_user_limit.bytes),
 		.buffers = READ_ONCE(mal_user_limit.buffers),
 	};
+
+	if (limit.bytes == MAL_DEFAULT_BYTES)
+		limit.bytes = uid_eq(user->uid, GLOBAL_ROOT_UID) ? U64_MAX :
+								   user->users->default_bytes;
+	return limit;
 }
 
 /* Under the user's lock. */
@@ -141,7 +197,7 @@ static int charge(struct mal_payer *payer, struct mal_amount more, bool unlimite
 
 	spin_lock(&user->lock);
 	if (unlimited || (fits(payer->charged, more, client_limit(payer)) &&
-			  fits(user->charged, more, user_limit()))) {
+			  fits(user->charged, more, user_limit(user)))) {
 		payer->charged.bytes += more.bytes;
 		payer->charged.buffers += more.buffers;
 		user->charged.bytes += more.bytes;
@@ -161,6 +217,57 @@ int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
 	if (err && capable(CAP_SYS_RESOURCE))
 		err = charge(payer, more, true);
 	return err;
+}
+
+/*
+ * The name of the parameter that keeps the payer from having that much more, and in *@limit what
+ * it allows; NULL: none does. Under the user's lock.
+ */
+static const char *refusing_parameter(const struct mal_payer *payer, struct mal_amount more,
+				      u64 *limit)
+{
+	const struct mal_user *user = payer->user;
+	const struct {
+		const char *name;
+		u64 wanted;
+		u64 limit;
+	} parameters[] = {
+		{ "user_bytes", user->charged.bytes + more.bytes, user_limit(user).bytes },
+		{ "user_buffers", user->charged.buffers + more.buffers, user_limit(user).buffers },
+		{ "client_bytes", payer->charged.bytes + more.bytes,
+		  READ_ONCE(mal_client_limit.bytes) },
+		{ "client_buffers", payer->charged.buffers + more.buffers,
+		  READ_ONCE(mal_client_limit.buffers) },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parameters); i++) {
+		*limit = parameters[i].limit;
+		if (parameters[i].wanted > *limit)
+			return parameters[i].name;
+	}
+	return NULL;
+}
+
+void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
+{
+	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
+	struct mal_user *user = payer->user;
+	const char *parameter = NULL;
+	u64 limit;
+
+	spin_lock(&user->lock);
+	if (!user->was_refused)
+		parameter = refusing_parameter(payer, more, &limit);
+	if (parameter) {
+		user->was_refused = true;
+		/* For good: else he is refused for the first time as often as he comes back. */
+		mal_user_get(user);
+	}
+	spin_unlock(&user->lock);
+	if (parameter)
+		pr_notice("user %u has reached %s=%llu (said once)\n",
+			  from_kuid(&init_user_ns, user->uid), parameter, limit);
 }
 
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)
@@ -183,7 +290,7 @@ void mal_payer_tell(struct mal_payer *payer, struct memalloc_limits *limits)
 {
 	struct mal_user *user = payer->user;
 	struct mal_amount of_client;
-	struct mal_amount of_user = user_limit();
+	struct mal_amount of_user = user_limit(user);
 
 	spin_lock(&user->lock);
 	of_client = client_limit(payer);

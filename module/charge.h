@@ -10,6 +10,8 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
+#include "quarantine.h"
+
 struct memalloc_limits;
 
 /* What somebody has, may have at most, or asks for. */
@@ -20,6 +22,9 @@ struct mal_amount {
 
 #define MAL_NO_LIMIT	{ .bytes = U64_MAX, .buffers = U64_MAX }
 
+/* Of the bytes of users: nobody has set it. Each but root may have all but a sixteenth. */
+#define MAL_DEFAULT_BYTES	0
+
 /*
  * What each user and each client may have; see READ_ONCE(). They may change at any time;
  * what is charged by then stays.
@@ -29,8 +34,10 @@ extern struct mal_amount mal_client_limit;
 
 /* The users that have a client, or had one whose memory is not back yet. */
 struct mal_users {
-	struct mutex lock;		/* of @by_uid; after the quarantine's */
+	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
+	u64 default_bytes;		/* that a user may have, if nothing else was said */
+	struct workqueue_struct *wq;	/* for what their wards have to do */
 };
 
 /* All that is charged to one user. */
@@ -39,9 +46,11 @@ struct mal_user {
 	struct rb_node node;		/* in users->by_uid */
 	kuid_t uid;
 	refcount_t ref;			/* one per payer; 0 only under users->lock */
+	struct mal_ward ward;
 
-	spinlock_t lock;		/* of @charged and of all payers; innermost */
+	spinlock_t lock;		/* of what follows and of all payers; innermost */
 	struct mal_amount charged;
+	bool was_refused;		/* and the log says so: such a user is not forgotten */
 };
 
 /* Who has opened a file, as it was then: for people. */
@@ -65,10 +74,20 @@ struct mal_payer {
 	bool closed;			/* the client is gone */
 };
 
-void mal_users_init(struct mal_users *users);
+/* For a region of that many pages. Sleeps. -ENOMEM. */
+int mal_users_init(struct mal_users *users, unsigned long pages);
 
-/* No payer may be left. */
+/* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);
+
+void mal_user_get(struct mal_user *user);
+void mal_user_put(struct mal_user *user);
+
+/*
+ * To look at all users: the next after @user, which is given back, or with NULL the first;
+ * or NULL. Sleeps.
+ */
+struct mal_user *mal_users_next(struct mal_users *users, struct mal_user *user);
 
 /* The payer of a new client, whom this process has opened. Sleeps. NULL: no memory. */
 struct mal_payer *mal_payer_open(struct mal_users *users);
@@ -86,6 +105,12 @@ void mal_payer_close(struct mal_payer *payer);
  */
 int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
+
+/*
+ * The charge has been refused: the log says so if it is the first one of that user, and which
+ * parameter stood against it. Not if it was a limit that the client has set itself. Sleeps.
+ */
+void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /* Fill in the limits that hold for the payer, and what is charged. */
 void mal_payer_tell(struct mal_payer *payer, struct memalloc_limits *limits);

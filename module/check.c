@@ -112,9 +112,27 @@ const char *mal_check_sums(struct mal_region *region)
 
 const char *mal_check_quarantine(struct mal_region *region)
 {
-	if (!mal_quarantine_is_sound(&region->quarantine))
+	struct mal_quarantine *quarantine = &region->quarantine;
+	struct memalloc_stats before, after;
+	u64 pages, unreleased;
+	unsigned int i;
+
+	for (i = 0; i < MAL_CHECK_TRIES; i++) {
+		mal_arena_stats(&region->arena, &before);
+		if (atomic_read(&quarantine->coming))
+			continue;
+		pages = mal_quarantine_count(quarantine, &region->users, &unreleased);
+		if (atomic_read(&quarantine->coming))
+			continue;
+		mal_arena_stats(&region->arena, &after);
+		if (!is_unchanged(&before, &after))
+			continue;
+		if (after.quarantined == pages << PAGE_SHIFT &&
+		    after.unreleased == unreleased << PAGE_SHIFT)
+			return ok;
 		return "its buffers are not what is counted";
-	return ok;
+	}
+	return "not told: buffers come and go";
 }
 
 /*

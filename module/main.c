@@ -78,39 +78,53 @@ static int parse_size(const char *text, u64 *bytes)
 	return 0;
 }
 
-/* A limit of charge.h: 0 is none. What has been allocated stays when it is lowered. */
+/*
+ * A limit of charge.h: 0 is none, and "default" what user_bytes begins with. What has been
+ * allocated stays when a limit is lowered.
+ */
 static int set_limit(const char *text, const struct kernel_param *param)
 {
+	u64 *limit = param->arg;
 	char copy[32];
 	u64 value;
 
-	if (strscpy(copy, text, sizeof(copy)) < 0 || parse_size(strim(copy), &value)) {
-		pr_err("%s=%s is not a number\n", param->name, strim(copy));
-		return -EINVAL;
+	if (strscpy(copy, text, sizeof(copy)) >= 0) {
+		if (limit == &mal_user_limit.bytes && !strcmp(strim(copy), "default")) {
+			WRITE_ONCE(*limit, MAL_DEFAULT_BYTES);
+			return 0;
+		}
+		if (!parse_size(strim(copy), &value)) {
+			WRITE_ONCE(*limit, value ?: U64_MAX);
+			return 0;
+		}
 	}
-	WRITE_ONCE(*(u64 *)param->arg, value ?: U64_MAX);
-	return 0;
+	pr_err("%s=%s is not a number\n", param->name, strim(copy));
+	return -EINVAL;
 }
 
 static int get_limit(char *text, const struct kernel_param *param)
 {
-	u64 value = *(u64 *)param->arg;
+	const u64 *limit = param->arg;
 
-	return sysfs_emit(text, "%llu\n", value == U64_MAX ? 0 : value);
+	if (limit == &mal_user_limit.bytes && *limit == MAL_DEFAULT_BYTES)
+		return sysfs_emit(text, "default\n");
+	return sysfs_emit(text, "%llu\n", *limit == U64_MAX ? 0 : *limit);
 }
 
 static const struct kernel_param_ops limit_ops = { .set = set_limit, .get = get_limit };
 
-#define LIMIT(name, variable, what)						\
+#define LIMIT(name, variable, what, otherwise)					\
 	module_param_cb(name, &limit_ops, &(variable), 0644);			\
 	__MODULE_PARM_TYPE(name, "charp");					\
 	MODULE_PARM_DESC(name, "most " what					\
-			 " without CAP_SYS_RESOURCE, also while loaded; 0: no limit (default: 0)")
+			 " without CAP_SYS_RESOURCE, also while loaded; 0: no limit (default: " \
+			 otherwise ")")
 
-LIMIT(user_bytes, mal_user_limit.bytes, "bytes that all clients of a user have");
-LIMIT(user_buffers, mal_user_limit.buffers, "buffers that all clients of a user have");
-LIMIT(client_bytes, mal_client_limit.bytes, "bytes that a client, an open file, has");
-LIMIT(client_buffers, mal_client_limit.buffers, "buffers that a client, an open file, has");
+LIMIT(user_bytes, mal_user_limit.bytes, "bytes that all clients of a user have",
+      "default, 15/16 of the region; root: no limit");
+LIMIT(user_buffers, mal_user_limit.buffers, "buffers that all clients of a user have", "0");
+LIMIT(client_bytes, mal_client_limit.bytes, "bytes that a client, an open file, has", "0");
+LIMIT(client_buffers, mal_client_limit.buffers, "buffers that a client, an open file, has", "0");
 
 static int parse_pages(unsigned long *pages)
 {

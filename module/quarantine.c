@@ -1,59 +1,189 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Keeps pages of buffers out of use until nothing holds them any more. */
+/*
+ * Keeps pages of buffers out of use until nothing holds them any more.
+ *
+ * A look goes through the pages of a user's buffers, which know the pieces that are left of them,
+ * and goes on where the last one ended. It ends after MAL_LOOK_PAGES pages that are still held: its
+ * cost is bounded by what it returns plus a constant, whatever anybody has in quarantine. Looks are
+ * taken by a work item of the user, and by those of his calls that fail for want of memory.
+ *
+ * A pass is a look at all of the user's buffers. After one in which nothing came back, the work
+ * waits twice as long until it begins the next.
+ */
 #include <linux/module.h>
-#include <linux/memalloc.h>
 
 #include "buffer.h"
+#include "charge.h"
 #include "quarantine.h"
 #include "region.h"
 #include "trace.h"
 
-#define MAL_RESCAN_MS	50
+/* Pages that are still held which one look sees, at most. */
+#define MAL_LOOK_PAGES		1024
 
-static void rescan_later(struct mal_quarantine *quarantine)
+/* From one look to the next; from one pass to the next at least, and at most. */
+#define MAL_DELAY_MS		50
+#define MAL_DELAY_MAX_MS	1600
+
+static void destroy_buffer(struct mal_buffer *buffer)
 {
-	schedule_delayed_work(&quarantine->rescan, msecs_to_jiffies(MAL_RESCAN_MS));
+	mal_buffer_destroy(buffer);
+	module_put(THIS_MODULE);
 }
 
-/* Give back what nobody holds of @buffer, which is in a list; whether that was something. */
-static bool look_at(struct mal_buffer *buffer)
+static unsigned int ward_count(struct mal_ward *ward)
 {
-	const u32 returned = mal_buffer_return_idle(buffer);
+	unsigned int count;
 
-	if (!buffer->left) {
-		list_del(&buffer->quarantine);
-		mal_buffer_destroy(buffer);
-		module_put(THIS_MODULE);
-	}
-	return returned;
+	mutex_lock(&ward->lock);
+	count = ward->count;
+	mutex_unlock(&ward->lock);
+	return count;
 }
 
-bool mal_quarantine_rescan(struct mal_quarantine *quarantine)
+/* The next buffer to look at; with the first of a pass, that begins. NULL: there is none. */
+static struct mal_buffer *ward_next(struct mal_ward *ward)
 {
 	struct mal_buffer *buffer;
-	struct mal_buffer *next;
-	bool freed = false;
 
-	mutex_lock(&quarantine->lock);
-	list_for_each_entry_safe(buffer, next, &quarantine->buffers, quarantine) {
-		cond_resched();
-		freed |= look_at(buffer);
+	mutex_lock(&ward->lock);
+	if (!ward->todo) {
+		ward->todo = ward->count;
+		ward->returned = false;
 	}
-	mutex_unlock(&quarantine->lock);
-	return freed;
+	buffer = list_first_entry_or_null(&ward->buffers, struct mal_buffer, quarantine);
+	mutex_unlock(&ward->lock);
+	return buffer;
 }
 
-static void rescan_work(struct work_struct *work)
+/* All of the buffer, the first of the ward, has been looked at; if it is the last one, all are. */
+static void ward_looked_at(struct mal_ward *ward, struct mal_buffer *buffer)
 {
-	struct mal_quarantine *quarantine =
-		container_of(to_delayed_work(work), struct mal_quarantine, rescan);
+	const bool is_back = !buffer->left;
 
-	mal_quarantine_rescan(quarantine);
+	mutex_lock(&ward->lock);
+	if (is_back) {
+		list_del(&buffer->quarantine);
+		ward->count--;
+	} else {
+		list_move_tail(&buffer->quarantine, &ward->buffers);
+	}
+	ward->todo--;
+	if (!ward->todo && ward->returned)
+		ward->delay_ms = MAL_DELAY_MS;
+	else if (!ward->todo)
+		ward->delay_ms = min(2 * ward->delay_ms, (unsigned int)MAL_DELAY_MAX_MS);
+	mutex_unlock(&ward->lock);
+	if (is_back)
+		destroy_buffer(buffer);
+}
 
-	mutex_lock(&quarantine->lock);
-	if (!list_empty(&quarantine->buffers))
-		rescan_later(quarantine);
-	mutex_unlock(&quarantine->lock);
+/* Look at each buffer once, within the bound. */
+static void ward_look(struct mal_ward *ward)
+{
+	unsigned int buffers = ward_count(ward);
+	u32 budget = MAL_LOOK_PAGES;
+	struct mal_buffer *buffer;
+
+	lockdep_assert_held(&ward->looking);
+	while (budget && buffers--) {
+		buffer = ward_next(ward);
+		if (!buffer)
+			break;
+		if (mal_buffer_return_idle(buffer, &budget))
+			ward->returned = true;
+		if (!buffer->unseen)
+			ward_looked_at(ward, buffer);
+		cond_resched();
+	}
+}
+
+static void ward_work(struct work_struct *work)
+{
+	struct mal_ward *ward = container_of(to_delayed_work(work), struct mal_ward, work);
+	struct mal_user *user = container_of(ward, struct mal_user, ward);
+	unsigned int delay_ms;
+	bool again;
+
+	/* Or a call of the user is looking: it does what is to be done, and has no time limit. */
+	if (mutex_trylock(&ward->looking)) {
+		ward_look(ward);
+		mutex_unlock(&ward->looking);
+	}
+	mutex_lock(&ward->lock);
+	delay_ms = ward->todo ? MAL_DELAY_MS : ward->delay_ms;
+	again = ward->count && queue_delayed_work(ward->wq, &ward->work,
+						  msecs_to_jiffies(delay_ms));
+	mutex_unlock(&ward->lock);
+	if (!again)
+		mal_user_put(user);
+}
+
+static void ward_add(struct mal_buffer *buffer)
+{
+	const unsigned long delay = msecs_to_jiffies(MAL_DELAY_MS);
+	struct mal_user *user = buffer->payer->user;
+	struct mal_ward *ward = &user->ward;
+	bool was_pending;
+
+	mal_user_get(user);
+	mutex_lock(&ward->lock);
+	list_add_tail(&buffer->quarantine, &ward->buffers);
+	ward->count++;
+	/* No later than it would come: who adds buffers all the time is not to put it off. */
+	if (ward->delay_ms > MAL_DELAY_MS)
+		was_pending = mod_delayed_work(ward->wq, &ward->work, delay);
+	else
+		was_pending = !queue_delayed_work(ward->wq, &ward->work, delay);
+	ward->delay_ms = MAL_DELAY_MS;
+	mutex_unlock(&ward->lock);
+	if (was_pending)
+		mal_user_put(user);
+}
+
+void mal_ward_init(struct mal_ward *ward, struct workqueue_struct *wq)
+{
+	mutex_init(&ward->looking);
+	mutex_init(&ward->lock);
+	INIT_LIST_HEAD(&ward->buffers);
+	ward->delay_ms = MAL_DELAY_MS;
+	ward->wq = wq;
+	INIT_DELAYED_WORK(&ward->work, ward_work);
+}
+
+void mal_ward_destroy(struct mal_ward *ward)
+{
+	WARN_ON(!list_empty(&ward->buffers));
+	mutex_destroy(&ward->lock);
+	mutex_destroy(&ward->looking);
+}
+
+bool mal_quarantine_look(struct mal_payer *payer)
+{
+	struct mal_ward *ward = &payer->user->ward;
+	/* Who is looking now may return what was missing. */
+	bool others = !mutex_trylock(&ward->looking);
+	bool any;
+
+	if (others && mutex_lock_killable(&ward->looking))
+		return false;
+	any = ward_count(ward);
+	if (any)
+		ward_look(ward);
+	mutex_unlock(&ward->looking);
+	return any || others;
+}
+
+/* The buffer is quarantined, and not unreleased: what nobody holds comes back. */
+static void admit_buffer(struct mal_buffer *buffer)
+{
+	u32 unlimited = U32_MAX;
+
+	mal_buffer_return_idle(buffer, &unlimited);
+	if (buffer->left)
+		ward_add(buffer);
+	else
+		destroy_buffer(buffer);
 }
 
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_buffer *buffer)
@@ -62,29 +192,46 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_buffer *bu
 	__module_get(THIS_MODULE);
 
 	trace_memalloc_quarantine(buffer, buffer->first, buffer->pages);
-	mutex_lock(&quarantine->lock);
+	atomic_inc(&quarantine->coming);
 	mal_arena_quarantine(&buffer->region->arena, buffer);
 	if (buffer->unreleased) {
+		mutex_lock(&quarantine->lock);
 		list_add_tail(&buffer->quarantine, &quarantine->unreleased);
+		mutex_unlock(&quarantine->lock);
 	} else {
-		list_add_tail(&buffer->quarantine, &quarantine->buffers);
-		rescan_later(quarantine);
-		look_at(buffer);
+		admit_buffer(buffer);
 	}
-	mutex_unlock(&quarantine->lock);
+	atomic_dec(&quarantine->coming);
 }
 
-/* Under the lock. */
-static void release(struct mal_quarantine *quarantine, struct mal_buffer *buffer)
+/* Off the list of those that wait for it, which is locked, to @released. */
+static void release_buffer(struct mal_quarantine *quarantine, struct mal_buffer *buffer,
+			   struct list_head *released)
 {
+	lockdep_assert_held(&quarantine->lock);
+	atomic_inc(&quarantine->coming);
 	mal_arena_release(&buffer->region->arena, buffer);
-	list_move_tail(&buffer->quarantine, &quarantine->buffers);
-	rescan_later(quarantine);
+	list_move_tail(&buffer->quarantine, released);
+}
+
+/* Without the lock. */
+static void admit_released(struct mal_quarantine *quarantine, struct list_head *released)
+{
+	struct mal_buffer *buffer;
+	struct mal_buffer *next;
+
+	list_for_each_entry_safe(buffer, next, released, quarantine) {
+		list_del(&buffer->quarantine);
+		admit_buffer(buffer);
+		atomic_dec(&quarantine->coming);
+		cond_resched();
+	}
 }
 
 int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pages)
 {
 	struct mal_buffer *buffer;
+	LIST_HEAD(released);
 	int err = -ENOENT;
 
 	mutex_lock(&quarantine->lock);
@@ -93,12 +240,11 @@ int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pag
 			continue;
 		err = pages && pages != buffer->pages ? -ERANGE : 0;
 		if (!err)
-			release(quarantine, buffer);
+			release_buffer(quarantine, buffer, &released);
 		break;
 	}
 	mutex_unlock(&quarantine->lock);
-	if (!err)
-		mal_quarantine_rescan(quarantine);
+	admit_released(quarantine, &released);
 	return err;
 }
 
@@ -106,50 +252,57 @@ void mal_quarantine_release_all(struct mal_quarantine *quarantine)
 {
 	struct mal_buffer *buffer;
 	struct mal_buffer *next;
+	LIST_HEAD(released);
 
 	mutex_lock(&quarantine->lock);
 	list_for_each_entry_safe(buffer, next, &quarantine->unreleased, quarantine)
-		release(quarantine, buffer);
+		release_buffer(quarantine, buffer, &released);
 	mutex_unlock(&quarantine->lock);
-	mal_quarantine_rescan(quarantine);
+	admit_released(quarantine, &released);
 }
 
-bool mal_quarantine_is_sound(struct mal_quarantine *quarantine)
+static u64 count_pages(const struct list_head *buffers)
 {
-	struct mal_region *region = container_of(quarantine, struct mal_region, quarantine);
 	const struct mal_buffer *buffer;
-	struct memalloc_stats stats;
-	u64 pages = 0, unreleased = 0;
-	bool sound = true;
+	u64 pages = 0;
 
-	/* With the lock, no buffer comes, and no page of one goes. */
-	mutex_lock(&quarantine->lock);
-	list_for_each_entry(buffer, &quarantine->buffers, quarantine) {
+	list_for_each_entry(buffer, buffers, quarantine)
 		pages += buffer->left;
-		sound &= buffer->left && !buffer->unreleased;
-	}
-	list_for_each_entry(buffer, &quarantine->unreleased, quarantine) {
-		unreleased += buffer->left;
-		sound &= buffer->left && buffer->unreleased;
-	}
-	mal_arena_stats(&region->arena, &stats);
+	return pages;
+}
+
+u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *users,
+			 u64 *unreleased)
+{
+	struct mal_user *user = NULL;
+	u64 pages;
+
+	mutex_lock(&quarantine->lock);
+	*unreleased = count_pages(&quarantine->unreleased);
 	mutex_unlock(&quarantine->lock);
-	return sound && stats.unreleased == unreleased << PAGE_SHIFT &&
-	       stats.quarantined == (pages + unreleased) << PAGE_SHIFT;
+	pages = *unreleased;
+
+	while ((user = mal_users_next(users, user))) {
+		struct mal_ward *ward = &user->ward;
+
+		mutex_lock(&ward->looking);
+		mutex_lock(&ward->lock);
+		pages += count_pages(&ward->buffers);
+		mutex_unlock(&ward->lock);
+		mutex_unlock(&ward->looking);
+	}
+	return pages;
 }
 
 void mal_quarantine_init(struct mal_quarantine *quarantine)
 {
 	mutex_init(&quarantine->lock);
-	INIT_LIST_HEAD(&quarantine->buffers);
 	INIT_LIST_HEAD(&quarantine->unreleased);
-	INIT_DELAYED_WORK(&quarantine->rescan, rescan_work);
+	atomic_set(&quarantine->coming, 0);
 }
 
 void mal_quarantine_destroy(struct mal_quarantine *quarantine)
 {
-	cancel_delayed_work_sync(&quarantine->rescan);
-	WARN_ON(!list_empty(&quarantine->buffers));
 	WARN_ON(!list_empty(&quarantine->unreleased));
 	mutex_destroy(&quarantine->lock);
 }

@@ -34,15 +34,18 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 	if (err)
 		goto destroy_clean;
 
+	err = mal_users_init(&region->users, pages);
+	if (err)
+		goto destroy_spaces;
+
 	mal_offsets_init(&region->offsets, pages);
 	mal_quarantine_init(&region->quarantine);
-	mal_users_init(&region->users);
 	mutex_init(&region->clients_lock);
 	INIT_LIST_HEAD(&region->client_list);
 
 	err = mal_dmaheap_create(&region->dmaheap, name);
 	if (err)
-		goto destroy_spaces;
+		goto destroy_users;
 
 	/* Nothing may fail after this: who has opened the node by then would be left without. */
 	region->misc.minor = MISC_DYNAMIC_MINOR;
@@ -59,6 +62,8 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 
 destroy_dmaheap:
 	mal_dmaheap_destroy(&region->dmaheap);
+destroy_users:
+	mal_users_destroy(&region->users);
 destroy_spaces:
 	mal_spaces_destroy(&region->spaces);
 destroy_clean:
@@ -77,8 +82,8 @@ void mal_region_destroy(struct mal_region *region)
 	mal_debugfs_destroy(region);
 	misc_deregister(&region->misc);
 	mal_dmaheap_destroy(&region->dmaheap);
-	mal_quarantine_destroy(&region->quarantine);
 	mal_users_destroy(&region->users);
+	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);
 	mal_spaces_destroy(&region->spaces);
 	mal_clean_destroy(&region->clean);

@@ -43,7 +43,7 @@
 
 /*
  * The head tag of a free block holds the fit's links, that of a used block the
- * caller's @owner. The foot tag of a free block of two granules or more has
+ * caller's @owner and @link0, which is the caller's, too. The foot tag of a free block of two granules or more has
  * room for three more of the fit's links. A block of one granule has one tag,
  * which is its head and its foot.
  */
@@ -206,6 +206,17 @@ static inline bool mal_block_used(const struct mal_heap *heap, u32 head)
 static inline u64 mal_block_owner(const struct mal_heap *heap, u32 head)
 {
 	return heap->tags[head].owner;
+}
+
+/* Its link is whatever the caller has set it to since the block became used; it is not moved. */
+static inline u32 mal_block_link(const struct mal_heap *heap, u32 head)
+{
+	return heap->tags[head].link0;
+}
+
+static inline void mal_block_set_link(struct mal_heap *heap, u32 head, u32 link)
+{
+	heap->tags[head].link0 = link;
 }
 
 #endif /* MAL_HEAP_H */
