@@ -20,10 +20,10 @@ struct page *mal_buffer_page(const struct mal_buffer *buffer, u32 index)
 }
 
 /* Granules [@first, @first + @pages) of the buffer are about to go back to the heap. */
-static void soil(const struct mal_buffer *buffer, u32 first, u32 pages)
+static void mark_dirty(const struct mal_buffer *buffer, u32 first, u32 pages)
 {
 	if (buffer->exposed)
-		mal_clean_soil(&buffer->region->clean, first, pages);
+		mal_clean_soil(&buffer->region->clean, first, pages, buffer->written);
 }
 
 static void give_back_block(struct mal_buffer *buffer)
@@ -31,7 +31,7 @@ static void give_back_block(struct mal_buffer *buffer)
 	struct mal_region *region = buffer->region;
 
 	trace_memalloc_free(buffer, buffer->first, buffer->pages);
-	soil(buffer, buffer->first, buffer->pages);
+	mark_dirty(buffer, buffer->first, buffer->pages);
 	mal_arena_free(&region->arena, buffer);
 	mal_clean_later(&region->clean);
 }
@@ -40,7 +40,7 @@ static void give_back_block(struct mal_buffer *buffer)
 static void give_back_part(struct mal_buffer *buffer, u32 first, u32 pages)
 {
 	trace_memalloc_free(buffer, first, pages);
-	soil(buffer, first, pages);
+	mark_dirty(buffer, first, pages);
 	mal_arena_free_part(&buffer->region->arena, buffer, first, pages);
 	mal_uncharge(buffer->payer, (u64)pages << PAGE_SHIFT, !buffer->left && !buffer->part);
 }
@@ -48,6 +48,7 @@ static void give_back_part(struct mal_buffer *buffer, u32 first, u32 pages)
 /* Of the quarantined buffer, a page that nobody gets any more, nor pays for. */
 static void retire(struct mal_buffer *buffer, u32 page)
 {
+	mark_dirty(buffer, page, 1);
 	mal_clean_retire(&buffer->region->clean, page);
 	mal_arena_retire(&buffer->region->arena, buffer, page, 1);
 	mal_uncharge(buffer->payer, PAGE_SIZE, !buffer->left && !buffer->part);
@@ -346,8 +347,10 @@ int mal_buffer_resize(struct mal_buffer *buffer, struct mal_buffer *part, u32 ne
 	 * those that are cut off is so by now, and can be unmapped in the end.
 	 */
 	down_write(&buffer->size_lock);
-	if (new_pages < buffer->pages)
+	if (new_pages < buffer->pages) {
 		part->exposed = buffer->exposed;
+		part->written = buffer->written;
+	}
 	mal_arena_resize(&buffer->region->arena, buffer, part, new_pages, length);
 	up_write(&buffer->size_lock);
 	return 0;

@@ -51,6 +51,9 @@ struct mal_buffer {
 	 */
 	bool exposed;
 
+	/* Not only through mappings, of which it is known where: any page may have been. The same. */
+	bool written;
+
 	/*
 	 * A client was told where the buffer lies; it must not be moved or resized. Set,
 	 * never cleared, under the lock of that client.
@@ -105,6 +108,13 @@ static inline struct mal_buffer *mal_buffer_get(struct mal_buffer *buffer)
 
 /* Sleeps; may be called with mmap_lock held. */
 void mal_buffer_put(struct mal_buffer *buffer);
+
+/* Somebody else than a process that maps it gets a way to the pages, or their address. */
+static inline void mal_buffer_expose(struct mal_buffer *buffer)
+{
+	WRITE_ONCE(buffer->written, true);
+	WRITE_ONCE(buffer->exposed, true);
+}
 
 /* A share is a reference, too. */
 static inline struct mal_buffer *mal_buffer_share(struct mal_buffer *buffer)

@@ -108,15 +108,28 @@ int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages)
 	return 0;
 }
 
-void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages)
+void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages)
 {
 	u32 end = first + pages;
 	u32 at;
 
-	/* A buffer was clean all over when it was new. */
-	atomic_long_add(pages, &clean->dirty);
-	for (at = first; at < end; at = next_word(at)) {
+	for (at = first; at < end; at = next_word(at))
 		atomic_long_andnot(word_mask(at, end), &clean->map[at / BITS_PER_LONG]);
+}
+
+void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages, bool all)
+{
+	u32 end = first + pages;
+	u32 at;
+
+	for (at = first; at < end; at = next_word(at)) {
+		unsigned long mask = word_mask(at, end);
+
+		if (all)
+			mal_clean_touch(clean, at, hweight_long(mask));
+		else
+			mask = dirty_bits(clean, at, mask);
+		atomic_long_add(hweight_long(mask), &clean->dirty);
 		cond_resched();
 	}
 }

@@ -8,13 +8,14 @@
 #include <linux/workqueue.h>
 
 /*
- * Which granules are known to be zero. All are that a buffer has, unless it is
- * exposed; of the free ones, those whose last buffer was never exposed, and those
- * that the background has been at since. Those that are retired count as such.
+ * Which granules are known to be zero. All are that a new buffer has, until a process maps them;
+ * what else can write to a buffer is known when it is given back. Of the free ones, those are that
+ * nobody could write to, and those that the background has been at since. Those that are retired
+ * count as such.
  */
 struct mal_clean {
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
-	atomic_long_t dirty;		/* granules that are not */
+	atomic_long_t dirty;		/* granules that are not, and that no buffer has */
 
 	/*
 	 * The word of @map whose granules are being zeroed in the background, or
@@ -39,8 +40,14 @@ void mal_clean_destroy(struct mal_clean *clean);
  */
 int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages);
 
-/* Something may have been written there: to be called before the heap gets it back. */
-void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages);
+/* Whoever has a buffer may write to these granules of it from now on. */
+void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages);
+
+/*
+ * The heap is about to get these granules back: what was touched is dirty; if @all may have been
+ * written to, all of them are. Sleeps.
+ */
+void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages, bool all);
 
 /* Nobody gets the granule any more, so that it need not be zeroed. */
 void mal_clean_retire(struct mal_clean *clean, u32 granule);

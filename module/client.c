@@ -204,7 +204,7 @@ int mal_handle_tell(struct mal_client *client, u32 id)
 	if (handle) {
 		handle->told = true;
 		WRITE_ONCE(handle->buffer->told, true);
-		WRITE_ONCE(handle->buffer->exposed, true);
+		mal_buffer_expose(handle->buffer);
 	}
 	mutex_unlock(&client->lock);
 	return handle ? 0 : -ENOENT;

@@ -94,7 +94,7 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
 
-	WRITE_ONCE(buffer->exposed, true);
+	mal_buffer_expose(buffer);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
@@ -222,7 +222,7 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
 
-	WRITE_ONCE(buffer->exposed, true);
+	mal_buffer_expose(buffer);
 	iosys_map_set_vaddr(map, page_address(mal_buffer_page(buffer, 0)));
 	return 0;
 }

@@ -47,6 +47,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	/* Pairs with the dependency of whoever finds a page by its entry, as for a futex's key. */
 	smp_wmb();
 	n = i;
+	mal_clean_touch(&buffer->region->clean, buffer->first + index, n);
 	left = n;
 	err = vm_insert_pages(vma, start, pages, &left);
 	return left < n ? 0 : err;

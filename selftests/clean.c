@@ -86,18 +86,30 @@ TEST_F(clean, what_nobody_could_write_stays_clean)
 	}
 }
 
+/* A page that is there for a moment, and is read. */
+static bool expose_page(int fd, __u64 offset)
+{
+	char *map = map_at(fd, offset, PAGE, PROT_READ | PROT_WRITE);
+
+	if (map == MAP_FAILED)
+		return false;
+	__atomic_load_n(map, __ATOMIC_RELAXED);
+	munmap(map, PAGE);
+	return true;
+}
+
 /* Whether anything was written does not count, but that it could be. */
 static bool expose_by_mapping(int fd, struct memalloc_alloc *buffer, int dmabuf)
 {
 	(void)dmabuf;
-	return !map_errno(fd, buffer->mmap_offset, PAGE, PROT_READ | PROT_WRITE);
+	return expose_page(fd, buffer->mmap_offset);
 }
 
 static bool expose_by_dmabuf_mapping(int fd, struct memalloc_alloc *buffer, int dmabuf)
 {
 	(void)fd;
 	(void)buffer;
-	return !map_errno(dmabuf, 0, PAGE, PROT_READ | PROT_WRITE);
+	return expose_page(dmabuf, 0);
 }
 
 static bool expose_to_a_device(int fd, struct memalloc_alloc *buffer, int dmabuf)
@@ -147,6 +159,32 @@ TEST_F(clean, what_somebody_could_write_is_dirty)
 		EXPECT_LE(dirty, length);
 		EXPECT_TRUE(becomes_clean(self->fd));
 	}
+}
+
+/*
+ * Of what was mapped, the pages that nobody touched are as clean as before: nobody makes much work
+ * for the background with little of his own.
+ */
+TEST_F(clean, what_nobody_touched_is_clean)
+{
+	const __u64 around = 64 * PAGE;		/* a page fault maps no more than that */
+	struct memalloc_alloc buffer;
+	char *map;
+
+	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &buffer));
+	EXPECT_EQ(0, map_errno(self->fd, buffer.mmap_offset, LENGTH, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+	EXPECT_EQ(0, dirty_bytes(self->fd));
+
+	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &buffer));
+	map = map_buffer(self->fd, &buffer);
+	ASSERT_NE(MAP_FAILED, map);
+	map[LENGTH / 2] = 1;
+	munmap(map, LENGTH);
+	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+	EXPECT_LE(PAGE, dirty_bytes(self->fd));
+	EXPECT_GE(around, dirty_bytes(self->fd));
+	EXPECT_TRUE(becomes_clean(self->fd));
 }
 
 /* A buffer that was written to all over is given back. */

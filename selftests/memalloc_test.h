@@ -313,14 +313,22 @@ static inline int map_errno(int fd, __u64 offset, size_t length, int prot)
 	return 0;
 }
 
+/* Have all pages of the buffer mapped for a moment, in which they could be written to. */
+static inline int touch_buffer(int fd, const struct memalloc_alloc *buffer)
+{
+	void *map = mmap(NULL, buffer->real_length, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_POPULATE, fd, buffer->mmap_offset);
+
+	return map == MAP_FAILED ? -errno : munmap(map, buffer->real_length);
+}
+
 /* Give back a buffer that could be written to: it has to be zeroed before it is used again. */
 static inline int make_dirty(int fd, __u64 length)
 {
 	struct memalloc_alloc buffer;
 	int err = alloc_buffer(fd, length, &buffer);
 
-	return err ?: map_errno(fd, buffer.mmap_offset, PAGE, PROT_READ | PROT_WRITE) ?:
-		      free_buffer(fd, buffer.handle);
+	return err ?: touch_buffer(fd, &buffer) ?: free_buffer(fd, buffer.handle);
 }
 
 /* xorshift64 of G. Marsaglia: less than @n. @state begins with anything but 0. */
