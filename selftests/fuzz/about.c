@@ -314,7 +314,7 @@ static const char *apply_release(struct worker *w, struct call *c)
 }
 
 const struct call_type call_release = {
-	CALL(RELEASE, memalloc_release, length), .share = 4, .no_answer = true,
+	CALL(RELEASE, memalloc_release, length), .share = 4, .no_answer = true, .frees = true,
 	.flags = MEMALLOC_RELEASE_ALL, .fields = { "size flags offset: length:" },
 	.errors = { EINVAL, EPERM, E2BIG, EFAULT, ENOENT, ERANGE },
 	.choose = choose_release, .predict = predict_release, .apply = apply_release,
@@ -400,7 +400,7 @@ static int make_turn(struct worker *w, struct call *c, void *arg)
 }
 
 const struct call_type call_turn = {
-	.name = "open, dup, close", .share = 3, .fields = OTHER_FIELDS,
+	.name = "open, dup, close", .share = 3, .fields = OTHER_FIELDS, .frees = true,
 	.choose = choose_turn, .make = make_turn,
 };
 

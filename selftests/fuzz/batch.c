@@ -218,7 +218,7 @@ static const char *apply_free_batch(struct worker *w, struct call *c)
 }
 
 const struct call_type call_free_batch = {
-	CALL(FREE_BATCH, memalloc_batch, entry_size), .share = 3, .no_answer = true,
+	CALL(FREE_BATCH, memalloc_batch, entry_size), .share = 3, .no_answer = true, .frees = true,
 	.fields = BATCH_FIELDS,
 	.errors = { EINVAL, E2BIG, EFAULT, ENOENT, ERANGE },
 	.choose = choose_free_batch, .predict = predict_free_batch, .apply = apply_free_batch,

@@ -186,7 +186,7 @@ static const char *apply_free(struct worker *w, struct call *c)
 }
 
 const struct call_type call_free = {
-	CALL(FREE, memalloc_free, length), .share = 11, .no_answer = true,
+	CALL(FREE, memalloc_free, length), .share = 11, .no_answer = true, .frees = true,
 	.fields = { "size flags handle reserved length:" },
 	.errors = { EINVAL, E2BIG, EFAULT, ENOENT, ERANGE },
 	.choose = choose_free, .predict = predict_free, .apply = apply_free,

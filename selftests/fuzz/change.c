@@ -95,7 +95,7 @@ static const char *apply_resize(struct worker *w, struct call *c)
 }
 
 const struct call_type call_resize = {
-	CALL(RESIZE, memalloc_resize, length), .share = 12, .no_answer = true,
+	CALL(RESIZE, memalloc_resize, length), .share = 12, .no_answer = true, .frees = true,
 	.fields = { "size flags handle reserved length:" },
 	.errors = { EINVAL, E2BIG, EFAULT, ENOENT, EACCES, EFBIG, EBUSY, ENOSPC, EDQUOT, ENOMEM },
 	.choose = choose_resize, .predict = predict_resize, .apply = apply_resize,

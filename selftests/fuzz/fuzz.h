@@ -256,6 +256,7 @@ struct call_type {
 	__u32 min_size;		/* and of the first version; 0: it has no size in it */
 	__u32 flags;		/* the known ones */
 	bool no_answer;		/* it writes nothing */
+	bool frees;		/* memory may be free when it returns; the charge has to be, too */
 
 	/* Choose arguments, right or wrong. False: there is nothing to do it with. */
 	bool (*choose)(struct worker *w, struct call *c);
@@ -359,6 +360,7 @@ void close_client(struct client *client);
 void charge_buffer(struct buffer *buffer, __u64 bytes, __u64 buffers);
 void predict_charge(struct worker *w, struct call *c, struct client *payer, __u64 pages,
 		    __u64 buffers);
+const char *charge_wrong(struct worker *w);
 void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc *alloc);
 const char *place_wrong(const struct worker *w, const struct memalloc_alloc *alloc, __u64 place);
 const char *layout_wrong(struct worker *w, struct client *client);

@@ -164,7 +164,7 @@ static const char *apply_munmap(struct worker *w, struct call *c)
 }
 
 const struct call_type call_munmap = {
-	.name = "munmap", .share = 7, .fields = OTHER_FIELDS,
+	.name = "munmap", .share = 7, .fields = OTHER_FIELDS, .frees = true,
 	.choose = choose_mapping, .make = make_munmap, .apply = apply_munmap,
 };
 

@@ -184,6 +184,29 @@ void predict_charge(struct worker *w, struct call *c, struct client *payer, __u6
 		  user->buffers + buffers > USER_BUFFERS));
 }
 
+/* What LIMITS says of a client, if not what is charged to it and to its user. */
+static bool is_charged_wrong(const struct client *client)
+{
+	struct memalloc_limits limits;
+
+	return get_limits(fd_of(client), &limits) ||
+	       limits.client_bytes != client->charged.bytes ||
+	       limits.client_buffers != client->charged.buffers ||
+	       limits.user_bytes != client->user->charged.bytes ||
+	       limits.user_buffers != client->user->charged.buffers;
+}
+
+/* Right after a call that gave something up: LIMITS is read once, there is nothing to wait for. */
+const char *charge_wrong(struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		if (is_open(&w->clients[i]) && is_charged_wrong(&w->clients[i]))
+			return "the charge is not what it has to be when that returns";
+	return NULL;
+}
+
 /* The whole pages that a DMA mask and a window allow: [*@first, *@end). */
 static void get_window(const struct memalloc_alloc *alloc, __u64 *first, __u64 *end)
 {

@@ -203,7 +203,7 @@ static const char *apply_close_dmabuf(struct worker *w, struct call *c)
 }
 
 const struct call_type call_close_dmabuf = {
-	.name = "close of a dma-buf", .share = 6, .fields = OTHER_FIELDS,
+	.name = "close of a dma-buf", .share = 6, .fields = OTHER_FIELDS, .frees = true,
 	.choose = choose_close_dmabuf, .make = make_close_dmabuf,
 	.apply = apply_close_dmabuf,
 };

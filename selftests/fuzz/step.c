@@ -229,6 +229,8 @@ static const char *judge(struct worker *w, struct call *c, const char *at)
 	c->expected = c->arg;
 	if (!wrong && !c->got && c->type->apply)
 		wrong = c->type->apply(w, c);
+	if (!wrong && !c->got && c->type->frees)
+		wrong = charge_wrong(w);
 	if (!wrong && c->request && memcmp(&c->answer, &c->expected, known))
 		wrong = c->got ? "it failed, and changed its argument" : "the answer is wrong";
 	return wrong;
