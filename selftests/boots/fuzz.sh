@@ -3,7 +3,8 @@
 # Usage: fuzz.sh [VARIABLE=VALUE...]
 #
 # In the VM: random calls, each of which is known how it has to be answered. The variables are
-# those of selftests/fuzz/main.c.
+# those of selftests/fuzz/main.c. Then fewer of these, with strangers who guess what those who make
+# them have.
 #
 #vm --memory 1G --timeout 600
 
@@ -14,6 +15,8 @@ for setting; do export "${setting?}"; done
 modprobe vgem
 load_ok size=64M
 run_program fuzz
+export STRANGERS=${STRANGERS:-3} SEED=$((${SEED:-1} + 1000)) STEPS=${STRANGERS_STEPS:-40000} MINUTES=0
+run_program fuzz with strangers
 
 echo "# program: fuzz_boot"
 check nothing_is_left_used is used 0

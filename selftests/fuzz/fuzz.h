@@ -8,6 +8,7 @@
  *            have for each how it is chosen, predicted and applied to the model, choose.c
  *            what they have in common
  *   model.c  what follows from what: who is charged, when memory goes back, where there is room
+ *   strangers.c  others, who guess what the workers have
  *
  * A worker is a process that makes random calls on clients of its own. What it may be answered
  * follows from what it did before: only that there is room depends on others. So workers either
@@ -34,6 +35,7 @@
 #include "kselftest.h"
 #include "dmaheap.h"
 #include "drivers.h"
+#include "masks.h"
 
 #define WORKERS		4
 #define CLIENTS		4
@@ -52,6 +54,9 @@
  */
 #define SHARED_PAGES	16
 #define ALONE_PAGES	64
+
+#define STRANGERS_MAX	8
+#define STRANGERS_ACTS	10	/* kinds of what they do */
 
 /* What is left of the region to a worker that is alone. */
 #define ALONE_ROOM	(2 * MIB)
@@ -204,6 +209,7 @@ struct call {
 struct worker {
 	/* Set by main.c */
 	unsigned int number;
+	pid_t pid;		/* 0: it has not begun */
 	bool root;		/* has all capabilities, else none */
 	bool alone;
 	int card;		/* vgem; only root may open it */
@@ -211,6 +217,7 @@ struct worker {
 	unsigned long steps;
 	struct memalloc_info info;
 	__u64 base;		/* physical address of the region */
+	__u64 memory_end;	/* where the machine's memory ends */
 	char file_max[32];	/* as it is without us */
 	struct memalloc_stats before;	/* if alone: the figures when it began, */
 	struct memalloc_block others[64];	/* and the blocks that were used then */
@@ -241,6 +248,19 @@ struct worker {
 	bool finished;
 	unsigned int cpu;
 	unsigned long count[TYPES_MAX][ERRNOS];
+};
+
+/* A process that guesses; see strangers.c. */
+struct stranger {
+	/* Set by main.c */
+	unsigned int number;
+	uid_t uid;
+	bool quiet;		/* it changes no figure of STATS, and no block */
+	bool stop;
+	/* What happened */
+	bool ready;
+	unsigned long acts[STRANGERS_ACTS];
+	char wrong[200];	/* "": nothing */
 };
 
 /* How a call is made up and judged; a new one is one more of these, and a line in calls.c. */
@@ -390,6 +410,10 @@ void predict_scarce(struct call *c);
 void choose_wrong_alloc(struct worker *w, struct memalloc_alloc *alloc);
 const char *apply_new_buffer(struct worker *w, struct client *client,
 			     struct memalloc_alloc *expected, const struct memalloc_alloc *answer);
+
+/* strangers.c */
+void be_strange(struct stranger *s, const struct worker *workers);
+const char *stranger_act(unsigned int act);
 
 /* step.c */
 bool prepare(struct worker *w);

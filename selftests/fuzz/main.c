@@ -8,13 +8,17 @@
  *   SEED     makes the same calls again (1)
  *   STEPS    calls of a round (200000)
  *   MINUTES  begins rounds, each with the next seed, for that long (0: one round)
+ *   STRANGERS  so many others guess all the time what the workers have (0): see strangers.c
  */
 #include "fuzz.h"
 
 #include <sched.h>
 
-#define ENOUGH		20	/* times that each errno has to come */
 #define FIRST_UID	3000
+#define FIRST_STRANGER	3100
+
+/* In so many calls of a round, each errno has to come once. */
+#define EACH_ERRNO_IN	10000
 
 static unsigned long count[TYPES_MAX][ERRNOS];
 static unsigned int differences, leftovers;
@@ -22,9 +26,14 @@ static bool on_cpu[2];
 static char file_max[32];
 
 static struct worker *workers;
+static struct stranger *strangers;
+static pid_t stranger_pids[STRANGERS_MAX];
+static unsigned int strangers_count, reached;
+static unsigned long acts[STRANGERS_ACTS];
+static unsigned long enough;
 static int observer;
 static struct memalloc_info info;
-static __u64 base;
+static __u64 base, memory_end;
 
 static __u64 number_from(const char *name, __u64 otherwise)
 {
@@ -33,17 +42,16 @@ static __u64 number_from(const char *name, __u64 otherwise)
 	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
-/* Become the worker's user, who is in root's group and so may open the device. */
-static bool become(const struct worker *w)
+/* Become that user, who is in root's group and so may open the device. */
+static bool become(uid_t uid, unsigned int number)
 {
-	const uid_t uid = w->users[0].uid;
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(w->number % 2, &cpus);
+	CPU_SET(number % 2, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus) || setgroups(0, NULL))
 		return false;
-	if (!w->root && setresuid(uid, uid, uid))
+	if (uid && setresuid(uid, uid, uid))
 		return false;
 	/* Lost with the user: that /proc tells us of ourselves, and that we end with our parent. */
 	return !prctl(PR_SET_DUMPABLE, 1) && !prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -56,7 +64,7 @@ static pid_t start(struct worker *w)
 	if (child)
 		return child;
 	w->card = open_vgem();
-	if (!become(w) || !prepare(w))
+	if (!become(w->users[0].uid, w->number) || !prepare(w))
 		_exit(1);
 	run_steps(w);
 	/* With all that it has, which is to come back. */
@@ -112,19 +120,77 @@ static bool nothing_is_left(void)
 	for (i = 0; i < WORKERS; i++)
 		for (k = 0; k < ARRAY_SIZE(workers[i].users); k++)
 			nothing &= owes_nothing(workers[i].users[k].uid);
+	for (i = 0; i < strangers_count; i++)
+		nothing &= owes_nothing(FIRST_STRANGER + i);
 	return nothing;
 }
 
-/* Leave two holes to a worker that is alone; what is in between is in @others. */
+/* Others begin, and have what they have: the workers are still to come. */
+static bool begin_strangers(bool quiet)
+{
+	unsigned int i;
+
+	memset(strangers, 0, STRANGERS_MAX * sizeof(*strangers));
+	for (i = 0; i < strangers_count; i++) {
+		struct stranger *s = &strangers[i];
+
+		*s = (struct stranger){ .number = i, .uid = FIRST_STRANGER + i, .quiet = quiet };
+		stranger_pids[i] = fork_child();
+		if (!stranger_pids[i]) {
+			close(observer);
+			if (become(s->uid, i))
+				be_strange(s, workers);
+			_exit(!s->ready);
+		}
+		if (!WAIT_UNTIL(__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE)))
+			return false;
+	}
+	return true;
+}
+
+static void end_strangers(void)
+{
+	unsigned int i, act;
+	int status;
+
+	for (i = 0; i < strangers_count; i++)
+		__atomic_store_n(&strangers[i].stop, true, __ATOMIC_RELEASE);
+	for (i = 0; i < strangers_count; i++) {
+		const struct stranger *s = &strangers[i];
+
+		status = wait_child(stranger_pids[i]);
+		for (act = 0; act < STRANGERS_ACTS; act++)
+			acts[act] += s->acts[act];
+		if (!status && !*s->wrong)
+			continue;
+		printf("# stranger %u%s: %s (%d)\n", i, s->quiet ? ", quiet" : "", s->wrong,
+		       status);
+		reached++;
+	}
+}
+
+/* Leave two holes to a worker that is alone. */
 static bool take_room(struct worker *w)
 {
-	struct memalloc_block blocks[ARRAY_SIZE(w->others)];
 	struct memalloc_alloc hole, most;
-	int i, n;
 
 	if (alloc_buffer(observer, ALONE_ROOM / 2, &hole) ||
 	    alloc_buffer(observer, info.region_length - ALONE_ROOM, &most) ||
-	    free_buffer(observer, hole.handle) || get_stats(observer, &w->before))
+	    free_buffer(observer, hole.handle))
+		return false;
+	/* The observer is root, too. */
+	if (w->root)
+		w->users[0].charged = (struct amount){ most.real_length, 1 };
+	return true;
+}
+
+/* What is in use before a worker that is alone begins. */
+static bool look_around(struct worker *w)
+{
+	struct memalloc_block blocks[ARRAY_SIZE(w->others)];
+	int i, n;
+
+	if (get_stats(observer, &w->before))
 		return false;
 	n = read_layout(observer, blocks, ARRAY_SIZE(blocks), ARRAY_SIZE(blocks));
 	for (i = 0; i < n; i++) {
@@ -133,9 +199,6 @@ static bool take_room(struct worker *w)
 		blocks[i].handle = 0;
 		w->others[w->other_blocks++] = blocks[i];
 	}
-	/* The observer is root, too. */
-	if (w->root)
-		w->users[0].charged = (struct amount){ most.real_length, 1 };
 	return n > 0;
 }
 
@@ -157,16 +220,21 @@ static bool run_part(unsigned int n, bool root, __u64 seed, unsigned long steps)
 		w->steps = steps / n;
 		w->info = info;
 		w->base = base;
+		w->memory_end = memory_end;
 		memcpy(w->file_max, file_max, sizeof(w->file_max));
 		w->users[0].uid = w->root ? 0 : FIRST_UID + i;
 		w->users[1].uid = FIRST_UID + WORKERS;
-		if (w->alone && !take_room(w))
-			return false;
+	}
+	if ((n == 1 && !take_room(workers)) || !begin_strangers(n == 1) ||
+	    (n == 1 && !look_around(workers)))
+		return false;
+	for (i = 0; i < n; i++) {
+		children[i] = start(&workers[i]);
+		workers[i].pid = children[i];
 	}
 	for (i = 0; i < n; i++)
-		children[i] = start(&workers[i]);
-	for (i = 0; i < n; i++)
 		finish(&workers[i], children[i]);
+	end_strangers();
 	switch_to("good");
 	close(observer);
 	observer = open_device();
@@ -190,10 +258,12 @@ static bool run_round(__u64 seed, unsigned long steps)
 {
 	unsigned long calls, succeeded;
 	__u64 begin = now_ms();
-	bool ran = run_part(WORKERS, true, seed, steps * 7 / 10) &&
-		   run_part(1, true, seed, steps * 2 / 10) &&
-		   run_part(1, false, seed, steps * 1 / 10);
+	bool ran;
 
+	ksft_print_msg("seed %llu, %u strangers\n", seed, strangers_count);
+	ran = run_part(WORKERS, true, seed, steps * 7 / 10) &&
+	      run_part(1, true, seed, steps * 2 / 10) &&
+	      run_part(1, false, seed, steps * 1 / 10);
 	total(&calls, &succeeded);
 	ksft_print_msg("seed %llu: %llu ms; %lu calls until now, of which %lu %% succeeded\n",
 		       seed, now_ms() - begin, calls, calls ? succeeded * 100 / calls : 0);
@@ -204,7 +274,7 @@ static bool run_round(__u64 seed, unsigned long steps)
 static bool show_counts(void)
 {
 	unsigned int type, error, i;
-	bool enough = true;
+	bool all = true;
 
 	for (type = 0; type < call_types_count; type++) {
 		const struct call_type *t = call_types[type];
@@ -214,14 +284,31 @@ static bool show_counts(void)
 			if (count[type][error])
 				printf("  %s %lu", strerrorname_np(error), count[type][error]);
 		for (i = 0; i < ARRAY_SIZE(t->errors) && t->errors[i]; i++) {
-			if (count[type][t->errors[i]] >= ENOUGH)
+			if (count[type][t->errors[i]] >= enough)
 				continue;
-			enough = false;
+			all = false;
 			printf("  TOO FEW: %s", strerrorname_np(t->errors[i]));
 		}
 		putchar('\n');
 	}
-	return enough;
+	return all;
+}
+
+/* What the strangers did; whether they did each often, and guessed about as much as was called. */
+static bool show_acts(unsigned long calls)
+{
+	unsigned long sum = 0;
+	unsigned int act;
+	bool each = true;
+
+	printf("# strangers:");
+	for (act = 0; act < STRANGERS_ACTS; act++) {
+		printf(" %s %lu", stranger_act(act), acts[act]);
+		sum += acts[act];
+		each &= acts[act] >= calls / 100;
+	}
+	printf("; %lu in all\n", sum);
+	return each && sum >= calls / 2;
 }
 
 static bool prepare_device(void)
@@ -234,13 +321,23 @@ static bool prepare_device(void)
 		return false;
 	close(fd);
 	observer = open_idle_device();
-	if (observer < 0 || get_info(observer, &info) || alloc_buffer(observer, PAGE, &buffer) ||
+	memory_end = read_memory_end();
+	if (!memory_end || observer < 0 || get_info(observer, &info) ||
+	    alloc_buffer(observer, PAGE, &buffer) ||
 	    query_physical(observer, buffer.handle, &query))
 		return false;
 	base = query.physical - offset_of_handle(observer, buffer.handle);
 	return !free_buffer(observer, buffer.handle) && !set_parameter("user_bytes", "1M") &&
 	       !set_parameter("user_buffers", "36") && !set_parameter("client_bytes", "640K") &&
 	       !set_parameter("client_buffers", "16");
+}
+
+static void *shared_memory(size_t length)
+{
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 int main(void)
@@ -251,16 +348,18 @@ int main(void)
 	unsigned long calls, succeeded;
 	bool ran;
 
+	strangers_count = number_from("STRANGERS", 0);
+	enough = steps / EACH_ERRNO_IN;
 	ksft_print_header();
-	ksft_set_plan(6);
+	ksft_set_plan(strangers_count ? 8 : 6);
 	setlinebuf(stdout);
-	workers = mmap(NULL, WORKERS * sizeof(*workers), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (workers == MAP_FAILED || !prepare_device())
+	workers = shared_memory(WORKERS * sizeof(*workers));
+	strangers = shared_memory(STRANGERS_MAX * sizeof(*strangers));
+	if (!workers || !strangers || strangers_count > STRANGERS_MAX || !prepare_device())
 		ksft_exit_fail_msg("the device can't be prepared\n");
 	do {
 		ran = run_round(seed++, steps);
-	} while (ran && !differences && !leftovers && now_ms() < end);
+	} while (ran && !differences && !leftovers && !reached && now_ms() < end);
 
 	total(&calls, &succeeded);
 	ksft_test_result(!differences, "every_answer_is_the_models\n");
@@ -269,6 +368,10 @@ int main(void)
 	ksft_test_result(on_cpu[0] && on_cpu[1], "both_processors_make_them\n");
 	ksft_test_result(succeeded * 100 >= calls * 30, "a_third_succeeds\n");
 	ksft_test_result(show_counts(), "every_errno_comes_often\n");
+	if (strangers_count) {
+		ksft_test_result(!reached, "strangers_get_nothing\n");
+		ksft_test_result(show_acts(calls), "strangers_guess_all_the_time\n");
+	}
 	set_parameter("user_bytes", "0");
 	set_parameter("user_buffers", "0");
 	set_parameter("client_bytes", "0");

@@ -282,8 +282,9 @@ void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc
 		room = is_room(w, alloc);
 	else
 		room = pages <= SHARED_PAGES && end > region && first < region_end;
-	/* Users are to learn no more by masks than that all of the region is within 32 bits. */
-	if (!w->root && alloc->dma_mask_bits && alloc->dma_mask_bits < 32)
+	/* Root has CAP_SYS_RAWIO. */
+	if (!w->root && !mask_reaches(alloc->dma_mask_bits, w->base + w->info.region_length,
+				      w->memory_end))
 		room = false;
 	may_fail(c, ENOMEM, !room);
 }
