@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The attacker maps what he has no handle for, all the time and from many threads: the very
+ * offset of the victim's buffer. His own client is as slow as he can make it. None of that
+ * takes a reference: once the victim's FREE has returned, the victim is charged nothing, and
+ * has room for the next one.
+ */
+#include "hostile.h"
+
+#define VICTIM		61012
+#define LENGTH		(8 * MIB)
+#define ROUNDS		4000
+#define MAPPERS		4
+#define LOOKERS		2
+#define HANDLES		1500	/* which his fdinfo has to count */
+
+/* In memory that the victim's process shares with us. */
+struct victim {
+	__u64 offset;		/* that the attacker guesses */
+	bool stop;		/* the attacker may */
+	unsigned long rounds;
+	unsigned long charged;	/* so often he was, after FREE */
+	unsigned long refused;	/* so often ALLOC was, after that */
+	int wrong;		/* another error */
+};
+
+FIXTURE(references) {
+	struct scene scene;
+	struct victim *victim;
+	pthread_t threads[MAPPERS + LOOKERS];
+	unsigned long mapped, tried;
+};
+
+static FIXTURE_DATA(references) * attack;
+
+FIXTURE_SETUP(references)
+{
+	attack = self;
+	ASSERT_EQ(0, begin_scene(&self->scene));
+	ASSERT_EQ(0, set_number("client_bytes", LENGTH));
+	self->victim = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->victim);
+	ASSERT_EQ(0, as_user(MALLORY));
+}
+
+FIXTURE_TEARDOWN(references)
+{
+	EXPECT_STREQ("", end_scene(&self->scene));
+}
+
+static void *map_guessed(void *data)
+{
+	while (!GET(attack->victim->stop)) {
+		void *map = map_at(attack->scene.mallory, GET(attack->victim->offset), PAGE,
+				   PROT_READ);
+
+		__atomic_fetch_add(&attack->tried, 1, __ATOMIC_RELAXED);
+		if (map == MAP_FAILED)
+			continue;
+		__atomic_fetch_add(&attack->mapped, 1, __ATOMIC_RELAXED);
+		munmap(map, PAGE);
+	}
+	return NULL;
+}
+
+static void *look_at_fdinfo(void *data)
+{
+	char path[64], text[1024];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", attack->scene.mallory);
+	while (!GET(attack->victim->stop)) {
+		int fd = open(path, O_RDONLY);
+
+		if (read(fd, text, sizeof(text)) < 0)
+			break;
+		close(fd);
+	}
+	return NULL;
+}
+
+static int suffer(struct victim *victim, unsigned int rounds)
+{
+	int fd = become(VICTIM) ?: open_device(), err = 0;
+	struct memalloc_limits limits;
+	struct memalloc_alloc buffer;
+
+	while (!err && victim->rounds < rounds) {
+		err = alloc_buffer(fd, LENGTH, &buffer);
+		victim->rounds++;
+		if (err == -EDQUOT) {
+			victim->refused++;
+			err = 0;
+			continue;
+		}
+		if (err)
+			break;
+		SET(victim->offset, buffer.mmap_offset);
+		/* Let them begin. */
+		if (victim->rounds % 2)
+			sched_yield();
+		/* Read once, straight after it. */
+		err = free_buffer(fd, buffer.handle) ?: get_limits(fd, &limits);
+		victim->charged += limits.client_bytes || limits.client_buffers ||
+				   limits.user_bytes || limits.user_buffers;
+	}
+	return err;
+}
+
+TEST_F_TIMEOUT(references, strangers_take_none, 600)
+{
+	struct victim *victim = self->victim;
+	struct memalloc_alloc buffer;
+	unsigned int i;
+	pid_t child;
+
+	for (i = 0; i < HANDLES; i++)
+		ASSERT_EQ(0, alloc_buffer(self->scene.mallory, PAGE, &buffer));
+	for (i = 0; i < MAPPERS + LOOKERS; i++)
+		ASSERT_EQ(0, pthread_create(&self->threads[i], NULL,
+					    i < MAPPERS ? map_guessed : look_at_fdinfo, NULL));
+	ASSERT_EQ(0, as_root());
+	child = fork_child();
+	if (!child) {
+		victim->wrong = suffer(victim, ROUNDS / self->scene.slow);
+		_exit(0);
+	}
+	ASSERT_EQ(0, as_user(MALLORY));
+	EXPECT_EQ(0, wait_child(child));
+	SET(victim->stop, true);
+	for (i = 0; i < MAPPERS + LOOKERS; i++)
+		ASSERT_EQ(0, pthread_join(self->threads[i], NULL));
+
+	TH_LOG("%lu rounds, %lu guesses", victim->rounds, self->tried);
+	EXPECT_EQ(0, victim->wrong);
+	EXPECT_EQ(0, victim->charged);
+	EXPECT_EQ(0, victim->refused);
+	EXPECT_EQ(0, self->mapped);
+	EXPECT_LT(victim->rounds / 4, self->tried);
+}
+
+TEST_HARNESS_MAIN
