@@ -4,13 +4,12 @@
  * those and in that order. In an instance of its own, so that nobody else is disturbed.
  */
 #include "dmaheap.h"
+#include "tracefs.h"
 
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#define TRACEFS		"/sys/kernel/tracing"
 #define INSTANCE	TRACEFS "/instances/memalloc/"
 
 FIXTURE(trace) {
@@ -30,8 +29,7 @@ FIXTURE_SETUP(trace)
 {
 	struct memalloc_info info;
 
-	if (access(TRACEFS "/events", F_OK))
-		ASSERT_EQ(0, mount("tracefs", TRACEFS, "tracefs", 0, NULL));
+	ASSERT_EQ(0, mount_tracefs());
 	ASSERT_TRUE(!mkdir(INSTANCE, 0700) || errno == EEXIST);
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
