@@ -13,6 +13,7 @@
 #define PAGES	80U
 #define LENGTH	(PAGES * PAGE)
 #define SEED	5
+#define MANY	2000U
 
 FIXTURE(mappings) {
 	struct scene scene;
@@ -228,6 +229,44 @@ TEST_F(mappings, every_size)
 			EXPECT_EQ(MAP_FAILED, mremap(self->map, LENGTH, sizes[a], MREMAP_MAYMOVE));
 	}
 	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, SEED));
+}
+
+/* Files that are open in the whole system. */
+static long open_files(void)
+{
+	FILE *file = fopen("/proc/sys/fs/file-nr", "r");
+	long files = -1;
+
+	if (!file || fscanf(file, "%ld", &files) != 1)
+		files = -1;
+	if (file)
+		fclose(file);
+	return files;
+}
+
+/* No limit of the attacker's counts the files of mappings: a buffer has one, however many. */
+TEST_F(mappings, many_take_one_file)
+{
+	const long before = open_files();
+	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR | O_CLOEXEC);
+	static char *maps[MANY];
+	unsigned int i;
+
+	ASSERT_LT(0, before);
+	ASSERT_LE(0, dmabuf);
+	for (i = 0; i < MANY; i++) {
+		/* Apart from one another, so that they stay as many mappings. */
+		maps[i] = map_at(i % 2 ? dmabuf : self->fd,
+				 (i % 2 ? 0 : self->buffer.mmap_offset) + i % 7 * 2 * PAGE,
+				 PAGE, i % 3 ? PROT_READ : PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, (void *)maps[i]);
+		ASSERT_EQ(pattern(SEED, i % 7 * 2 * PAGE / 8), *(__u64 *)maps[i]);
+	}
+	/* The kernel counts by processor: what others open in the meantime is far less. */
+	EXPECT_GT(before + (long)MANY / 4, open_files());
+	for (i = 0; i < MANY; i++)
+		munmap(maps[i], PAGE);
+	close(dmabuf);
 }
 
 /* Threads that fault, discard and protect the same pages at once: no fault is the end. */
