@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Not a test: how many instructions it takes to get a buffer and to give it back, for
- * bench-calls.sh. Under QEMU's -icount the time stamp counter counts instructions, which
- * is checked with a loop of known length.
+ * bench-calls.sh.
  */
-#include "memalloc_test.h"
+#include "count.h"
 
 #include <linux/dma-heap.h>
 
 #define WARM_UP		2000
 #define ROUNDS		2001
-
-static __u64 clock_now(void)
-{
-	__u32 low, high;
-
-	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
-	return (__u64)high << 32 | low;
-}
-
-/* Two instructions a round. */
-static bool clock_counts_instructions(void)
-{
-	unsigned long rounds = 100000, left = rounds;
-	__u64 begin = clock_now(), ticks;
-
-	asm volatile("1: dec %0; jnz 1b" : "+r" (left));
-	ticks = clock_now() - begin;
-	return ticks >= 2 * rounds && ticks < 2 * rounds + rounds / 10;
-}
 
 /* What the kernel takes for two calls of a device, whatever they do. */
 static int two_empty_calls(int fd, __u64 length)
@@ -69,13 +49,6 @@ static int heap_alloc_and_close(int fd, __u64 length)
 	return ioctl(fd, DMA_HEAP_IOCTL_ALLOC, &data) || close(data.fd);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const __u64 *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* Print what @round takes, the median of many; false: it fails. */
 static bool count(const char *what, int (*round)(int fd, __u64 length), int fd, __u64 length)
 {
@@ -92,7 +65,7 @@ static bool count(const char *what, int (*round)(int fd, __u64 length), int fd, 
 		if (i >= 0)
 			taken[i] = clock_now() - begin;
 	}
-	qsort(taken, ROUNDS, sizeof(taken[0]), compare);
+	sort_counts(taken, ROUNDS);
 	printf("%-42s %8llu KiB %9llu instructions (%llu to %llu)\n", what, length / KIB,
 	       taken[ROUNDS / 2], taken[0], taken[ROUNDS - 1]);
 	return true;

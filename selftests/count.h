@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counting instructions: under QEMU's -icount the time stamp counter counts them, which is
+ * checked with a loop of known length.
+ */
+#ifndef COUNT_H
+#define COUNT_H
+
+#include "memalloc_test.h"
+
+static inline __u64 clock_now(void)
+{
+	__u32 low, high;
+
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
+	return (__u64)high << 32 | low;
+}
+
+/* Two instructions a round. */
+static inline bool clock_counts_instructions(void)
+{
+	unsigned long rounds = 100000, left = rounds;
+	__u64 begin = clock_now(), ticks;
+
+	asm volatile("1: dec %0; jnz 1b" : "+r" (left));
+	ticks = clock_now() - begin;
+	return ticks >= 2 * rounds && ticks < 2 * rounds + rounds / 10;
+}
+
+static inline int compare_counts(const void *a, const void *b)
+{
+	const __u64 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static inline void sort_counts(__u64 *counts, size_t n)
+{
+	qsort(counts, n, sizeof(*counts), compare_counts);
+}
+
+#endif /* COUNT_H */
