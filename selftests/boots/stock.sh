@@ -12,8 +12,8 @@ set -eu
 load_drivers
 load_ok size=512M
 for program in abi calls errors batch fit placement zero clean mapping share lifetime told limits \
-	resize name races observe trace debugfs dmaheap vivid vgem direct abi32 batch32 calls32 dmaheap32 \
-	errors32 mapping32 share32; do
+	resize name races observe trace debugfs dmaheap vivid vgem direct accounting abi32 batch32 calls32 \
+	dmaheap32 errors32 mapping32 share32; do
 	run_program "$program"
 done
 for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
