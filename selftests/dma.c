@@ -265,6 +265,22 @@ TEST_DMA(any_dmabuf_of_the_buffer_hands_it_over)
 	EXPECT_EQ((__s64)PAGE, cpu_finds(again, self->map + HALF, PAGE, 1));
 }
 
+/*
+ * Also by who can't write. So nobody else may be given a buffer that CPU and device do not hand
+ * over: what the CPU wrote and has not handed over is lost here.
+ */
+TEST_DMA(whoever_has_the_dmabuf_hands_it_over)
+{
+	int read_only = export_buffer(self->fd, self->buffer.handle, O_RDONLY);
+
+	ASSERT_LE(0, read_only);
+	fill(self->map, PAGE, 1);
+	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
+	fill(self->map, PAGE, 2);
+	ASSERT_EQ(0, cpu_begins(read_only, DMA_BUF_SYNC_READ));
+	EXPECT_EQ(PAGE, first_difference(self->map, PAGE, 1));
+}
+
 TEST_DMA(device_only_reads_what_is_read_only)
 {
 	int read_only = export_buffer(self->fd, self->buffer.handle, O_RDONLY);
