@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/single_threaded.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -23,9 +22,32 @@
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
 
-/* Addresses of the zone, where there are many; where they are limited, a part of them. */
+/* Addresses of the zone. */
 #define ZONE_SLICES	(64 * CHUNK_SLICES)
-#define ZONE_PART	16
+
+/* Addresses of the range, at least: then each array begins with a page of its own. */
+#define RANGE_MIN	((size_t)64 << 30)
+
+/*
+ * Where to look first, if the kernel maps at @high now. It maps from high addresses down, or from a
+ * third of them up; programs are at two thirds, or low. Half as high is far from all of these: what
+ * is there all the same is somebody's wish. A program with ThreadSanitizer can't have these.
+ */
+#ifdef __SANITIZE_THREAD__
+#define FAR_FROM(high)	((high) / 512)
+#else
+#define FAR_FROM(high)	((high) / 2)
+#endif
+
+/* Of an array beside the range, only the first part is mapped: that of slices once in use. */
+struct array {
+	char *place;
+	size_t per_chunk;	/* bytes */
+	size_t length;		/* bytes that may be mapped, and */
+	size_t mapped;		/* that are, whole pages */
+};
+
+enum { TAGS, HEADS, CHUNKS, SLABS, ARRAYS };
 
 struct range range;
 
@@ -33,8 +55,11 @@ static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct mal_heap heap;
 static struct mal_heap zone;	/* a block of @heap; no slices: it is not there yet */
 static uint32_t zone_first;
+static struct array arrays[ARRAYS];
 static struct chunk *chunks;
 static size_t most_align;	/* in slices: the range begins at a multiple of it */
+static size_t top;		/* from this slice on, all are free and have always been */
+static size_t known;		/* slices for which there is all that the heap needs, and chunks */
 static size_t used_slices;
 static size_t kept_slices;	/* dirty ones that became free since the last purge */
 
@@ -48,69 +73,175 @@ void range_unlock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-static void *reserve(size_t bytes, int protection)
-{
-	void *p = mmap(NULL, bytes, protection, NOTHING, -1, 0);
+/* --- addresses that are mapped when they are needed -------------------------- */
 
-	return p == MAP_FAILED ? NULL : p;
+static size_t whole_pages(size_t bytes)
+{
+	const size_t page = getpagesize();
+
+	return (bytes + page - 1) & ~(page - 1);
 }
 
-/*
- * The range and the arrays beside it. To align it, more is needed for a moment: not too much, where
- * addresses are limited.
- */
-static bool reserve_all(size_t bytes)
+static size_t whole_chunks(size_t slices)
 {
-	size_t count = bytes >> CHUNK_SHIFT;
-	size_t slices = bytes >> SLICE_SHIFT;
-	size_t heap_bytes = mal_heap_bytes(slices);
-	size_t slab_bytes = slices * sizeof(struct slab);
-	size_t array_bytes = heap_bytes + count * sizeof(*chunks);
-	size_t align = (size_t)1 << (61 - __builtin_clzll(bytes));
-	char *base = addresses_reserve(bytes, align);
-	void *slabs = base ? reserve(slab_bytes, PROT_NONE) : NULL;
-	char *arrays = slabs ? reserve(array_bytes, PROT_READ | PROT_WRITE) : NULL;
+	return (slices + CHUNK_SLICES - 1) & ~(CHUNK_SLICES - 1);
+}
 
-	if (arrays) {
-		/* They are used here and there. */
-		madvise(slabs, slab_bytes, MADV_NOHUGEPAGE);
-		madvise(arrays, array_bytes, MADV_NOHUGEPAGE);
-		range.base = base;
-		most_align = align >> SLICE_SHIFT;
-		range.slabs = slabs;
-		chunks = (struct chunk *)(arrays + heap_bytes);
-		mal_heap_init(&heap, arrays, slices, &mal_fit_good);
+/* Arrays are used here and there. */
+static bool map_array(char *place, size_t bytes)
+{
+	if (source_map(place, bytes))
+		return false;
+	madvise(place, bytes, MADV_NOHUGEPAGE);
+	return true;
+}
+
+/* Bytes that are mapped of an array, for @slices. */
+static size_t array_bytes(const struct array *array, size_t slices)
+{
+	size_t bytes = whole_pages(slices / CHUNK_SLICES * array->per_chunk);
+
+	return bytes < array->length ? bytes : array->length;
+}
+
+/* For @slices, and some more if there is memory for them. */
+static bool grow(struct array *array, size_t slices)
+{
+	size_t need = array_bytes(array, slices);
+	size_t more = whole_pages(array->mapped + array->mapped / 8);
+	char *end = array->place + array->mapped;
+
+	if (need <= array->mapped)
 		return true;
-	}
-	if (slabs)
-		munmap(slabs, slab_bytes);
-	if (base)
-		munmap(base, bytes);
-	return false;
+	if (more > need && more <= array->length && map_array(end, more - array->mapped))
+		need = more;
+	else if (!map_array(end, need - array->mapped))
+		return false;
+	array->mapped = need;
+	return true;
 }
 
-/*
- * Four times the memory of the machine, so that holes in it are not what ends a program. Where
- * addresses are limited, half of them are for others.
- */
+/* Let the heap use slices before @slice, and begin a block there. */
+static bool reach(size_t slice)
+{
+	size_t slices = slice < heap.granules ? whole_chunks(slice + 1) : heap.granules;
+
+	if (slices <= known)
+		return true;
+	if (!grow(&arrays[TAGS], slices) || !grow(&arrays[HEADS], slices) ||
+	    !grow(&arrays[CHUNKS], slices))
+		return false;
+	known = slices;
+	return true;
+}
+
+/* A call that began with @before known slices, and may have asked for many, has failed. */
+static void forget(size_t before)
+{
+	size_t slices = whole_chunks(top + 1), bytes;
+	unsigned int i;
+
+	if (slices < before)
+		slices = before;
+	if (slices >= known)
+		return;
+	known = slices;
+	for (i = 0; i < SLABS; i++) {
+		bytes = array_bytes(&arrays[i], slices);
+		if (bytes < arrays[i].mapped &&
+		    !munmap(arrays[i].place + bytes, arrays[i].mapped - bytes))
+			arrays[i].mapped = bytes;
+	}
+}
+
+/* Have a range of @bytes at @base, if nobody else has what is needed at once. */
+static bool begin_at(char *base, size_t bytes)
+{
+	const size_t page = getpagesize();
+	const size_t slices = bytes >> SLICE_SHIFT;
+	const size_t count = bytes >> CHUNK_SHIFT;
+	/* The heap's memory is tags, heads, and what is small. The gap stops who leaves a block. */
+	char *tags = base + bytes + CHUNK_BYTES;
+	char *heads = tags + slices * sizeof(struct mal_tag);
+	char *rest = heads + slices / 8;
+	const size_t rest_bytes = whole_pages(tags + mal_heap_bytes(slices) - rest);
+	char *behind = rest + rest_bytes;
+	char *slabs = behind + whole_pages(count * sizeof(*chunks));
+	/* The last tag is used from the start. */
+	const struct {
+		char *place;
+		size_t bytes;
+	} parts[] = {
+		{ tags, page },
+		{ heads - page, 2 * page },
+		{ rest, rest_bytes },
+		{ behind, page },
+	};
+	unsigned int i;
+
+	for (i = 0; i < 4 && map_array(parts[i].place, parts[i].bytes); i++)
+		;
+	if (i < 4) {
+		while (i--)
+			munmap(parts[i].place, parts[i].bytes);
+		return false;
+	}
+	arrays[TAGS] = (struct array){
+		.place = tags,
+		.per_chunk = CHUNK_SLICES * sizeof(struct mal_tag),
+		.length = heads - page - tags,
+		.mapped = page,
+	};
+	arrays[HEADS] = (struct array){
+		.place = heads,
+		.per_chunk = CHUNK_SLICES / 8,
+		.length = rest - heads,
+		.mapped = page,
+	};
+	arrays[CHUNKS] = (struct array){
+		.place = behind,
+		.per_chunk = sizeof(*chunks),
+		.length = slabs - behind,
+		.mapped = page,
+	};
+	arrays[SLABS] = (struct array){
+		.place = slabs,
+		.per_chunk = CHUNK_SLICES * sizeof(struct slab),
+		.length = whole_pages(slices * sizeof(struct slab)),
+	};
+	range.base = base;
+	range.slabs = (struct slab *)slabs;
+	chunks = (struct chunk *)behind;
+	known = CHUNK_SLICES;
+	mal_heap_init(&heap, tags, slices, &mal_fit_good);
+	return true;
+}
+
+/* Four times the memory of the machine, so that holes in it are not what ends a program. */
 bool range_init(void)
 {
-	size_t bytes = (size_t)16 << 30;
+	void *mapped = mmap(NULL, getpagesize(), PROT_NONE, NOTHING, -1, 0);
+	const size_t far = FAR_FROM((uintptr_t)mapped);
+	size_t bytes = RANGE_MIN;
+	int saved_errno = errno;
 	struct sysinfo info;
-	struct rlimit limit;
+	size_t place, align;
+	bool begun = false;
 
+	if (mapped == MAP_FAILED)
+		return false;
+	munmap(mapped, getpagesize());
 	if (!sysinfo(&info))
 		while (bytes / 4 < (info.totalram + info.totalswap) * info.mem_unit)
 			bytes *= 2;
-	if (!getrlimit(RLIMIT_AS, &limit) && bytes > limit.rlim_cur / 2)
-		bytes = limit.rlim_cur / 2;
-	while (bytes >= CHUNK_BYTES) {
-		bytes -= bytes % CHUNK_BYTES;
-		if (reserve_all(bytes))
-			return true;
-		bytes -= bytes / 4;
-	}
-	return false;
+	while (bytes > far / 4)
+		bytes /= 2;
+	align = bytes / 4;
+	most_align = align >> SLICE_SHIFT;
+	for (place = far; place > far / 8 && !begun; place -= place / 8)
+		begun = begin_at((char *)(place & ~(align - 1)), bytes);
+	errno = saved_errno;
+	return begun;
 }
 
 /* Is the slice in the zone? */
@@ -138,37 +269,80 @@ static uint64_t slices_in(size_t chunk, uint32_t slice, size_t count)
 /* The slabs' array grows with the part of the range that has been used. */
 static bool raise_limit(size_t slices)
 {
-	size_t old = range.limit >> SLICE_SHIFT;
-	size_t begin = old * sizeof(struct slab);
-	size_t end = slices * sizeof(struct slab);
-
-	if (slices <= old)
+	if (slices <= range_limit() >> SLICE_SHIFT)
 		return true;
-	if (mprotect((char *)range.slabs + begin, end - begin, PROT_READ | PROT_WRITE))
+	if (!grow(&arrays[SLABS], slices))
 		return false;
 	__atomic_store_n(&range.limit, slices << SLICE_SHIFT, __ATOMIC_RELAXED);
 	return true;
 }
 
-/* Have memory behind @count slices, or behind some of them. */
-static bool try_populate(uint32_t slice, size_t count)
+/* Where the slices from @slice on that have no memory end, before @end. */
+static uint32_t unmapped_end(uint32_t slice, uint32_t end)
 {
-	size_t chunk = slice / CHUNK_SLICES;
-	size_t end = (slice + count - 1) / CHUNK_SLICES + 1;
-	size_t length;
+	uint64_t mapped;
 
-	if (!raise_limit(end * CHUNK_SLICES))
-		return false;
-	while (chunk < end) {
-		for (length = 0; chunk + length < end; length++)
-			if (chunks[chunk + length].mapped)
-				break;
-		if (length && !source_map(range_address(chunk * CHUNK_SLICES),
-					  &chunks[chunk], length, in_zone(slice)))
-			return false;
-		chunk += length + 1;
+	for (; slice < end; slice += CHUNK_SLICES - slice % CHUNK_SLICES) {
+		mapped = chunks[slice / CHUNK_SLICES].mapped >> slice % CHUNK_SLICES;
+		if (mapped) {
+			slice += __builtin_ctzll(mapped);
+			break;
+		}
 	}
-	return true;
+	return slice < end ? slice : end;
+}
+
+static int map_private(uint32_t slice, uint32_t end)
+{
+	int err = source_map(range_address(slice), (size_t)(end - slice) << SLICE_SHIFT);
+	size_t chunk;
+
+	if (err)
+		return err;
+	for_each_chunk(chunk, slice, end - slice)
+		chunks[chunk].mapped |= slices_in(chunk, slice, end - slice);
+	return 0;
+}
+
+/* Memory of the process for the slices from @slice on that have none: to the end of a chunk. */
+static int map_run(uint32_t slice, uint32_t end)
+{
+	uint32_t far = unmapped_end(slice, whole_chunks(end));
+	uint32_t near = far < end ? far : end;
+
+	if (far > near && !map_private(slice, far))
+		return 0;
+	return map_private(slice, near);
+}
+
+/*
+ * Have memory behind @count slices, or behind some of them. -ENOMEM: there is not so much; -EEXIST:
+ * somebody else has something there.
+ */
+static int try_populate(uint32_t slice, size_t count)
+{
+	bool ordinary = in_zone(slice);
+	uint64_t missing;
+	size_t chunk;
+	int err;
+
+	for_each_chunk(chunk, slice, count) {
+		missing = slices_in(chunk, slice, count) & ~chunks[chunk].mapped;
+		if (missing && !ordinary && !chunks[chunk].mapped) {
+			err = source_map_buffer(range_address(chunk * CHUNK_SLICES),
+						&chunks[chunk]);
+			if (err == -EEXIST || (err && source_is_only_device()))
+				return err;
+			ordinary = err;
+		}
+		while ((missing &= ~chunks[chunk].mapped)) {
+			err = map_run(chunk * CHUNK_SLICES + __builtin_ctzll(missing),
+				      slice + count);
+			if (err)
+				return err;
+		}
+	}
+	return raise_limit(chunk * CHUNK_SLICES) ? 0 : -ENOMEM;
 }
 
 /* The slices are in a block from now on; are they all zeros? */
@@ -184,46 +358,71 @@ static bool begin_use(uint32_t slice, size_t count)
 		chunks[chunk].dirty |= bits;
 	}
 	used_slices += count;
+	if (top < slice + count)
+		top = slice + count;
 	/* Some may have been dirty since before the last purge. */
 	kept_slices -= reused < kept_slices ? reused : kept_slices;
 	return !reused;
+}
+
+/* Take the lowest run of ones out of @bits, which has some: how long it is, and where it begins. */
+static unsigned int take_run(uint64_t *bits, unsigned int *first)
+{
+	unsigned int count;
+	uint64_t rest;
+
+	*first = __builtin_ctzll(*bits);
+	rest = ~(*bits >> *first);
+	count = rest ? (unsigned int)__builtin_ctzll(rest) : CHUNK_SLICES;
+	*bits &= count < 64 ? ~(((1ull << count) - 1) << *first) : 0;
+	return count;
 }
 
 /* Give back the memory of free slices in a chunk that has used ones, too. */
 static void clean(size_t chunk)
 {
 	uint64_t dirty = chunks[chunk].dirty & ~chunks[chunk].used;
-	char *address = range_address(chunk * CHUNK_SLICES);
 	unsigned int first, count;
-	uint64_t run;
+	uint32_t slice;
 
 	/* Of the device, only whole chunks. */
 	if (chunks[chunk].handle)
 		return;
 	while (dirty) {
-		first = __builtin_ctzll(dirty);
-		run = ~(dirty >> first);
-		count = run ? (unsigned int)__builtin_ctzll(run) : CHUNK_SLICES;
-		run = (count < 64 ? (1ull << count) - 1 : ~0ull) << first;
-		if (!madvise(address + first * SLICE_BYTES, count * SLICE_BYTES, MADV_DONTNEED))
-			chunks[chunk].dirty &= ~run;
-		dirty &= ~run;
+		count = take_run(&dirty, &first);
+		slice = chunk * CHUNK_SLICES + first;
+		if (!madvise(range_address(slice), count * SLICE_BYTES, MADV_DONTNEED))
+			chunks[chunk].dirty &= ~slices_in(chunk, slice, count);
+	}
+}
+
+/* Give back a chunk that has no used slices, and its addresses. */
+static void unmap(size_t chunk)
+{
+	uint64_t mapped = chunks[chunk].mapped;
+	unsigned int first, count;
+	uint32_t slice;
+
+	while (mapped) {
+		count = take_run(&mapped, &first);
+		slice = chunk * CHUNK_SLICES + first;
+		if (source_unmap(range_address(slice), count * SLICE_BYTES, &chunks[chunk])) {
+			chunks[chunk].dirty &= ~slices_in(chunk, slice, count);
+			chunks[chunk].mapped &= ~slices_in(chunk, slice, count);
+		}
 	}
 }
 
 void range_purge(void)
 {
-	size_t end = range_limit() >> CHUNK_SHIFT;
 	int saved_errno = errno;
 	size_t chunk;
 
-	for (chunk = 0; chunk < end; chunk++) {
-		if (!chunks[chunk].used && chunks[chunk].mapped) {
-			if (source_unmap(range_address(chunk * CHUNK_SLICES), &chunks[chunk]))
-				chunks[chunk].dirty = 0;
-		} else {
+	for (chunk = 0; chunk < known / CHUNK_SLICES; chunk++) {
+		if (chunks[chunk].used)
 			clean(chunk);
-		}
+		else
+			unmap(chunk);
 	}
 	kept_slices = 0;
 	errno = saved_errno;
@@ -242,16 +441,18 @@ static void end_use(uint32_t slice, size_t count)
 		range_purge();
 }
 
-/* Have memory behind @count slices, if need be what free ones have elsewhere. */
-static bool populate(uint32_t slice, size_t count)
+/* As try_populate(), if need be with the memory that free slices have elsewhere. */
+static int populate(uint32_t slice, size_t count)
 {
-	if (likely(try_populate(slice, count)))
-		return true;
+	int err = try_populate(slice, count);
+
+	if (likely(err != -ENOMEM))
+		return err;
 	range_purge();
-	if (try_populate(slice, count))
-		return true;
-	range_purge();
-	return false;
+	err = try_populate(slice, count);
+	if (err == -ENOMEM)
+		range_purge();
+	return err;
 }
 
 /* Take a block of the zone or of all; MAL_NONE: there is none. */
@@ -261,25 +462,26 @@ static uint32_t take(struct mal_heap *from, size_t count, size_t align)
 
 	if (count > from->granules || align > most_align)
 		return MAL_NONE;
+	/* Where no more can be known, there may still be room in what is. */
+	if (from == &heap && !reach(top + count + align))
+		request.hi = known - 1;
 	return core_alloc(from, &request, 0);
 }
 
-/* Of whole chunks; where not even one is a small part of the addresses, there is none. */
 static void make_zone(void)
 {
-	size_t slices = heap.granules / ZONE_PART;
-	void *memory = NULL;
+	size_t bytes = mal_heap_bytes(ZONE_SLICES);
+	void *memory = MAP_FAILED;
 	uint32_t first;
 
-	slices = slices < ZONE_SLICES ? slices - slices % CHUNK_SLICES : ZONE_SLICES;
-	if (!slices)
-		return;
-	first = take(&heap, slices, CHUNK_SLICES);
+	first = take(&heap, ZONE_SLICES, CHUNK_SLICES);
 	if (first != MAL_NONE)
-		memory = reserve(mal_heap_bytes(slices), PROT_READ | PROT_WRITE);
-	if (memory) {
+		memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
+	if (memory != MAP_FAILED) {
 		zone_first = first;
-		mal_heap_init(&zone, memory, slices, &mal_fit_good);
+		top = top > first + ZONE_SLICES ? top : first + ZONE_SLICES;
+		mal_heap_init(&zone, memory, ZONE_SLICES, &mal_fit_good);
 	} else if (first != MAL_NONE) {
 		mal_heap_free(&heap, first, 0);
 	}
@@ -304,28 +506,69 @@ static void drop(uint32_t slice)
 		mal_heap_free(&heap, slice, 0);
 }
 
+/*
+ * Somebody else has something at some of these free slices. Nobody gets them from us any more, nor
+ * the free ones beside them in their chunk. False: there is no memory to remember that.
+ */
+static bool set_apart(uint32_t slice, size_t count)
+{
+	size_t chunk, end = whole_chunks(slice + count);
+	unsigned int first, length;
+	uint64_t missing;
+	uint32_t place;
+
+	if (!reach(end))
+		return false;
+	for_each_chunk(chunk, slice, count) {
+		missing = ~chunks[chunk].mapped;
+		while (missing) {
+			length = take_run(&missing, &first);
+			place = chunk * CHUNK_SLICES + first;
+			if (source_is_vacant(range_address(place), length * SLICE_BYTES))
+				continue;
+			if (in_zone(place))
+				mal_heap_alloc_at(&zone, place - zone_first, length, 0);
+			else
+				mal_heap_alloc_at(&heap, place, length, 0);
+		}
+	}
+	top = top > end ? top : end;
+	return true;
+}
+
 uint32_t range_alloc(size_t count, size_t align, bool ordinary, bool *zero)
 {
-	uint32_t slice = ordinary ? take_ordinary(count, align) : MAL_NONE;
+	int saved_errno = errno;
+	size_t before = known;
+	uint32_t slice;
+	int err;
 
-	if (slice == MAL_NONE)
-		slice = take(&heap, count, align);
-	if (slice == MAL_NONE)
-		return NO_SLICE;
-	if (!populate(slice, count)) {
+	do {
+		slice = ordinary ? take_ordinary(count, align) : MAL_NONE;
+		if (slice == MAL_NONE)
+			slice = take(&heap, count, align);
+		if (slice == MAL_NONE)
+			break;
+		err = populate(slice, count);
+		if (likely(!err)) {
+			*zero = begin_use(slice, count);
+			errno = saved_errno;
+			return slice;
+		}
 		drop(slice);
-		return NO_SLICE;
-	}
-	*zero = begin_use(slice, count);
-	return slice;
+	} while (err == -EEXIST && set_apart(slice, count));
+	forget(before);
+	return NO_SLICE;
 }
 
 size_t range_size(uint32_t slice)
 {
 	const struct mal_heap *of = in_zone(slice) ? &zone : &heap;
 	uint32_t place = in_zone(slice) ? slice - zone_first : slice;
+	uint64_t used = chunks[slice / CHUNK_SLICES].used >> slice % CHUNK_SLICES & 1;
 
-	if (!mal_is_head(of, place) || !mal_block_used(of, place))
+	/* What is used for the heap only was set apart. */
+	if (!used || !mal_is_head(of, place))
 		return 0;
 	return mal_block_size(of, place);
 }
@@ -344,24 +587,29 @@ int range_free(uint32_t slice)
 int range_resize(uint32_t slice, size_t count)
 {
 	size_t old = range_size(slice);
+	int saved_errno = errno;
+	size_t before = known;
 	int err;
 
 	if (!old)
 		return -ENOENT;
-	if (count > heap.granules)
+	if (count > heap.granules || (count > old && !reach(slice + count)))
 		return -ENOMEM;
 	err = mal_heap_resize(&heap, slice, 0, count);
-	if (err)
-		return err;
-	if (count < old) {
-		end_use(slice + count, old - count);
-	} else if (count > old) {
-		if (!populate(slice + old, count - old)) {
+	if (!err && count > old) {
+		err = populate(slice + old, count - old);
+		if (err)
 			mal_heap_resize(&heap, slice, 0, old);
-			return -ENOMEM;
-		}
-		begin_use(slice + old, count - old);
 	}
+	errno = saved_errno;
+	if (err) {
+		forget(before);
+		return -ENOMEM;
+	}
+	if (count < old)
+		end_use(slice + count, old - count);
+	else if (count > old)
+		begin_use(slice + old, count - old);
 	return 0;
 }
 
@@ -413,14 +661,14 @@ static void fork_prepare(void)
 	}
 	locked_to_fork = locked;
 	signals = before;
-	source_fork_prepare(range.base, chunks, range_limit() >> CHUNK_SHIFT);
+	source_fork_prepare(range.base, chunks, known / CHUNK_SLICES);
 }
 
 static void fork_parent(void)
 {
 	sigset_t before = signals;
 
-	source_fork_parent(range_limit() >> CHUNK_SHIFT);
+	source_fork_parent();
 	if (locked_to_fork) {
 		range_unlock();
 		_IO_list_unlock();
@@ -430,7 +678,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-	source_fork_child(range.base, chunks, range_limit() >> CHUNK_SHIFT);
+	source_fork_child(range.base, chunks, known / CHUNK_SLICES);
 	if (locked_to_fork) {
 		range_unlock();
 		/* fork() may have done it already. */

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The range: one long run of addresses, reserved once, from which everything comes
+ * The range: one long run of addresses, chosen once, from which everything comes
  * that malloc() gives out. So a pointer is told to be ours by one comparison, and all
  * that is known of the memory behind it lies in arrays elsewhere, which the program has no
  * pointers to.
  *
+ * To choose addresses is not to have them. They are far from where the kernel puts mappings, and
+ * nothing is mapped at them before there is use for it: so limits of the process, mlockall() and
+ * the kernel's accounts see what there is, and no more. Whoever maps something there all the same
+ * keeps it; the range goes on around it. If that is beside the range, where the arrays
+ * would grow, there is no more memory.
+ *
  * The range is divided into slices. A block is a run of slices, and module/core's heap says
- * which are free. Memory is put behind the addresses a chunk at a time (source.h), and
- * goes back when a chunk is free; of those that are free in part, it is slices that go back.
+ * which are free. Memory is put behind the addresses a chunk at a time (source.h), or, where
+ * there is not so much, as many slices as are needed. It goes back, and the addresses
+ * with it, when a chunk is free; of those that are free in part, it is the memory of slices.
  * A zone, one block that stays, has a heap of its own: its memory is always the process's.
  *
  * One lock. All of this is called with it held, where nothing else is said.
@@ -58,7 +65,7 @@ extern struct range range HIDDEN;
 void range_lock(void);
 void range_unlock(void);
 
-/* Reserve the addresses, once; false: there are none left. The lock is not held. */
+/* Choose the addresses, once; false: there are none left. */
 bool range_init(void);
 
 /*

@@ -27,6 +27,7 @@ static dev_t device_number;	/* what is open there, as long as nobody has closed 
 static bool settled;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
+static size_t copied;		/* chunks */
 
 static void try_device(void)
 {
@@ -102,20 +103,63 @@ static void free_buffer(uint32_t handle)
 	ioctl(device, MEMALLOC_IOC_FREE, &giveback);
 }
 
-/* A buffer for one chunk; false: the device has none. */
-static bool map_buffer(char *address, struct chunk *chunk)
+/*
+ * mmap() at this address and no other; what is there stays. A kernel that does not know how takes
+ * the address for a wish.
+ */
+static int map_at(char *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	char *mapped;
+
+	mapped = mmap(address, bytes, protection, flags | MAP_FIXED_NOREPLACE, fd, offset);
+	if (mapped == MAP_FAILED)
+		return errno == EEXIST ? -EEXIST : -ENOMEM;
+	if (mapped == address)
+		return 0;
+	munmap(mapped, bytes);
+	return -EEXIST;
+}
+
+int source_map(char *address, size_t bytes)
+{
+	return map_at(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+bool source_is_vacant(char *address, size_t bytes)
+{
+	int err = map_at(address, bytes, PROT_NONE, NOTHING, -1, 0);
+
+	if (!err)
+		munmap(address, bytes);
+	return err != -EEXIST;
+}
+
+int source_map_buffer(char *address, struct chunk *chunk)
 {
 	struct memalloc_alloc alloc = { .size = sizeof(alloc), .length = CHUNK_BYTES };
+	int err;
 
+	source_settle();
 	if (!is_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
-		return false;
-	if (addresses_map(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, device,
-			  alloc.mmap_offset) == MAP_FAILED) {
+		return -ENOMEM;
+	err = map_at(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device,
+		     alloc.mmap_offset);
+	if (err) {
 		free_buffer(alloc.handle);
-		return false;
+		return err;
 	}
 	chunk->handle = alloc.handle;
-	chunk->mapped = true;
+	chunk->mapped = ~0ull;
+	return 0;
+}
+
+bool source_unmap(char *address, size_t bytes, struct chunk *chunk)
+{
+	if (munmap(address, bytes))
+		return false;
+	if (chunk->handle && is_open())
+		free_buffer(chunk->handle);
+	chunk->handle = 0;
 	return true;
 }
 
@@ -124,38 +168,10 @@ bool source_is_device(void)
 	return device >= 0;
 }
 
-bool source_map(char *address, struct chunk *chunks, size_t count, bool ordinary)
+bool source_is_only_device(void)
 {
-	int saved_errno = errno;
-	size_t done = 0, i;
-
 	source_settle();
-	while (!ordinary && done < count &&
-	       map_buffer(address + done * CHUNK_BYTES, &chunks[done]))
-		done++;
-	errno = saved_errno;
-	if (done == count)
-		return true;
-	if (only_device && !ordinary)
-		return false;
-	if (mprotect(address + done * CHUNK_BYTES, (count - done) * CHUNK_BYTES,
-		     PROT_READ | PROT_WRITE))
-		return false;
-	for (i = done; i < count; i++)
-		chunks[i].mapped = true;
-	return true;
-}
-
-bool source_unmap(char *address, struct chunk *chunk)
-{
-	/* This drops the memory; the addresses stay ours. */
-	if (mmap(address, CHUNK_BYTES, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return false;
-	if (chunk->handle && is_open())
-		free_buffer(chunk->handle);
-	chunk->handle = 0;
-	chunk->mapped = false;
-	return true;
+	return only_device;
 }
 
 /*
@@ -190,31 +206,40 @@ static size_t next_shared(const struct chunk *chunks, size_t i, size_t count)
 
 void source_fork_prepare(char *base, struct chunk *chunks, size_t count)
 {
-	size_t i = next_shared(chunks, 0, count);
-	size_t slice, at;
+	char *from, *to;
+	size_t slice, i;
 
-	if (i == count)
+	copied = 0;
+	for (i = next_shared(chunks, 0, count); i < count; i = next_shared(chunks, i + 1, count))
+		copied++;
+	if (!copied)
 		return;
-	copies = mmap(NULL, count * CHUNK_BYTES, PROT_READ | PROT_WRITE, NOTHING, -1, 0);
-	for (; copies != MAP_FAILED && i < count; i = next_shared(chunks, i + 1, count)) {
-		for (slice = 0; slice < CHUNK_SLICES; slice++) {
-			at = i * CHUNK_BYTES + slice * SLICE_BYTES;
+	copies = mmap(NULL, copied * CHUNK_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copies == MAP_FAILED)
+		return;
+	to = copies;
+	for (i = next_shared(chunks, 0, count); i < count; i = next_shared(chunks, i + 1, count)) {
+		from = base + i * CHUNK_BYTES;
+		for (slice = 0; slice < CHUNK_SLICES; slice++)
 			if (chunks[i].used >> slice & 1)
-				memcpy(copies + at, base + at, SLICE_BYTES);
-		}
+				memcpy(to + slice * SLICE_BYTES, from + slice * SLICE_BYTES,
+				       SLICE_BYTES);
+		to += CHUNK_BYTES;
 	}
 }
 
-void source_fork_parent(size_t count)
+void source_fork_parent(void)
 {
 	if (copies && copies != MAP_FAILED)
-		munmap(copies, count * CHUNK_BYTES);
+		munmap(copies, copied * CHUNK_BYTES);
 	copies = NULL;
 }
 
 /* The device's buffers and what it charges for them stay the parent's alone. */
 void source_fork_child(char *base, struct chunk *chunks, size_t count)
 {
+	char *from = copies;
 	size_t i;
 
 	if (is_open())
@@ -223,13 +248,12 @@ void source_fork_child(char *base, struct chunk *chunks, size_t count)
 		return;
 	if (copies == MAP_FAILED)
 		die("fork", base, "no memory for the child");
-	for (i = next_shared(chunks, 0, count); i < count;
-	     i = next_shared(chunks, i + 1, count)) {
-		if (mremap(copies + i * CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES,
-			   MREMAP_MAYMOVE | MREMAP_FIXED, base + i * CHUNK_BYTES) == MAP_FAILED)
+	for (i = next_shared(chunks, 0, count); i < count; i = next_shared(chunks, i + 1, count)) {
+		if (mremap(from, CHUNK_BYTES, CHUNK_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   base + i * CHUNK_BYTES) == MAP_FAILED)
 			die("fork", base + i * CHUNK_BYTES, "no memory for the child");
 		chunks[i].handle = 0;
+		from += CHUNK_BYTES;
 	}
-	munmap(copies, count * CHUNK_BYTES);
 	copies = NULL;
 }

@@ -613,19 +613,33 @@ static void test_random(void)
 
 /* --- memory that goes back, and that there is not ------------------------------------ */
 
-/* Allocates nothing. */
-static size_t resident(void)
+/* Bytes of addresses, and of memory, that the process has. Allocates nothing. */
+static void measure(size_t *mapped, size_t *resident)
 {
-	char line[100] = "";
+	char line[100] = "", *end;
 	int statm = open("/proc/self/statm", O_RDONLY);
-	size_t pages;
 
 	if (statm < 0 || read(statm, line, sizeof(line) - 1) < 0)
 		exit(1);
 	close(statm);
-	strtoul(strchr(line, ' '), NULL, 10);
-	pages = strtoul(strchr(line, ' '), NULL, 10);
-	return pages * 4096;
+	*mapped = strtoul(line, &end, 10) * 4096;
+	*resident = strtoul(end, NULL, 10) * 4096;
+}
+
+static size_t resident(void)
+{
+	size_t mapped, resident;
+
+	measure(&mapped, &resident);
+	return resident;
+}
+
+static size_t mapped(void)
+{
+	size_t mapped, resident;
+
+	measure(&mapped, &resident);
+	return mapped;
 }
 
 static void test_goes_back(void)
@@ -743,29 +757,130 @@ static int exhausted(void)
 	return 0;
 }
 
-static int few_addresses(void)
+/* A mapping of the program's own. */
+static void *map_anywhere(size_t size)
 {
-	char *p = malloc(100), *q = malloc(5 * MIB);
-	bool good = p && q;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	memset(q, 1, 5 * MIB);
-	free(p);
-	free(q);
-	errno = 0;
-	return !(good && !malloc(90 * MIB) && errno == ENOMEM);
+	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Of a GiB. Half are for stacks, files and others. */
-static int half_of_addresses(void)
+/* Of 100 MiB. */
+static int few_addresses(void)
 {
-	char *p = malloc(400 * MIB), *q = memalign(32 * MIB, 5 * MIB);
-	void *rest = mmap(NULL, 300 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool good = p && is_aligned(q, 32 * MIB) && rest != MAP_FAILED;
+	char *p = malloc(100), *q = malloc(60 * MIB);
+	bool good = p && q;
 
+	memset(q, 1, 60 * MIB);
+	good &= !malloc(60 * MIB) && map_anywhere(20 * MIB);
 	free(p);
 	free(q);
 	errno = 0;
-	return !(good && refused(malloc(600 * MIB)) && refused(memalign(512 * MIB, 1)));
+	return !(good && refused(malloc(100 * MIB)) && malloc(50 * MIB));
+}
+
+/* Of a GiB: all but a few go to whoever asks first, and to another after that. */
+static int limited_addresses(void)
+{
+	char *p = malloc(950 * MIB), *q = memalign(32 * MIB, 5 * MIB);
+	bool good = p && is_aligned(q, 32 * MIB);
+
+	errno = 0;
+	good &= refused(malloc(100 * MIB)) && refused(memalign(32 * MIB, 100 * MIB));
+	free(p);
+	malloc_trim(0);
+	p = map_anywhere(950 * MIB);
+	good &= p && !munmap(p, 950 * MIB);
+	return !(good && malloc(950 * MIB));
+}
+
+/* What is refused costs nothing. */
+static int refused_addresses(void)
+{
+	size_t before = mapped();
+	bool good = true;
+	void *p;
+	int i;
+
+	errno = 0;
+	for (i = 0; i < 100; i++)
+		good &= refused(malloc(20 * GIB)) && refused(memalign(GIB, 10 * GIB + i * MIB));
+	p = malloc(40 * MIB);
+	good &= refused(realloc(p, 20 * GIB));
+	free(p);
+	malloc_trim(0);
+	if (mapped() > before + MIB)
+		printf("# %zu KiB more\n", (mapped() - before) / 1024);
+	return !(good && mapped() <= before + MIB);
+}
+
+/* In a process that has begun. */
+static int limited_later(void)
+{
+	struct rlimit limit = { 4 * GIB, 4 * GIB };
+	pthread_t thread;
+	char *p;
+
+	free(hidden(malloc(1)));
+	if (setrlimit(RLIMIT_AS, &limit) || !map_anywhere(3 * GIB) ||
+	    pthread_create(&thread, NULL, free_it, malloc(100)) || pthread_join(thread, NULL))
+		return 1;
+	p = malloc(100 * MIB);
+	memset(p, 1, 100 * MIB);
+	free(p);
+	return 0;
+}
+
+/* Somebody else is where our next addresses would be. */
+static int taken_addresses(void)
+{
+	enum { COUNT = 50, BLOCKS = 400 };
+	char *p = memalign(4 * MIB, 4 * MIB), *others[COUNT], *blocks[BLOCKS], *q;
+	bool good = true;
+	int i, j, taken = 0;
+
+	for (i = 0; i < COUNT; i++) {
+		others[i] = mmap(p + (i + 1) * 11 * MIB, 64 * KIB, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		taken += others[i] == p + (i + 1) * 11 * MIB;
+		if (others[i] != MAP_FAILED)
+			memset(others[i], 0xaa, 64 * KIB);
+	}
+	for (i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(i % 20 ? i * 10 * KIB : 20 * MIB);
+		memset(blocks[i], i, i * 10 * KIB);
+	}
+	/* It grows into them, too. */
+	p = realloc(p, 30 * MIB);
+	memset(p, 0xbb, 30 * MIB);
+	for (i = 0; i < COUNT; i++) {
+		good &= others[i] == MAP_FAILED || all_bytes(others[i], 64 * KIB, 0xaa);
+		for (j = 0; j < BLOCKS; j++)
+			good &= !(others[i] >= blocks[j] && others[i] < blocks[j] + j * 10 * KIB);
+	}
+	for (i = 0; i < BLOCKS; i++) {
+		good &= all_bytes(blocks[i], i * 10 * KIB, i);
+		free(blocks[i]);
+	}
+	malloc_trim(0);
+	for (i = 0; i < COUNT; i++)
+		good &= others[i] == MAP_FAILED || all_bytes(others[i], 64 * KIB, 0xaa);
+	q = malloc(300 * MIB);
+	good &= q && all_bytes(p, 30 * MIB, 0xbb);
+	return !(good && taken > COUNT / 2);
+}
+
+/* Nor is it ours when it is freed. */
+static void foreign_among_ours(void)
+{
+	char *p = memalign(4 * MIB, 4 * MIB), *other;
+	int i;
+
+	other = mmap(p + 8 * MIB, 4 * MIB, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	for (i = 0; i < 50; i++)
+		malloc(MIB);
+	free(other);
 }
 
 /* --- fork ------------------------------------------------------------------------------ */
@@ -1070,7 +1185,10 @@ int main(int argc, char **argv)
 	} parts[] = {
 		{ "exhausted", exhausted },
 		{ "few addresses", few_addresses },
-		{ "half of addresses", half_of_addresses },
+		{ "limited addresses", limited_addresses },
+		{ "refused addresses", refused_addresses },
+		{ "limited later", limited_later },
+		{ "taken addresses", taken_addresses },
 		{ "fork by signals", fork_by_signals },
 		{ "fork and files", fork_and_files },
 		{ "fork and signals", fork_and_signals },
@@ -1078,7 +1196,7 @@ int main(int argc, char **argv)
 	int i;
 
 	if (argc > 1) {
-		for (i = 0; i < 6; i++)
+		for (i = 0; i < (int)(sizeof(parts) / sizeof(*parts)); i++)
 			if (!strcmp(argv[1], parts[i].name))
 				return parts[i].run();
 		return 1;
@@ -1098,8 +1216,17 @@ int main(int argc, char **argv)
 	   "exhausted memory: ENOMEM, and all can be had again after it is freed");
 	is(with_limit(RLIMIT_AS, 100 * MIB, "few addresses"), 0,
 	   "few addresses: the program works");
-	is(with_limit(RLIMIT_AS, GIB, "half of addresses"), 0,
-	   "limited addresses: half of them can be had");
+	is(with_limit(RLIMIT_AS, GIB, "limited addresses"), 0,
+	   "limited addresses: nearly all can be had, and come back");
+	is(with_limit(RLIMIT_AS, GIB, "refused addresses"), 0,
+	   "limited addresses: what is refused takes none");
+	is(with_limit(RLIMIT_DATA, GIB, "refused addresses"), 0,
+	   "limited data: what is refused takes no addresses");
+	is(with_limit(RLIMIT_CORE, 0, "limited later"), 0,
+	   "addresses limited later: threads, mappings and blocks can be had");
+	is(with_limit(RLIMIT_CORE, 0, "taken addresses"), 0,
+	   "addresses that others have taken: they keep them");
+	dies(foreign_among_ours, "not a pointer that malloc gave", "free of others' addresses");
 	test_late();
 	test_fork();
 	test_fork_and_libc();
