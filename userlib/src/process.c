@@ -297,9 +297,11 @@ static int info(struct region *region, void *argument)
 		.max_alignment = max_alignment(region),
 		.name = MEMALLOC_PROCESS,
 		.fit = "good",
+		.client = 1,
 	};
 
-	return respond(info, info->size, sizeof(answer), &answer, sizeof(answer));
+	return respond(info, info->size, offsetof(struct memalloc_info, client), &answer,
+		       sizeof(answer));
 }
 
 static int stats(struct region *region, void *argument)

@@ -84,6 +84,9 @@ static void test_info(void)
 		is(!again.features, access("/dev/udmabuf", R_OK | W_OK) != 0,
 		   "get_info: dma-bufs are supported where udmabuf is");
 
+	ok(again.client, "get_info: the open file has a number");
+	is(memalloc_get_info(mem, &again, offsetof(struct memalloc_info, client)), 0,
+	   "get_info: the first version's struct");
 	memset(&longer, 0xaa, sizeof(longer));
 	is(memalloc_get_info(mem, &longer.known, sizeof(longer)), 0, "get_info: a longer struct");
 	ok(longer.known.region_length == again.region_length &&
