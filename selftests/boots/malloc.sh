@@ -113,6 +113,31 @@ del memory
 assert os.read(500, 2) == bytes(2)'
 }
 
+# A program that closes all descriptors opens the device itself, and gets our number.
+descriptor_is_the_programs() {
+	LD_PRELOAD=$library python3 -c 'import fcntl, os, struct
+blocks = [bytearray(4 << 20) for i in range(20)]
+os.closerange(3, 1024)
+own = os.open("/dev/memalloc", os.O_RDWR)
+os.dup2(own, 500)
+os.close(own)
+def call(number, format, *values):
+	argument = bytearray(struct.pack(format, *values))
+	fcntl.ioctl(500, 0xbe00 + number, argument)
+	return struct.unpack(format, argument)
+# ALLOC of 4 MiB: size, flags, length, alignment, handle, reserved, real_length, mmap_offset
+handles = [call(1, "IIQQIIQQ", 48, 0, 4 << 20, 0, 0, 0, 0, 0)[4] for i in range(20)]
+del blocks
+more = [bytearray(4 << 20) for i in range(20)]
+if not os.fork():
+	os._exit(0)
+assert os.wait()[1] == 0
+for handle in handles:
+	# FREE: size, flags, handle, reserved, length
+	call(2, "IIIIQ", 24, 0, handle, 0, 4 << 20)
+assert b"memalloc-handles:\t0" in open("/proc/self/fdinfo/500", "rb").read()'
+}
+
 # Where each byte that may be written is set aside: not those of addresses that are only reserved.
 memory_is_not_overcommitted() {
 	echo 2 >/proc/sys/vm/overcommit_memory
@@ -129,6 +154,7 @@ check failure_keeps_nothing failure_keeps_nothing
 check forked forked
 check forked_without_memory forked_without_memory
 check descriptor_is_closed descriptor_is_closed
+check descriptor_is_the_programs descriptor_is_the_programs
 check memory_is_not_overcommitted memory_is_not_overcommitted
 check nothing_is_left_used is used 0
 check unload wait_until unload_ok

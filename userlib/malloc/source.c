@@ -23,7 +23,8 @@
 #define HIGH_FD		500
 
 static int device = -1;
-static dev_t device_number;	/* what is open there, as long as nobody has closed it */
+static dev_t device_number;	/* what is open there, as long as nobody has closed it: */
+static uint64_t client;		/* which open file of that; 0: the kernel does not tell */
 static bool settled;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
@@ -49,6 +50,7 @@ static void try_device(void)
 		return;
 	}
 	device_number = stat.st_rdev;
+	client = info.client;
 	libc_find();
 }
 
@@ -67,13 +69,19 @@ static void open_device(void)
 	errno = saved_errno;
 }
 
-/* Programs may close what they don't know, and open something else. */
+/*
+ * Programs may close what they don't know, and open something else, even the device. So this is
+ * asked before each call; whoever does that between the two can't be helped.
+ */
 static bool is_open(void)
 {
+	struct memalloc_info info = { .size = sizeof(info) };
 	struct stat stat;
 
-	return device >= 0 && !fstat(device, &stat) && S_ISCHR(stat.st_mode) &&
-	       stat.st_rdev == device_number;
+	if (device < 0 || fstat(device, &stat) || !S_ISCHR(stat.st_mode) ||
+	    stat.st_rdev != device_number)
+		return false;
+	return !ioctl(device, MEMALLOC_IOC_INFO, &info) && info.client == client;
 }
 
 /* Not before the C library knows its environment. */
@@ -144,10 +152,16 @@ int source_map_buffer(char *address, struct chunk *chunk)
 		return -ENOMEM;
 	err = map_at(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device,
 		     alloc.mmap_offset);
-	if (err) {
-		free_buffer(alloc.handle);
-		return err;
+	if (is_open()) {
+		if (err)
+			free_buffer(alloc.handle);
+	} else if (!err) {
+		/* Then it may be a mapping of anything. */
+		munmap(address, CHUNK_BYTES);
+		err = -ENOMEM;
 	}
+	if (err)
+		return err;
 	chunk->handle = alloc.handle;
 	chunk->mapped = ~0ull;
 	return 0;
