@@ -108,7 +108,7 @@ struct memalloc_buffer {
  * memalloc_open() - open a device, or memory of the process
  * @path: the device file; or MEMALLOC_PROCESS, a region of 64 MiB; or that, a colon and
  *        the size of the region, as in "process:256M": a multiple of the page size, up
- *        to 2^30 pages, with the suffixes K, M, G, T;
+ *        to 2^30 pages, with the suffixes K, M, G, T, k, m, g, t;
  *        NULL: what the environment variable MEMALLOC_DEVICE says in that way. It does
  *        not count in programs with more rights than who started them (setuid). If
  *        it does not say anything: MEMALLOC_DEFAULT_DEVICE; where there is no such

@@ -4,6 +4,7 @@
  * in device.c and process.c; buffers are in buffer.c.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ int memalloc_call(struct memalloc *mem, unsigned long request, void *argument)
 /* A number of bytes as parameters of the module have it; false if it is none. */
 static bool parse_size(const char *text, uint64_t *size)
 {
-	static const char suffixes[] = "KMGT";
+	static const char suffixes[] = "KMGTPE";
 	const char *suffix;
 	unsigned int shift = 0;
 	char *end;
@@ -47,7 +48,7 @@ static bool parse_size(const char *text, uint64_t *size)
 	if (errno)
 		return false;
 	if (*end) {
-		suffix = strchr(suffixes, *end++);
+		suffix = strchr(suffixes, toupper((unsigned char)*end++));
 		if (!suffix)
 			return false;
 		shift = 10 * (suffix - suffixes + 1);

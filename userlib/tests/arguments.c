@@ -63,7 +63,7 @@ static void test_process(void)
 	static const char *const malformed[] = {
 		"process:", "process:0", "process:1", "process:4097", "process:x", "process:-4096",
 		"process: 4096", "process:+4096", "process:64MB", "process:64MM", "process:64P",
-		"process:64m", "process:1T1", "process:0x1000", "process::64M", "process:64M,",
+		"process:64mb", "process:64i", "process:1T1", "process:0x1000", "process::64M", "process:64M,",
 		"process:18446744073709551616", "process:18446744073709551615T",
 		"process:16777216T", "process:16777217T", "process:4097T",
 		NULL
@@ -78,6 +78,10 @@ static void test_process(void)
 	is(length_of("process:3M"), 3 << 20, "open: process, M");
 	is(length_of("process:2G"), 2LL << 30, "open: process, G");
 	is(length_of("process:1T"), 1LL << 40, "open: process, T");
+	is(length_of("process:64k"), 64 << 10, "open: process, k");
+	is(length_of("process:3m"), 3 << 20, "open: process, m");
+	is(length_of("process:2g"), 2LL << 30, "open: process, g");
+	is(length_of("process:1t"), 1LL << 40, "open: process, t");
 	is(length_of("./process"), -ENOENT, "open: ENOENT, a file of that name");
 	is(length_of("processes"), -ENOENT, "open: ENOENT, a file that begins with that name");
 	for (bad = malformed; *bad; bad++) {
