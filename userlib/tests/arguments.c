@@ -63,7 +63,8 @@ static void test_process(void)
 	static const char *const malformed[] = {
 		"process:", "process:0", "process:1", "process:4097", "process:x", "process:-4096",
 		"process: 4096", "process:+4096", "process:64MB", "process:64MM", "process:64P",
-		"process:64mb", "process:64i", "process:1T1", "process:0x1000", "process::64M", "process:64M,",
+		"process:64mb", "process:64i", "process:64p", "process:1E", "process:1T1",
+		"process:0x1000", "process::64M", "process:64M,",
 		"process:18446744073709551616", "process:18446744073709551615T",
 		"process:16777216T", "process:16777217T", "process:4097T",
 		NULL
