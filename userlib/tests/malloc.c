@@ -800,16 +800,13 @@ static int limited_addresses(void)
 /* What is refused costs nothing. */
 static int refused_addresses(void)
 {
+	void *p = malloc(40 * MIB);
 	size_t before = mapped();
-	bool good;
-	void *p;
+	bool good = p;
 
 	errno = 0;
-	good = refused(malloc(20 * GIB)) && refused(memalign(GIB, 10 * GIB));
-	p = malloc(40 * MIB);
-	good &= refused(realloc(p, 20 * GIB));
-	free(p);
-	malloc_trim(0);
+	good &= refused(malloc(20 * GIB)) && refused(memalign(GIB, 10 * GIB)) &&
+		refused(realloc(p, 20 * GIB));
 	if (mapped() > before + MIB)
 		printf("# %zu KiB more\n", (mapped() - before) / 1024);
 	return !(good && mapped() <= before + MIB);
@@ -823,7 +820,7 @@ static int limited_later(void)
 	char *p;
 
 	free(hidden(malloc(1)));
-	if (setrlimit(RLIMIT_AS, &limit) || !map_anywhere(3 * GIB) ||
+	if (setrlimit(RLIMIT_AS, &limit) || !map_anywhere(GIB) ||
 	    pthread_create(&thread, NULL, free_it, malloc(100)) || pthread_join(thread, NULL))
 		return 1;
 	p = malloc(100 * MIB);
