@@ -4,11 +4,30 @@
 
 /* INFO */
 
+/* The number of an open file: it stays, and no other one has it. What is wrong, or NULL. */
+static const char *learn_number(struct worker *w, struct client *client, __u64 number)
+{
+	unsigned int i;
+
+	if (client->number)
+		return number == client->number ? NULL : "the open file's number has changed";
+	for (i = 0; i < CLIENTS; i++)
+		if (w->clients[i].number == number)
+			return "another open file has that number";
+	if (!number)
+		return "the open file has no number";
+	client->number = number;
+	return NULL;
+}
+
 static const char *apply_info(struct worker *w, struct call *c)
 {
 	c->expected.info = w->info;
 	c->expected.info.size = c->size;
-	return NULL;
+	c->expected.info.client = c->answer.info.client;
+	if (c->size < sizeof(c->answer.info))
+		return NULL;
+	return learn_number(w, c->client, c->answer.info.client);
 }
 
 const struct call_type call_info = {

@@ -106,6 +106,7 @@ struct handle {
 struct client {
 	int fds[2];		/* of the same open file; -1: closed */
 	unsigned int life;
+	__u64 number;		/* that INFO tells; 0: not known yet */
 	bool writable;
 	struct user *user;
 	struct amount charged;
