@@ -23,7 +23,8 @@
  * buffer, by IMPORT, is charged nothing. Both have limits, of bytes and of buffers,
  * which do not hold for an ALLOC by a caller with CAP_SYS_RESOURCE (in the initial user
  * namespace). The administrator sets them, for all users alike and for all clients
- * alike, by parameters of the module.
+ * alike, by parameters of the module. Until then, each user but root may have all bytes of
+ * the region but a sixteenth.
  *
  * Physical addresses. QUERY tells the address of a buffer to those who may access
  * hardware. The buffer then stays where it is, and each handle through which the
@@ -60,7 +61,7 @@
  *   ENOSPC      RESIZE: mmap() has offsets for less of this buffer; a new one of that
  *               length would have more
  *   EDQUOT      more than a limit of the client or of its user allows
- *   EBUSY       RESIZE: others have the buffer, or its address, too
+ *   EBUSY       RESIZE: others have the buffer, or its address, too, or have it mapped
  *   EACCES      the handle, or the descriptor, does not allow writing; IMPORT: the
  *               descriptor does not allow reading; RESIZE: another client is charged
  *               for the buffer, and would be for more
@@ -625,8 +626,9 @@ struct memalloc_batch {
  * that ALLOC answered; up to there never, and above that not always.
  *
  * EBUSY: the buffer has a dma-buf or another handle, of whichever client; or its address
- * was told, once and to whomever; or a device has not finished with it. Mappings are no
- * obstacle, of whichever process.
+ * was told, once and to whomever; or a device has not finished with it; or it is mapped, but
+ * for mappings that were made through the client which allocated it, in whichever process,
+ * if it is that client which resizes it.
  *
  * An importer that is the last to have a handle may make the buffer shorter, not longer
  * (EACCES). STATS does not count a failure.
@@ -672,7 +674,9 @@ struct memalloc_name {
  * Maps @length bytes of the buffer from @delta on, both within real_length; any
  * part of it, as often as wanted. The mapping outlives the handle and the
  * descriptor; fork() shares it; mremap() can move or shrink it, not grow it. What
- * RESIZE has cut off of the buffer is SIGBUS.
+ * RESIZE has cut off of the buffer is SIGBUS. All mappings of a buffer, those of its dma-bufs,
+ * too, take one open file of the system. Mutexes that processes share, and robust ones, may lie
+ * in a buffer: a futex there is the same through each of its mappings.
  *
  * Errors: those of mmap(2), and EINVAL (MAP_PRIVATE, or past the end of the
  * buffer), ENOENT (no buffer of this client there), EACCES (PROT_WRITE, but the
