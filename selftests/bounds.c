@@ -22,7 +22,7 @@
 
 static const unsigned int sizes[SIZES] = { 0, 1, 4, 16 };
 
-#define SLACK		200
+#define SLACK		400
 #define PERCENT		3
 
 struct victim {
