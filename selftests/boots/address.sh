@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the VM, whose second node has all of its memory above 4 GiB: regions of several sizes at many
-# places. What masks are answered to the unprivileged is the same function of one bit, and where a
+# In the VM, whose second node has its memory from 6 to 10 GiB: regions of several sizes at many
+# places, on either side of 8 GiB, too. What masks are answered to the unprivileged is the same function of one bit, and where a
 # region begins does not follow from what is public.
 #
-#vm --memory 4G --nodes 2
+#vm --memory 8G --nodes 2
 
 set -eu
 . "$SRC/selftests/tap.sh"
@@ -37,29 +37,24 @@ regions_are_made() {
 	cat "$seen"
 }
 
-# Below 4 GiB or not: one answer for each, and they differ in one mask.
+# Below 4 GiB or not: one answer for each. Those that are not take a mask of all memory.
 one_bit_is_told() {
-	local low high i differ=0
+	local low high
 	low=$(awk -v end="$four_gib" '$4 <= end { print $5 }' "$seen" | sort -u)
 	high=$(awk -v end="$four_gib" '$4 > end { print $5 }' "$seen" | sort -u)
 	[ "$(wc -w <<<"$low")" = 1 ]
 	[ "$(wc -w <<<"$high")" = 1 ]
-	for i in {0..63}; do
-		[ "${low:i:1}" = "${high:i:1}" ] || differ=$((differ + 1))
-	done
-	[ "$differ" = 1 ]
-	# Of 32 bits: it is the rule of the header.
-	[ "${low:31:1}" = 0 ]
-	[ "${high:31:1}" = 2 ]
+	[ "$low" = "$(printf '1%.0s' {1..11})$(printf '2%.0s' {12..31})$(printf '0%.0s' {32..64})" ]
+	[ "$high" = "$(printf '1%.0s' {1..11})$(printf '2%.0s' {12..33})$(printf '0%.0s' {34..64})" ]
 }
 
-# For each node and size, three loads. That all of them come to the same place at which
-# the search begins by chance is as good as impossible; a fixed order has one place.
+# For each node and size, three loads. A search in a fixed order comes to nine places in all, as what was
+# just given back is passed over; one that begins anywhere hardly ever to less than 16.
 places_differ() {
 	local places
 	places=$(awk '{ print $1, $2, $3 }' "$seen" | sort -u | wc -l)
 	echo "$places places in 18 loads, of 6 kinds"
-	[ "$places" -ge 9 ]
+	[ "$places" -ge 13 ]
 }
 
 echo "# program: address"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The attacker maps what he has no handle for, all the time and from many threads: the very
- * offset of the victim's buffer. His own client is as slow as he can make it. None of that
+ * offset of the victim's buffer. He keeps the lock of his own client busy. None of that
  * takes a reference: once the victim's FREE has returned, the victim is charged nothing, and
  * has room for the next one.
  */
@@ -11,8 +11,8 @@
 #define LENGTH		(8 * MIB)
 #define ROUNDS		4000
 #define MAPPERS		4
-#define LOOKERS		2
-#define HANDLES		1500	/* which his fdinfo has to count */
+#define BUSY		3
+#define HANDLES		200	/* of each that keeps the lock busy */
 
 /* In memory that the victim's process shares with us. */
 struct victim {
@@ -27,7 +27,7 @@ struct victim {
 FIXTURE(references) {
 	struct scene scene;
 	struct victim *victim;
-	pthread_t threads[MAPPERS + LOOKERS];
+	pthread_t threads[MAPPERS + BUSY];
 	unsigned long mapped, tried;
 };
 
@@ -63,18 +63,14 @@ static void *map_guessed(void *data)
 	return NULL;
 }
 
-static void *look_at_fdinfo(void *data)
+static void *keep_busy(void *data)
 {
-	char path[64], text[1024];
+	struct memalloc_alloc buffers[HANDLES];
+	const int fd = attack->scene.mallory;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", attack->scene.mallory);
-	while (!GET(attack->victim->stop)) {
-		int fd = open(path, O_RDONLY);
-
-		if (read(fd, text, sizeof(text)) < 0)
-			break;
-		close(fd);
-	}
+	while (!GET(attack->victim->stop))
+		if (alloc_batch(fd, buffers, HANDLES, PAGE) || free_batch(fd, buffers, HANDLES))
+			return "a batch of the attacker failed";
 	return NULL;
 }
 
@@ -109,15 +105,13 @@ static int suffer(struct victim *victim, unsigned int rounds)
 TEST_F_TIMEOUT(references, strangers_take_none, 600)
 {
 	struct victim *victim = self->victim;
-	struct memalloc_alloc buffer;
 	unsigned int i;
+	void *failed;
 	pid_t child;
 
-	for (i = 0; i < HANDLES; i++)
-		ASSERT_EQ(0, alloc_buffer(self->scene.mallory, PAGE, &buffer));
-	for (i = 0; i < MAPPERS + LOOKERS; i++)
+	for (i = 0; i < MAPPERS + BUSY; i++)
 		ASSERT_EQ(0, pthread_create(&self->threads[i], NULL,
-					    i < MAPPERS ? map_guessed : look_at_fdinfo, NULL));
+					    i < MAPPERS ? map_guessed : keep_busy, NULL));
 	ASSERT_EQ(0, as_root());
 	child = fork_child();
 	if (!child) {
@@ -127,8 +121,10 @@ TEST_F_TIMEOUT(references, strangers_take_none, 600)
 	ASSERT_EQ(0, as_user(MALLORY));
 	EXPECT_EQ(0, wait_child(child));
 	SET(victim->stop, true);
-	for (i = 0; i < MAPPERS + LOOKERS; i++)
-		ASSERT_EQ(0, pthread_join(self->threads[i], NULL));
+	for (i = 0; i < MAPPERS + BUSY; i++) {
+		ASSERT_EQ(0, pthread_join(self->threads[i], &failed));
+		EXPECT_EQ(NULL, failed);
+	}
 
 	TH_LOG("%lu rounds, %lu guesses", victim->rounds, self->tried);
 	EXPECT_EQ(0, victim->wrong);
