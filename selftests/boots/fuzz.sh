@@ -15,7 +15,7 @@ for setting; do export "${setting?}"; done
 modprobe vgem
 load_ok size=64M
 run_program fuzz
-export STRANGERS=${STRANGERS:-3} SEED=$((${SEED:-1} + 1000)) STEPS=${STRANGERS_STEPS:-40000} MINUTES=0
+export STRANGERS=${STRANGERS:-3} SEED=$((${SEED:-1} + 1000)) STEPS=${STRANGERS_STEPS:-20000} MINUTES=0
 run_program fuzz with strangers
 
 echo "# program: fuzz_boot"
