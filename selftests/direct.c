@@ -253,6 +253,37 @@ TEST_F_TIMEOUT(direct, pinned_pages_return_one_by_one, 60)
 	}
 }
 
+/* However many pages are held, those behind them come back when nobody holds them any more. */
+TEST_F_TIMEOUT(direct, looks_go_on_behind_many_pinned_pages, 60)
+{
+	const size_t pinned = 8 * MIB;		/* twice as much as is looked at in one go */
+	struct memalloc_alloc buffer;
+	struct iovec data;
+	int pipes[8][2];
+	char *map;
+	int i;
+
+	ASSERT_EQ(0, alloc_buffer(self->fd, pinned, &buffer));
+	map = map_buffer(self->fd, &buffer);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	for (i = 0; i < (int)ARRAY_SIZE(pipes); i++) {
+		data = (struct iovec){ map + i * MIB, MIB };
+		ASSERT_EQ(0, pipe(pipes[i]));
+		ASSERT_LE((int)MIB, fcntl(pipes[i][1], F_SETPIPE_SZ, MIB));
+		ASSERT_EQ((ssize_t)MIB, vmsplice(pipes[i][1], &data, 1, 0));
+	}
+	munmap(map, pinned);
+	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+	EXPECT_EQ(pinned, quarantined_bytes(self->fd));
+	/* From the end on: before each there are as many as before, but for one pipe's. */
+	for (i = ARRAY_SIZE(pipes) - 1; i >= 0; i--) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+		EXPECT_TRUE(WAIT_UNTIL(quarantined_bytes(self->fd) == i * MIB))
+			TH_LOG("%d pipes are left", i);
+	}
+}
+
 /* A pin that is gone before the buffer leaves no trace. */
 TEST_F(direct, pins_that_are_over_do_no_harm)
 {

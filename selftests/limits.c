@@ -947,6 +947,77 @@ static bool parameter_is(const char *name, const char *value)
 	return n > 0 && !strcmp(text, value);
 }
 
+/*
+ * As long as nobody has set a limit, each user may have all but a sixteenth of the region, and
+ * root all.
+ */
+TEST(default_limit_leaves_some_for_root)
+{
+	struct memalloc_limits limits;
+	struct memalloc_stats stats;
+	struct clients c;
+	__u64 most;
+
+	ASSERT_EQ(0, set_up(&c));
+	ASSERT_EQ(0, set_parameter("user_bytes", "default"));
+	EXPECT_TRUE(parameter_is("user_bytes", "default\n"));
+	ASSERT_EQ(0, get_stats(c.fd, &stats));
+	most = stats.region_length - stats.region_length / 16;
+	ASSERT_EQ(0, get_limits(c.alice, &limits));
+	EXPECT_EQ(most, limits.user_bytes_max);
+	ASSERT_EQ(0, get_limits(c.fd, &limits));
+	EXPECT_EQ(MEMALLOC_NO_LIMIT, limits.user_bytes_max);
+
+	ASSERT_EQ(0, as_user(ALICE));
+	EXPECT_EQ(-EDQUOT, alloc_errno(c.alice, most + 1));
+	EXPECT_EQ(0, alloc_errno(c.alice, most - PAGE));
+	EXPECT_EQ(0, alloc_errno(c.alice2, PAGE));
+	EXPECT_EQ(-EDQUOT, alloc_errno(c.alice2, 1));
+	/* Another user can have what is left, and root, were he to have no capability. */
+	ASSERT_EQ(0, as_user(BOB));
+	EXPECT_EQ(0, alloc_errno(c.bob, PAGE));
+	EXPECT_EQ(stats.region_length - most - PAGE, take_all(c.fd));
+	close(c.alice);
+	close(c.alice2);
+	EXPECT_EQ(most, take_all(c.fd));
+	ASSERT_EQ(0, as_root());
+	EXPECT_EQ(0, set_parameter("user_bytes", "0"));
+}
+
+/* KiB of the kernel's own small objects. */
+static __u64 slab_kib(void)
+{
+	FILE *meminfo = fopen("/proc/meminfo", "r");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (meminfo && fgets(line, sizeof(line), meminfo))
+		if (sscanf(line, "SUnreclaim: %llu", &kib) == 1)
+			break;
+	if (meminfo)
+		fclose(meminfo);
+	return kib;
+}
+
+/* Of users who have nothing any more nothing is kept, however many they were. */
+TEST(users_are_forgotten)
+{
+	const unsigned int users = 10000;
+	__u64 before = slab_kib();
+	unsigned int i;
+	int fd;
+
+	ASSERT_LT(0, before);
+	for (i = 0; i < users; i++) {
+		fd = open_as(ALICE + i);
+		ASSERT_LE(0, fd);
+		close(fd);
+	}
+	/* Were it but 256 bytes of each. */
+	EXPECT_TRUE(WAIT_UNTIL(slab_kib() < before + users / 4))
+		TH_LOG("%llu KiB more", slab_kib() - before);
+}
+
 TEST(parameters_change_at_run_time)
 {
 	static const char *const names[] = {

@@ -6,6 +6,8 @@
  */
 #include "memalloc_test.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #define PAGES	16
@@ -360,6 +362,40 @@ TEST_F(mapping, dontneed_keeps_the_bytes)
 {
 	ASSERT_EQ(0, madvise(self->map, LENGTH, MADV_DONTNEED));
 	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 1));
+}
+
+static long futex(void *word, int operation, __u32 value)
+{
+	return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+}
+
+/*
+ * A process waits at a word of the buffer, and is woken by one that has mapped it in another way:
+ * for the kernel, the word is the same. The words of other pages are others.
+ */
+TEST_F(mapping, futexes_are_shared)
+{
+	const size_t at = 5 * PAGE + 64;
+	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR | O_CLOEXEC);
+	bool woken;
+	pid_t child;
+
+	ASSERT_LE(0, dmabuf);
+	child = fork_child();
+	if (!child) {
+		char *map = map_at(dmabuf, PAGE, LENGTH - PAGE, PROT_READ | PROT_WRITE);
+		__u32 *word = (__u32 *)(map + at - PAGE);
+
+		if (map == MAP_FAILED)
+			_exit(1);
+		_exit(futex(word, FUTEX_WAIT, *word) ? errno : 0);
+	}
+	woken = WAIT_UNTIL(!futex(self->map + at + PAGE, FUTEX_WAKE, 1) &&
+			   futex(self->map + at, FUTEX_WAKE, 1) == 1);
+	EXPECT_TRUE(woken);
+	if (!woken)
+		kill(child, SIGKILL);
+	EXPECT_EQ(0, wait_child(child));
 }
 
 /* The kernel reaches the pages too: from another process, and when it writes them to a file. */

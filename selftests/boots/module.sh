@@ -40,7 +40,7 @@ all_by_default() {
 	load_ok
 	is length $((64 << 20))
 	is fit good
-	limits_are 0 0 0 0
+	limits_are default 0 0 0
 	unload_ok
 }
 
@@ -57,6 +57,9 @@ each_fit_is_chosen() {
 each_limit_is_set() {
 	load_ok size=4M user_bytes=1G user_buffers=1k client_bytes=12345 client_buffers=0
 	limits_are $((1 << 30)) 1024 12345 0
+	unload_ok
+	load_ok size=4M user_bytes=0
+	limits_are 0 0 0 0
 	unload_ok
 }
 
