@@ -21,9 +21,10 @@ struct mal_buffer {
 	struct kref ref;		/* one per share and mapping */
 
 	/*
-	 * How many handles, dma-bufs, mappings of those whom it was given to, and calls that are
-	 * about to make one of these, have the buffer. Who has a share may make more of them; but with that of a handle, only under
-	 * the lock of its client. So under that, the only one stays the only one.
+	 * How many have the buffer: handles, dma-bufs, mappings of those whom it was given to, and
+	 * calls that are about to make one of these. Who has a share may make more of them; but
+	 * with that of a handle, only under the lock of its client. So under that, the only one
+	 * stays the only one.
 	 */
 	atomic_t shares;
 
@@ -51,7 +52,7 @@ struct mal_buffer {
 	 */
 	bool exposed;
 
-	/* Not only through mappings, of which it is known where: any page may have been. The same. */
+	/* Any page may have been written to, not only those that were mapped. The same. */
 	bool written;
 
 	/*

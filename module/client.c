@@ -247,7 +247,10 @@ static struct mal_buffer *find_resizable(struct mal_client *client, u32 id, u32 
 	buffer = handle->buffer;
 	if (!handle->writable)
 		return ERR_PTR(-EACCES);
-	/* Nobody can be made to pay for more by whom he gave a buffer, nor lose what he has mapped. */
+	/*
+	 * Whom a buffer was given to can't make its owner pay for more, nor cut off what somebody
+	 * has mapped.
+	 */
 	if (buffer->payer != client->payer) {
 		if (pages > buffer->pages)
 			return ERR_PTR(-EACCES);

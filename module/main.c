@@ -120,8 +120,7 @@ static const struct kernel_param_ops limit_ops = { .set = set_limit, .get = get_
 			 " without CAP_SYS_RESOURCE, also while loaded; 0: no limit (default: " \
 			 otherwise ")")
 
-LIMIT(user_bytes, mal_user_limit.bytes, "bytes that all clients of a user have",
-      "default, 15/16 of the region; root: no limit");
+LIMIT(user_bytes, mal_user_limit.bytes, "bytes that all clients of a user have", "15/16; root: 0");
 LIMIT(user_buffers, mal_user_limit.buffers, "buffers that all clients of a user have", "0");
 LIMIT(client_bytes, mal_client_limit.bytes, "bytes that a client, an open file, has", "0");
 LIMIT(client_buffers, mal_client_limit.buffers, "buffers that a client, an open file, has", "0");

@@ -25,7 +25,7 @@ struct mal_ward {
 	struct mutex looking;
 
 	struct mutex lock;		/* of what follows; after @looking, before the arena's */
-	struct list_head buffers;	/* the next to be looked at first; taken off with @looking */
+	struct list_head buffers;	/* the next to look at first; taken off with @looking */
 	unsigned int count;		/* of them */
 	unsigned int todo;		/* of them, in this pass */
 	bool returned;			/* something came back in this pass; with @looking */
@@ -34,11 +34,11 @@ struct mal_ward {
 	struct delayed_work work;	/* pending or running: it has a reference to the user */
 };
 
-/* Of a region: the buffers that are unreleased, which are not looked at before they are released. */
+/* Of a region: the buffers that are unreleased, which nobody looks at before RELEASE. */
 struct mal_quarantine {
 	struct mutex lock;		/* of @unreleased; before the arena's */
 	struct list_head unreleased;
-	atomic_t coming;		/* buffers that count as quarantined, but are in no list yet */
+	atomic_t coming;		/* buffers that are quarantined, and in no list yet */
 };
 
 void mal_quarantine_init(struct mal_quarantine *quarantine);

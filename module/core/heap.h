@@ -43,9 +43,9 @@
 
 /*
  * The head tag of a free block holds the fit's links, that of a used block the
- * caller's @owner and @link0, which is the caller's, too. The foot tag of a free block of two granules or more has
- * room for three more of the fit's links. A block of one granule has one tag,
- * which is its head and its foot.
+ * caller's @owner and, in @link0, its link. The foot tag of a free block of two
+ * granules or more has room for three more of the fit's links. A block of one
+ * granule has one tag, which is its head and its foot.
  */
 struct mal_tag {
 	u32 word;		/* size in granules, and MAL_TAG_USED */
