@@ -9,8 +9,9 @@
  * long-term pin of a page there would try to move it, for ever; the same goes
  * for CMA, where alloc_contig_range() itself refuses as we ask for MIGRATE_MOVABLE.
  *
- * In each zone the search begins somewhere else each time. Else everybody who knows the machine
- * and these lines would know where the region most likely lies.
+ * In each zone the search begins at one of the first windows, by chance. Else everybody who knows
+ * the machine and these lines would know where the region most likely lies. Not at any window: where
+ * a region was, the kernel next puts what can't be moved, and much memory is to stay in one piece.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -31,6 +32,9 @@
 
 /* Windows start and end on multiples of it, as alloc_contig_range() likes it. */
 #define MAL_CLAIM_STEP		max_t(unsigned long, pageblock_nr_pages, MAX_ORDER_NR_PAGES)
+
+/* The search begins at one of so many windows of a zone. */
+#define MAL_CLAIM_BEGINNINGS	16
 
 /* No region is aligned to more than that. */
 #define MAL_CLAIM_ALIGN_MAX	(SZ_1G >> PAGE_SHIFT)
@@ -143,7 +147,9 @@ static bool claim_from_runs(struct search *search, struct zone *zone, unsigned l
 static bool claim_from_zone(struct search *search, struct zone *zone)
 {
 	unsigned long start = zone->zone_start_pfn;
-	unsigned long first = start + get_random_u64() % zone->spanned_pages;
+	unsigned long windows = clamp(zone->spanned_pages / search->claim->align, 1UL,
+				      (unsigned long)MAL_CLAIM_BEGINNINGS);
+	unsigned long first = start + get_random_u64() % windows * search->claim->align;
 
 	return claim_from_runs(search, zone, first, zone_end_pfn(zone)) ||
 	       claim_from_runs(search, zone, start, first);

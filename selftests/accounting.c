@@ -228,14 +228,11 @@ TEST_F_TIMEOUT(accounting, handles, 300)
 	EXPECT_LT(ROUNDS * 40LL, growth_with_buffers(self->group, true, import_one));
 }
 
-/* A mapping has a file of its own, where that of a dma-buf has the dma-buf's. */
+/* With a buffer's first mapping come a file and an inode, more than what a mapping itself takes. */
 TEST_F_TIMEOUT(accounting, files_of_mappings, 300)
 {
-	__s64 with_file = growth_with_buffers(self->group, true, map_one);
-	__s64 without = growth_with_buffers(self->group, true, map_dmabuf);
-
-	ASSERT_LT(ROUNDS * 64LL, without);
-	EXPECT_LT(without + ROUNDS * 200LL, with_file);
+	EXPECT_LT(ROUNDS * 800LL, growth_with_buffers(self->group, true, map_one));
+	EXPECT_LT(ROUNDS * 800LL, growth_with_buffers(self->group, true, map_dmabuf));
 }
 
 /* The longest piece that vgem's device takes, and what the kernel needs to describe one. */

@@ -39,6 +39,9 @@ int main(int argc, char **argv)
 	page.iov_len = PAGE;
 	if (dmabuf < 0 || page.iov_base == MAP_FAILED)
 		return 1;
+	/* So that all of it has to be zeroed. */
+	if (!strcmp(what, "region") && touch_buffer(fd, &buffer))
+		return 1;
 	if (!strcmp(what, "pinned") && vmsplice(pipes[1], &page, 1, 0) != (ssize_t)PAGE)
 		return 1;
 

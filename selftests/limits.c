@@ -1002,7 +1002,7 @@ static __u64 slab_kib(void)
 /* Of users who have nothing any more nothing is kept, however many they were. */
 TEST(users_are_forgotten)
 {
-	const unsigned int users = 10000;
+	const unsigned int users = 4000;
 	__u64 before = slab_kib();
 	unsigned int i;
 	int fd;

@@ -252,7 +252,8 @@ TEST_F(mappings, many_take_one_file)
 	static char *maps[MANY];
 	unsigned int i;
 
-	ASSERT_LT(0, before);
+	/* It may be 0: each processor counts some for itself before all are told. */
+	ASSERT_LE(0, before);
 	ASSERT_LE(0, dmabuf);
 	for (i = 0; i < MANY; i++) {
 		/* Apart from one another, so that they stay as many mappings. */
@@ -262,7 +263,6 @@ TEST_F(mappings, many_take_one_file)
 		ASSERT_NE(MAP_FAILED, (void *)maps[i]);
 		ASSERT_EQ(pattern(SEED, i % 7 * 2 * PAGE / 8), *(__u64 *)maps[i]);
 	}
-	/* The kernel counts by processor: what others open in the meantime is far less. */
 	EXPECT_GT(before + (long)MANY / 4, open_files());
 	for (i = 0; i < MANY; i++)
 		munmap(maps[i], PAGE);
