@@ -59,7 +59,7 @@ each_limit_is_set() {
 	limits_are $((1 << 30)) 1024 12345 0
 	unload_ok
 	load_ok size=4M user_bytes=0
-	limits_are default 0 0 0
+	limits_are 0 0 0 0
 	unload_ok
 }
 
