@@ -186,10 +186,11 @@ static bool devices_are_done(struct mal_buffer *buffer)
 /* Pages from @first on that are idle, up to @end. */
 static u32 count_idle(const struct mal_buffer *buffer, u32 first, u32 end)
 {
+	const struct mal_region *region = buffer->region;
 	u32 at;
 
 	for (at = first; at < end; at++) {
-		if (!is_idle_page(mal_region_page(buffer->region, at)))
+		if (!is_idle_page(mal_region_page(region, at)))
 			break;
 		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
 			cond_resched();

@@ -34,7 +34,6 @@ struct mal_buffer {
 	unsigned long pgoff;		/* where mmap() finds it, in pages; 0: a part, nowhere */
 	u32 first;			/* the block, in granules */
 	u32 end_max;			/* constraints let it reach up to there */
-	bool part;			/* of another buffer, or was; not counted as one */
 
 	/*
 	 * They change under the lock of the client that has the only share, @size_lock and the
@@ -43,7 +42,12 @@ struct mal_buffer {
 	 */
 	u32 pages;
 	u64 length;			/* bytes that were asked for */
-	struct rw_semaphore size_lock;	/* between mmap_lock and the arena's; after client->lock */
+
+	/* It is a part of another buffer, or was; not counted as one. Constant, too. */
+	bool part;
+
+	/* Once all users are gone; under the arena's lock. */
+	bool quarantined;
 
 	/*
 	 * Somebody was given a way to the pages, or their address: they may have been
@@ -72,14 +76,23 @@ struct mal_buffer {
 
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated; under the arena's lock */
 
-	/* Once all users are gone. Under the arena's lock: */
-	bool quarantined;
-	u32 left;			/* pages that are not back yet, */
-	u32 first_piece;		/* and the pieces that they are in: a list, see arena.h */
-	u32 last_piece;
-	/* Of who looks at it: */
-	u32 unseen;			/* pages left to look at in this pass; the next of them */
-	u32 seen;			/* are in the first piece, behind so many that are held */
+	union {
+		/* While it has users; between mmap_lock and the arena's; after client->lock. */
+		struct rw_semaphore size_lock;
+
+		/* While it is quarantined: */
+		struct {
+			/* under the arena's lock: pages that are not back yet, */
+			u32 left;
+			/* and the pieces that they are in, a list, see arena.h; */
+			u32 first_piece;
+			u32 last_piece;
+			/* of who looks at it: pages left to look at in this pass. The next of */
+			u32 unseen;
+			/* them are in the first piece, behind so many that are held. */
+			u32 seen;
+		};
+	};
 	struct list_head quarantine;	/* under the lock of the list that it is in */
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */

@@ -9,9 +9,10 @@
  * long-term pin of a page there would try to move it, for ever; the same goes
  * for CMA, where alloc_contig_range() itself refuses as we ask for MIGRATE_MOVABLE.
  *
- * In each zone the search begins at one of the first windows, by chance. Else everybody who knows
- * the machine and these lines would know where the region most likely lies. Not at any window: where
- * a region was, the kernel next puts what can't be moved, and much memory is to stay in one piece.
+ * In each zone the search begins at one of the first windows, by chance. Else everybody who
+ * knows the machine and these lines would know where the region most likely lies. Not at any
+ * window: where a region was, the kernel next puts what can't be moved, and much memory is to
+ * stay in one piece.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>

@@ -113,25 +113,25 @@ void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages)
 	u32 end = first + pages;
 	u32 at;
 
-	for (at = first; at < end; at = next_word(at))
+	for (at = first; at < end; at = next_word(at)) {
 		atomic_long_andnot(word_mask(at, end), &clean->map[at / BITS_PER_LONG]);
+		cond_resched();
+	}
 }
 
 void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages, bool all)
 {
 	u32 end = first + pages;
+	u32 dirty = 0;
 	u32 at;
 
+	if (all)
+		mal_clean_touch(clean, first, pages);
 	for (at = first; at < end; at = next_word(at)) {
-		unsigned long mask = word_mask(at, end);
-
-		if (all)
-			mal_clean_touch(clean, at, hweight_long(mask));
-		else
-			mask = dirty_bits(clean, at, mask);
-		atomic_long_add(hweight_long(mask), &clean->dirty);
+		dirty += hweight_long(dirty_bits(clean, at, word_mask(at, end)));
 		cond_resched();
 	}
+	atomic_long_add(dirty, &clean->dirty);
 }
 
 void mal_clean_retire(struct mal_clean *clean, u32 granule)

@@ -40,7 +40,7 @@ void mal_clean_destroy(struct mal_clean *clean);
  */
 int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages);
 
-/* Whoever has a buffer may write to these granules of it from now on. */
+/* Whoever has a buffer may write to these granules of it from now on. Sleeps. */
 void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages);
 
 /*

@@ -83,12 +83,15 @@ static struct mal_handle *find_offset(struct mal_client *client, unsigned long p
 	return found;
 }
 
-/* Has the client another handle for the buffer? Under client->lock. */
+/* Has the client another handle for the buffer? Each has a share. Under client->lock. */
 static bool has_twin(const struct mal_handle *handle)
 {
-	const struct mal_handle *prev = handle_at(rb_prev(&handle->by_offset));
-	const struct mal_handle *next = handle_at(rb_next(&handle->by_offset));
+	const struct mal_handle *prev, *next;
 
+	if (likely(atomic_read(&handle->buffer->shares) == 1))
+		return false;
+	prev = handle_at(rb_prev(&handle->by_offset));
+	next = handle_at(rb_next(&handle->by_offset));
 	return (prev && prev->buffer == handle->buffer) || (next && next->buffer == handle->buffer);
 }
 

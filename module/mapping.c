@@ -29,7 +29,9 @@
 static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	const struct mal_buffer *buffer = vma->vm_private_data;
+	struct address_space *space = vma->vm_file->f_mapping;
 	unsigned long index = linear_page_index(vma, start);
+	u32 first = buffer->first + index;
 	struct page *pages[MAL_FAULT_AROUND];
 	unsigned long n = (end - start) >> PAGE_SHIFT;
 	unsigned long left;
@@ -37,17 +39,17 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	int err;
 
 	for (i = 0; i < n; i++) {
-		pages[i] = mal_buffer_page(buffer, index + i);
+		pages[i] = mal_region_page(buffer->region, first + i);
 		if (PageHWPoison(pages[i]))
 			break;
-		mal_space_add_page(vma->vm_file->f_mapping, pages[i], index + i);
+		mal_space_add_page(space, pages[i], index + i);
 	}
 	if (!i)
 		return -EHWPOISON;
 	/* Pairs with the dependency of whoever finds a page by its entry, as for a futex's key. */
 	smp_wmb();
 	n = i;
-	mal_clean_touch(&buffer->region->clean, buffer->first + index, n);
+	mal_clean_touch(&buffer->region->clean, first, n);
 	left = n;
 	err = vm_insert_pages(vma, start, pages, &left);
 	return left < n ? 0 : err;

@@ -70,15 +70,6 @@ struct file *mal_space_create(struct mal_spaces *spaces, const char *name)
 	return file;
 }
 
-void mal_space_add_page(struct address_space *space, struct page *page, unsigned long index)
-{
-	if (READ_ONCE(page->mapping) == space)
-		return;
-	page->index = index;
-	/* Whoever is to see the page as one of @space finds it by its entry in a page table. */
-	WRITE_ONCE(page->mapping, space);
-}
-
 void mal_space_remove_page(struct page *page)
 {
 	if (!READ_ONCE(page->mapping))

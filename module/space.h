@@ -2,9 +2,9 @@
 #ifndef MAL_SPACE_H
 #define MAL_SPACE_H
 
-struct address_space;
+#include <linux/mm_types.h>
+
 struct file;
-struct page;
 struct vfsmount;
 
 /*
@@ -34,7 +34,15 @@ struct file *mal_space_create(struct mal_spaces *spaces, const char *name);
  * Before a page is mapped: note that it is page @index of @space. The kernel's key of a futex
  * that processes share is made of both. They hold until mal_space_remove_page().
  */
-void mal_space_add_page(struct address_space *space, struct page *page, unsigned long index);
+static inline void mal_space_add_page(struct address_space *space, struct page *page,
+				      unsigned long index)
+{
+	if (READ_ONCE(page->mapping) == space)
+		return;
+	page->index = index;
+	/* Whoever is to see the page as one of @space finds it by its entry in a page table. */
+	WRITE_ONCE(page->mapping, space);
+}
 
 /*
  * Once no process has the page mapped, and before its address space goes: forget that. Somebody
