@@ -201,12 +201,14 @@ static u32 pop_piece(struct mal_arena *arena, struct mal_buffer *buffer)
 {
 	const u32 piece = buffer->first_piece;
 
+	lockdep_assert_held(&arena->lock);
 	buffer->first_piece = mal_block_link(&arena->heap, piece);
 	return piece;
 }
 
 static void push_first_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
 {
+	lockdep_assert_held(&arena->lock);
 	mal_block_set_link(&arena->heap, piece, buffer->first_piece);
 	if (buffer->first_piece == MAL_NONE)
 		buffer->last_piece = piece;
@@ -215,6 +217,7 @@ static void push_first_piece(struct mal_arena *arena, struct mal_buffer *buffer,
 
 static void push_last_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
 {
+	lockdep_assert_held(&arena->lock);
 	mal_block_set_link(&arena->heap, piece, MAL_NONE);
 	if (buffer->first_piece == MAL_NONE)
 		buffer->first_piece = piece;

@@ -241,6 +241,7 @@ static const char *refusing_parameter(const struct mal_payer *payer, struct mal_
 	};
 	unsigned int i;
 
+	lockdep_assert_held(&user->lock);
 	for (i = 0; i < ARRAY_SIZE(parameters); i++) {
 		*limit = parameters[i].limit;
 		if (parameters[i].wanted > *limit)

@@ -67,6 +67,7 @@ static struct mal_handle *find_offset(struct mal_client *client, unsigned long p
 	struct rb_node *node = client->by_offset.rb_node;
 	struct mal_handle *found = NULL;
 
+	lockdep_assert_held(&client->lock);
 	/* The last one that does not begin behind @pgoff. */
 	while (node) {
 		struct mal_handle *handle = handle_at(node);
@@ -98,6 +99,7 @@ static bool has_twin(const struct mal_handle *handle)
 /* The handle comes to those that stand for a buffer, or goes. Under client->lock. */
 static void link_handle(struct mal_client *client, struct mal_handle *handle)
 {
+	lockdep_assert_held(&client->lock);
 	rb_add(&handle->by_offset, &client->by_offset, handle_less);
 	client->held.handles++;
 	if (has_twin(handle))
@@ -108,6 +110,7 @@ static void link_handle(struct mal_client *client, struct mal_handle *handle)
 
 static void unlink_handle(struct mal_client *client, struct mal_handle *handle)
 {
+	lockdep_assert_held(&client->lock);
 	if (!has_twin(handle)) {
 		client->held.buffers--;
 		client->held.bytes -= mal_buffer_real_length(handle->buffer);
