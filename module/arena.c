@@ -176,6 +176,9 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
 {
 	spin_lock(&arena->lock);
 	buffer->quarantined = true;
+	/* All of these: they lie where the lock of the size was. */
+	buffer->unseen = 0;
+	buffer->seen = 0;
 	buffer->left = buffer->pages;
 	buffer->first_piece = buffer->first;
 	buffer->last_piece = buffer->first;

@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <linux/capability.h>
+#include <sys/klog.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -982,6 +983,59 @@ TEST(default_limit_leaves_some_for_root)
 	EXPECT_EQ(most, take_all(c.fd));
 	ASSERT_EQ(0, as_root());
 	EXPECT_EQ(0, set_parameter("user_bytes", "0"));
+}
+
+/* How often the kernel's log has that text. */
+static int times_in_log(const char *text)
+{
+	const int read_all = 3;		/* SYSLOG_ACTION_READ_ALL */
+	static char log[4 * MIB];
+	int times = 0, n = klogctl(read_all, log, sizeof(log) - 1);
+	const char *at = log;
+
+	if (n < 0)
+		return -errno;
+	log[n] = '\0';
+	while ((at = strstr(at, text))) {
+		at += strlen(text);
+		times++;
+	}
+	return times;
+}
+
+/*
+ * The administrator finds in the log why a user was refused, once, however often that happens and
+ * the user comes back; and nothing of limits that a program has set itself.
+ */
+TEST(first_refusal_is_in_the_log)
+{
+	/* Others here are refused, too. */
+	const uid_t uid = 61900 + now_ms() % 1000;
+	char text[80];
+	int i, fd;
+
+	snprintf(text, sizeof(text), "memalloc: user %u has reached user_bytes=%lu", uid, 4 * PAGE);
+	ASSERT_EQ(0, no_limits());
+	fd = open_as(uid);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, set_limits(fd, BYTES, PAGE, 0));
+	ASSERT_EQ(0, as_user(uid));
+	EXPECT_EQ(-EDQUOT, alloc_errno(fd, 5 * PAGE));
+	ASSERT_EQ(0, as_root());
+	close(fd);
+	ASSERT_EQ(0, set_number("user_bytes", 4 * PAGE));
+	EXPECT_EQ(0, times_in_log(text));
+	for (i = 0; i < 3; i++) {
+		fd = open_as(uid);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, as_user(uid));
+		EXPECT_EQ(-EDQUOT, alloc_errno(fd, 5 * PAGE));
+		EXPECT_EQ(-EDQUOT, alloc_errno(fd, 5 * PAGE));
+		ASSERT_EQ(0, as_root());
+		close(fd);
+		EXPECT_EQ(1, times_in_log(text));
+	}
+	EXPECT_EQ(0, no_limits());
 }
 
 /* KiB of the kernel's own small objects. */
