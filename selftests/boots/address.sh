@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # In the VM, whose second node has its memory from 6 to 10 GiB: regions of several sizes at many
-# places, on either side of 8 GiB, too. What masks are answered to the unprivileged is the same function of one bit, and where a
-# region begins does not follow from what is public.
+# places, on either side of 8 GiB, too. What masks are answered to the unprivileged is the same
+# function of one bit, and where a region begins does not follow from what is public.
 #
 #vm --memory 8G --nodes 2
 
@@ -48,13 +48,14 @@ one_bit_is_told() {
 	[ "$high" = "$(printf '1%.0s' {1..11})$(printf '2%.0s' {12..33})$(printf '0%.0s' {34..64})" ]
 }
 
-# For each node and size, three loads. A search in a fixed order comes to nine places in all, as what was
-# just given back is passed over; one that begins anywhere hardly ever to less than 16.
+# For each node and size, three loads. A search in a fixed order comes to nine places in all, as
+# what was just given back is passed over. One that begins at one of 16 windows comes to 16 or so; to
+# less than 11 about once in 100,000 runs.
 places_differ() {
 	local places
 	places=$(awk '{ print $1, $2, $3 }' "$seen" | sort -u | wc -l)
 	echo "$places places in 18 loads, of 6 kinds"
-	[ "$places" -ge 13 ]
+	[ "$places" -ge 11 ]
 }
 
 echo "# program: address"
