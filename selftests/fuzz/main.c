@@ -17,8 +17,9 @@
 #define FIRST_UID	3000
 #define FIRST_STRANGER	3100
 
-/* In so many calls of a round, each errno has to come once. */
-#define EACH_ERRNO_IN	10000
+/* In so many calls, each errno has to come so often. In fewer, it is a matter of luck. */
+#define MANY_CALLS	200000
+#define ENOUGH		20
 
 static unsigned long count[TYPES_MAX][ERRNOS];
 static unsigned int differences, leftovers;
@@ -30,7 +31,6 @@ static struct stranger *strangers;
 static pid_t stranger_pids[STRANGERS_MAX];
 static unsigned int strangers_count, reached;
 static unsigned long acts[STRANGERS_ACTS];
-static unsigned long enough;
 static int observer;
 static struct memalloc_info info;
 static __u64 base, memory_end;
@@ -284,7 +284,7 @@ static bool show_counts(void)
 			if (count[type][error])
 				printf("  %s %lu", strerrorname_np(error), count[type][error]);
 		for (i = 0; i < ARRAY_SIZE(t->errors) && t->errors[i]; i++) {
-			if (count[type][t->errors[i]] >= enough)
+			if (count[type][t->errors[i]] >= ENOUGH)
 				continue;
 			all = false;
 			printf("  TOO FEW: %s", strerrorname_np(t->errors[i]));
@@ -346,12 +346,11 @@ int main(void)
 	const __u64 end = now_ms() + number_from("MINUTES", 0) * 60000;
 	__u64 seed = number_from("SEED", 1);
 	unsigned long calls, succeeded;
-	bool ran;
+	bool all, ran;
 
 	strangers_count = number_from("STRANGERS", 0);
-	enough = steps / EACH_ERRNO_IN;
 	ksft_print_header();
-	ksft_set_plan(strangers_count ? 8 : 6);
+	ksft_set_plan(5 + (steps >= MANY_CALLS) + (strangers_count ? 2 : 0));
 	setlinebuf(stdout);
 	workers = shared_memory(WORKERS * sizeof(*workers));
 	strangers = shared_memory(STRANGERS_MAX * sizeof(*strangers));
@@ -367,7 +366,9 @@ int main(void)
 	ksft_test_result(ran && calls >= steps, "all_calls_are_made\n");
 	ksft_test_result(on_cpu[0] && on_cpu[1], "both_processors_make_them\n");
 	ksft_test_result(succeeded * 100 >= calls * 30, "a_third_succeeds\n");
-	ksft_test_result(show_counts(), "every_errno_comes_often\n");
+	all = show_counts();
+	if (steps >= MANY_CALLS)
+		ksft_test_result(all, "every_errno_comes_often\n");
 	if (strangers_count) {
 		ksft_test_result(!reached, "strangers_get_nothing\n");
 		ksft_test_result(show_acts(calls), "strangers_guess_all_the_time\n");
