@@ -364,6 +364,12 @@ TEST_F(mapping, dontneed_keeps_the_bytes)
 	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 1));
 }
 
+/* Not every kernel has the older one for 32-bit programs. */
+#ifdef SYS_futex_time64
+#undef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+
 static long futex(void *word, int operation, __u32 value)
 {
 	return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
