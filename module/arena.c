@@ -11,7 +11,6 @@
 #include <linux/memalloc.h>
 
 #include "arena.h"
-#include "buffer.h"
 #include "core/fit.h"
 
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node)
@@ -66,17 +65,17 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 	return fit;
 }
 
-/* The heap gave @buffer the block at @first. Under the lock. */
-static void allocated(struct mal_arena *arena, struct mal_buffer *buffer, u32 first)
+/* The heap gave @block its place. Under the lock. */
+static void allocated(struct mal_arena *arena, struct mal_block *block, u32 first)
 {
-	buffer->first = first;
-	arena->allocs += !buffer->part;
-	arena->allocated += buffer->pages;
-	arena->requested += buffer->length;
+	block->first = first;
+	arena->allocs += block->is_buffer;
+	arena->allocated += block->pages;
+	arena->requested += block->length;
 }
 
 /* Look everywhere, a slice at a time, for a placement that the fit did not find. */
-static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struct mal_request *req)
+static int sweep(struct mal_arena *arena, struct mal_block *block, const struct mal_request *req)
 {
 	u32 cursor = 0;
 	int err = -ENOMEM;
@@ -88,10 +87,10 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 			return -EINTR;
 		cond_resched();
 		spin_lock(&arena->lock);
-		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)buffer, &cursor,
+		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)block, &cursor,
 				       MAL_ARENA_SLICE);
 		if (first != MAL_NONE) {
-			allocated(arena, buffer, first);
+			allocated(arena, block, first);
 			err = 0;
 		}
 		spin_unlock(&arena->lock);
@@ -99,7 +98,7 @@ static int sweep(struct mal_arena *arena, struct mal_buffer *buffer, const struc
 	return err;
 }
 
-int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
+int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 		    const struct mal_request *req)
 {
 	bool undecided = false;
@@ -107,181 +106,177 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
 	u32 first;
 
 	spin_lock(&arena->lock);
-	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)buffer);
+	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)block);
 	if (first != MAL_NONE) {
-		allocated(arena, buffer, first);
+		allocated(arena, block, first);
 		err = 0;
 	} else {
 		undecided = mal_heap_undecided(&arena->heap, req);
 	}
 	spin_unlock(&arena->lock);
 
-	return undecided ? sweep(arena, buffer, req) : err;
+	return undecided ? sweep(arena, block, req) : err;
 }
 
-void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer)
+void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 {
 	int err;
 
 	spin_lock(&arena->lock);
-	err = mal_heap_free(&arena->heap, buffer->first, buffer->pages);
+	err = mal_heap_free(&arena->heap, block->first, block->pages);
 	if (!WARN_ON_ONCE(err)) {
-		arena->frees += !buffer->part;
-		arena->freed += buffer->pages;
-		arena->requested -= buffer->length;
+		arena->frees += block->is_buffer;
+		arena->freed += block->pages;
+		arena->requested -= block->length;
 	}
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_resize(struct mal_arena *arena, struct mal_buffer *buffer,
-		      struct mal_buffer *part, u32 pages, u64 length)
+void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
+		      struct mal_block *part, u32 pages, u64 length)
 {
 	struct mal_heap *heap = &arena->heap;
 	int err = 0;
 
 	/* What is free for a moment is so only under the lock. */
 	spin_lock(&arena->lock);
-	if (pages < buffer->pages) {
-		part->first = buffer->first + pages;
-		part->pages = buffer->pages - pages;
-		err = mal_heap_resize(heap, buffer->first, buffer->pages, pages) ?:
+	if (pages < block->pages) {
+		part->first = block->first + pages;
+		part->pages = block->pages - pages;
+		err = mal_heap_resize(heap, block->first, block->pages, pages) ?:
 		      mal_heap_alloc_at(heap, part->first, part->pages, (uintptr_t)part);
-	} else if (pages > buffer->pages) {
+	} else if (pages > block->pages) {
 		err = mal_heap_free(heap, part->first, part->pages) ?:
-		      mal_heap_resize(heap, buffer->first, buffer->pages, pages);
+		      mal_heap_resize(heap, block->first, block->pages, pages);
 		part->pages = 0;
 	}
 	WARN_ON_ONCE(err);
-	arena->requested += length - buffer->length;
-	buffer->length = length;
-	buffer->pages = pages;
+	arena->requested += length - block->length;
+	block->length = length;
+	block->pages = pages;
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_set_name(struct mal_arena *arena, struct mal_buffer *buffer, const u8 *name)
+void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const u8 *name)
 {
 	spin_lock(&arena->lock);
-	memcpy(buffer->name, name, sizeof(buffer->name));
+	memcpy(block->name, name, sizeof(block->name));
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_get_name(struct mal_arena *arena, const struct mal_buffer *buffer, u8 *name)
+void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, u8 *name)
 {
 	spin_lock(&arena->lock);
-	memcpy(name, buffer->name, sizeof(buffer->name));
+	memcpy(name, block->name, sizeof(block->name));
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer)
+void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
-	buffer->quarantined = true;
-	/* All of these: they lie where the lock of the size was. */
-	buffer->unseen = 0;
-	buffer->seen = 0;
-	buffer->left = buffer->pages;
-	buffer->first_piece = buffer->first;
-	buffer->last_piece = buffer->first;
-	mal_block_set_link(&arena->heap, buffer->first, MAL_NONE);
-	arena->quarantined += buffer->pages;
-	arena->requested -= buffer->length;
-	if (buffer->unreleased)
-		arena->unreleased += buffer->pages;
+	block->quarantined = true;
+	block->first_piece = block->first;
+	block->last_piece = block->first;
+	mal_block_set_link(&arena->heap, block->first, MAL_NONE);
+	arena->quarantined += block->pages;
+	arena->requested -= block->length;
+	if (block->unreleased)
+		arena->unreleased += block->pages;
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_first_piece(struct mal_arena *arena, const struct mal_buffer *buffer, u32 *first,
+void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *block, u32 *first,
 			   u32 *pages)
 {
 	spin_lock(&arena->lock);
-	*first = buffer->first_piece;
-	*pages = mal_block_size(&arena->heap, buffer->first_piece);
+	*first = block->first_piece;
+	*pages = mal_block_size(&arena->heap, block->first_piece);
 	spin_unlock(&arena->lock);
 }
 
 /* Take the first piece out of the list. Under the lock. */
-static u32 pop_piece(struct mal_arena *arena, struct mal_buffer *buffer)
+static u32 pop_piece(struct mal_arena *arena, struct mal_block *block)
 {
-	const u32 piece = buffer->first_piece;
+	const u32 piece = block->first_piece;
 
 	lockdep_assert_held(&arena->lock);
-	buffer->first_piece = mal_block_link(&arena->heap, piece);
+	block->first_piece = mal_block_link(&arena->heap, piece);
 	return piece;
 }
 
-static void push_first_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
+static void push_first_piece(struct mal_arena *arena, struct mal_block *block, u32 piece)
 {
 	lockdep_assert_held(&arena->lock);
-	mal_block_set_link(&arena->heap, piece, buffer->first_piece);
-	if (buffer->first_piece == MAL_NONE)
-		buffer->last_piece = piece;
-	buffer->first_piece = piece;
+	mal_block_set_link(&arena->heap, piece, block->first_piece);
+	if (block->first_piece == MAL_NONE)
+		block->last_piece = piece;
+	block->first_piece = piece;
 }
 
-static void push_last_piece(struct mal_arena *arena, struct mal_buffer *buffer, u32 piece)
+static void push_last_piece(struct mal_arena *arena, struct mal_block *block, u32 piece)
 {
 	lockdep_assert_held(&arena->lock);
 	mal_block_set_link(&arena->heap, piece, MAL_NONE);
-	if (buffer->first_piece == MAL_NONE)
-		buffer->first_piece = piece;
+	if (block->first_piece == MAL_NONE)
+		block->first_piece = piece;
 	else
-		mal_block_set_link(&arena->heap, buffer->last_piece, piece);
-	buffer->last_piece = piece;
+		mal_block_set_link(&arena->heap, block->last_piece, piece);
+	block->last_piece = piece;
 }
 
-void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_buffer *buffer)
+void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
-	push_last_piece(arena, buffer, pop_piece(arena, buffer));
+	push_last_piece(arena, block, pop_piece(arena, block));
 	spin_unlock(&arena->lock);
 }
 
-/* The buffer has a part less. False, which never happens: it is no part of the first piece. */
-static bool take_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages)
+/* The block has a part less. False, which never happens: it is no part of the first piece. */
+static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages)
 {
-	const u32 piece = pop_piece(arena, buffer);
+	const u32 piece = pop_piece(arena, block);
 	const u32 piece_end = piece + mal_block_size(&arena->heap, piece);
 	const u32 end = first + pages;
 
 	if (WARN_ON_ONCE(first < piece || end > piece_end ||
 			 mal_heap_free_part(&arena->heap, first, pages))) {
-		push_first_piece(arena, buffer, piece);
+		push_first_piece(arena, block, piece);
 		return false;
 	}
 	if (end < piece_end)
-		push_first_piece(arena, buffer, end);
+		push_first_piece(arena, block, end);
 	if (first > piece)
-		push_last_piece(arena, buffer, piece);
-	buffer->left -= pages;
+		push_last_piece(arena, block, piece);
+	block->pages -= pages;
 	arena->quarantined -= pages;
-	arena->frees += !buffer->left && !buffer->part;
+	arena->frees += !block->pages && block->is_buffer;
 	return true;
 }
 
-void mal_arena_free_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first,
+void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
 			 u32 pages)
 {
 	spin_lock(&arena->lock);
-	if (take_part(arena, buffer, first, pages))
+	if (take_part(arena, block, first, pages))
 		arena->freed += pages;
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_retire(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages)
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages)
 {
 	spin_lock(&arena->lock);
 	/* Just there it is free now, so that it can be taken. */
-	if (take_part(arena, buffer, first, pages) &&
+	if (take_part(arena, block, first, pages) &&
 	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, pages, 0)))
 		arena->retired += pages;
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_release(struct mal_arena *arena, struct mal_buffer *buffer)
+void mal_arena_release(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
-	buffer->unreleased = false;
-	arena->unreleased -= buffer->pages;
+	block->unreleased = false;
+	arena->unreleased -= block->pages;
 	spin_unlock(&arena->lock);
 }
 
@@ -335,17 +330,14 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 	return !used;
 }
 
-/*
- * Of a used block. A buffer outlives its block, so that under the lock it can be looked
- * into.
- */
-static u32 state_of(const struct mal_buffer *buffer)
+/* Of a used block. It outlives what the heap has of it, so that under the lock it is there. */
+static u32 state_of(const struct mal_block *block)
 {
-	if (!buffer)
+	if (!block)
 		return MEMALLOC_BLOCK_RETIRED;
-	if (!buffer->quarantined)
+	if (!block->quarantined)
 		return MEMALLOC_BLOCK_USED;
-	return buffer->unreleased ? MEMALLOC_BLOCK_UNRELEASED : MEMALLOC_BLOCK_QUARANTINED;
+	return block->unreleased ? MEMALLOC_BLOCK_UNRELEASED : MEMALLOC_BLOCK_QUARANTINED;
 }
 
 u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
@@ -358,36 +350,21 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 	spin_lock(&arena->lock);
 	head = mal_heap_block_of(heap, *cursor);
 	for (n = 0; n < min_t(u32, max, MAL_ARENA_SLICE) && head < heap->granules; n++) {
-		struct mal_arena_block block = {
+		struct mal_arena_piece piece = {
 			.first = head,
 			.pages = mal_block_size(heap, head),
 			.state = MEMALLOC_BLOCK_FREE,
 		};
 		if (mal_block_used(heap, head)) {
-			block.buffer = (void *)(uintptr_t)mal_block_owner(heap, head);
-			block.state = state_of(block.buffer);
-			if (block.buffer)
-				block.pgoff = READ_ONCE(block.buffer->pgoff);
+			piece.block = (void *)(uintptr_t)mal_block_owner(heap, head);
+			piece.state = state_of(piece.block);
 		}
-		visit(&block, data);
-		head += block.pages;
+		visit(&piece, data);
+		head += piece.pages;
 	}
 	spin_unlock(&arena->lock);
 	*cursor = head;
 	return n;
-}
-
-static void copy_block(const struct mal_arena_block *block, void *data)
-{
-	struct mal_arena_block **to = data;
-
-	*(*to)++ = *block;
-}
-
-u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
-		     struct mal_arena_block *blocks, u32 max)
-{
-	return mal_arena_visit(arena, cursor, max, copy_block, &blocks);
 }
 
 const char *mal_arena_check(struct mal_arena *arena)

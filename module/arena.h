@@ -6,15 +6,15 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "block.h"
 #include "core/heap.h"
 
-struct mal_buffer;
 struct memalloc_stats;
 
 /*
- * A heap and its spinlock. The owner of each used block is the buffer that has
- * it. Granules are pages. What may be called from where: any context that may
- * take a spinlock, unless a function says that it sleeps.
+ * A heap and its spinlock. The owner of each used block is its struct mal_block. Granules
+ * are pages. What may be called from where: any context that may take a spinlock, unless a
+ * function says that it sleeps.
  */
 struct mal_arena {
 	spinlock_t lock;	/* of all below; innermost, nothing is taken under it */
@@ -35,17 +35,16 @@ struct mal_arena {
 	u64 retired;		/* pages; their blocks have no owner */
 };
 
-/* One block, as it was under the lock. @buffer may be gone by now: only compare it. */
-struct mal_arena_block {
+/* What the arena has at one place. */
+struct mal_arena_piece {
 	u32 first;
 	u32 pages;
-	const struct mal_buffer *buffer;	/* NULL: it has none */
-	unsigned long pgoff;			/* of the buffer, where mmap() finds it */
-	u32 state;				/* MEMALLOC_BLOCK_* */
+	u32 state;			/* MEMALLOC_BLOCK_* */
+	const struct mal_block *block;	/* that it is, or is left of; NULL: free or retired */
 };
 
-/* What is done with a block under the lock, where its buffer, too, can be looked into. */
-typedef void (*mal_arena_visitor)(const struct mal_arena_block *block, void *data);
+/* Called under the lock, where the block, too, can be looked into. */
+typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
 /* Sleeps. @pages is at most MAL_HEAP_MAX. */
 int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node);
@@ -59,51 +58,51 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
 const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
- * Take what @req wants for @buffer, which must live until mal_arena_free(); its place
- * goes to @buffer->first. May sleep. -ENOMEM; -EINTR: a fatal signal arrived.
+ * Take what @req wants: @block, which must live until mal_arena_free(), gets its place. May
+ * sleep. -ENOMEM; -EINTR: a fatal signal arrived.
  */
-int mal_arena_alloc(struct mal_arena *arena, struct mal_buffer *buffer,
+int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 		    const struct mal_request *req);
-void mal_arena_free(struct mal_arena *arena, const struct mal_buffer *buffer);
+void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 
 /*
- * Let @buffer have @pages and @length bytes. If it has more pages now, the others go to
+ * Let @block have @pages and @length bytes. If it has more pages now, the others go to
  * @part, which must live until mal_arena_free(); if it has less, they are those that @part
  * has, just behind it, which is left with none.
  */
-void mal_arena_resize(struct mal_arena *arena, struct mal_buffer *buffer,
-		      struct mal_buffer *part, u32 pages, u64 length);
+void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
+		      struct mal_block *part, u32 pages, u64 length);
 
-/* The name of @buffer: MEMALLOC_NAME_LEN bytes, zero-terminated. */
-void mal_arena_set_name(struct mal_arena *arena, struct mal_buffer *buffer, const u8 *name);
-void mal_arena_get_name(struct mal_arena *arena, const struct mal_buffer *buffer, u8 *name);
+/* The name of @block: MEMALLOC_NAME_LEN bytes, zero-terminated. */
+void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const u8 *name);
+void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, u8 *name);
 
 /*
- * From now on the buffer has no users, and its block comes back in parts, between which
- * pieces of it stay: it must live until its @left is 0. Each piece is a used block whose
- * owner is the buffer and whose link is the next piece, so nothing has to be allocated.
+ * From now on the block has no users, and comes back in parts, between which pieces of it
+ * stay: it must live until it has no pages. Each piece is to the heap a used block of the same
+ * owner, whose link is the next piece, so nothing has to be allocated.
  */
-void mal_arena_quarantine(struct mal_arena *arena, struct mal_buffer *buffer);
+void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block);
 
-/* The first piece of the quarantined buffer, which has one: *@pages from *@first on. */
-void mal_arena_first_piece(struct mal_arena *arena, const struct mal_buffer *buffer, u32 *first,
+/* The first piece of the quarantined block, which has one: *@pages from *@first on. */
+void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *block, u32 *first,
 			   u32 *pages);
 
 /* The first piece becomes the last one. */
-void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_buffer *buffer);
+void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block);
 
 /*
  * Give back @pages from @first on, which are a part of the first piece, or all of it. What is
  * left behind them is the first piece then, and what is left before them the last one.
  */
-void mal_arena_free_part(struct mal_arena *arena, struct mal_buffer *buffer, u32 first,
+void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
 			 u32 pages);
 
 /* The same, but nobody gets them any more. */
-void mal_arena_retire(struct mal_arena *arena, struct mal_buffer *buffer, u32 first, u32 pages);
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages);
 
-/* The quarantined buffer is not unreleased any more. */
-void mal_arena_release(struct mal_arena *arena, struct mal_buffer *buffer);
+/* The quarantined block is not unreleased any more. */
+void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
 
 /* Count an allocation that failed, for whatever reason. */
 void mal_arena_count_failure(struct mal_arena *arena);
@@ -117,7 +116,7 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
  */
 bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
 
-/* The most blocks that one call of these looks at. */
+/* The most blocks that one call looks at. */
 #define MAL_ARENA_SLICE		32
 
 /*
@@ -127,10 +126,6 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
  */
 u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
 		    void *data);
-
-/* The same, to read them. */
-u32 mal_arena_layout(struct mal_arena *arena, u32 *cursor,
-		     struct mal_arena_block *blocks, u32 max);
 
 /* What mal_heap_check_slice() finds, all over; NULL: nothing is wrong. Sleeps. */
 const char *mal_arena_check(struct mal_arena *arena);

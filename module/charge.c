@@ -20,11 +20,12 @@ struct mal_amount mal_client_limit = MAL_NO_LIMIT;
 /* As file systems do, keep some for root: others can begin, and the administrator can look. */
 #define MAL_RESERVE_SHIFT	4
 
-int mal_users_init(struct mal_users *users, unsigned long pages)
+int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t look)
 {
 	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!users->wq)
 		return -ENOMEM;
+	users->look = look;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
 	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
@@ -39,9 +40,20 @@ static int compare(struct rb_node *a, const struct rb_node *b)
 	return uid_lt(left, right) ? -1 : uid_gt(left, right);
 }
 
+static void init_ward(struct mal_ward *ward, const struct mal_users *users)
+{
+	mutex_init(&ward->looking);
+	mutex_init(&ward->lock);
+	INIT_LIST_HEAD(&ward->extents);
+	INIT_DELAYED_WORK(&ward->work, users->look);
+	ward->wq = users->wq;
+}
+
 static void destroy_user(struct mal_user *user)
 {
-	mal_ward_destroy(&user->ward);
+	WARN_ON(!list_empty(&user->ward.extents));
+	mutex_destroy(&user->ward.lock);
+	mutex_destroy(&user->ward.looking);
 	kfree(user);
 }
 
@@ -57,7 +69,7 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	user->users = users;
 	user->uid = uid;
 	refcount_set(&user->ref, 1);
-	mal_ward_init(&user->ward, users->wq);
+	init_ward(&user->ward, users);
 	spin_lock_init(&user->lock);
 
 	mutex_lock(&users->lock);

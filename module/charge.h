@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
-#include "quarantine.h"
+#include "ward.h"
 
 struct memalloc_limits;
 
@@ -37,7 +37,8 @@ struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
 	u64 default_bytes;		/* that a user may have, if nothing else was said */
-	struct workqueue_struct *wq;	/* for what their wards have to do */
+	struct workqueue_struct *wq;	/* for what is to be done with their wards, */
+	work_func_t look;		/* which is that */
 };
 
 /* All that is charged to one user. */
@@ -74,8 +75,8 @@ struct mal_payer {
 	bool closed;			/* the client is gone */
 };
 
-/* For a region of that many pages. Sleeps. -ENOMEM. */
-int mal_users_init(struct mal_users *users, unsigned long pages);
+/* For a region of that many pages. The work of wards is @look. Sleeps. -ENOMEM. */
+int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t look);
 
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);

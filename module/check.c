@@ -7,8 +7,8 @@
  */
 #include <linux/memalloc.h>
 
-#include "buffer.h"
 #include "check.h"
+#include "quarantine.h"
 #include "region.h"
 
 #define MAL_CHECK_TRIES	5
@@ -30,23 +30,23 @@ static bool is_unchanged(const struct memalloc_stats *before, const struct memal
 	       before->unreleased == after->unreleased && before->retired == after->retired;
 }
 
-static void add_block(const struct mal_arena_block *block, void *data)
+static void add_piece(const struct mal_arena_piece *piece, void *data)
 {
-	const u64 length = (u64)block->pages << PAGE_SHIFT;
+	const u64 length = (u64)piece->pages << PAGE_SHIFT;
 	struct memalloc_stats *sums = data;
 
 	sums->region_length += length;
-	if (block->state == MEMALLOC_BLOCK_FREE) {
+	if (piece->state == MEMALLOC_BLOCK_FREE) {
 		sums->free += length;
 		sums->largest_free = max_t(u64, sums->largest_free, length);
 		sums->free_blocks++;
 		return;
 	}
 	sums->used += length;
-	switch (block->state) {
+	switch (piece->state) {
 	case MEMALLOC_BLOCK_USED:
-		sums->requested += block->buffer->length;
-		sums->buffers += !block->buffer->part;
+		sums->requested += piece->block->length;
+		sums->buffers += piece->block->is_buffer;
 		break;
 	case MEMALLOC_BLOCK_UNRELEASED:
 		sums->unreleased += length;
@@ -101,7 +101,7 @@ const char *mal_check_sums(struct mal_region *region)
 		mal_arena_stats(&region->arena, &before);
 		while (cursor < region->claim.pages) {
 			cond_resched();
-			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_block, &sums);
+			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_piece, &sums);
 		}
 		mal_arena_stats(&region->arena, &after);
 		if (is_unchanged(&before, &after))

@@ -17,15 +17,9 @@
 #include <linux/slab.h>
 
 #include "clean.h"
-#include "region.h"
 
 /* A buffer that is given back and taken again at once is left to who takes it. */
 #define MAL_CLEAN_DELAY_MS	100
-
-static struct page *page_of(struct mal_clean *clean, u32 granule)
-{
-	return mal_region_page(container_of(clean, struct mal_region, clean), granule);
-}
 
 /* The first granule of the word that @granule has its bit in, and that of the next one. */
 static u32 word_start(u32 granule)
@@ -63,7 +57,7 @@ static bool zero(struct mal_clean *clean, u32 first, unsigned long bits)
 	unsigned int bit;
 
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-		struct page *page = page_of(clean, word_start(first) + bit);
+		struct page *page = pfn_to_page(clean->pfn + word_start(first) + bit);
 
 		if (PageHWPoison(page))
 			sound &= ~BIT(bit);
@@ -152,11 +146,10 @@ void mal_clean_later(struct mal_clean *clean)
 /* Zero what is free and dirty from @first on, within its block and its word; where that ends. */
 static u32 zero_free(struct mal_clean *clean, u32 first)
 {
-	struct mal_region *region = container_of(clean, struct mal_region, clean);
 	u32 end;
 
 	WRITE_ONCE(clean->busy, first / BITS_PER_LONG);
-	if (mal_arena_is_free(&region->arena, first, &end)) {
+	if (mal_arena_is_free(clean->arena, first, &end)) {
 		end = min(end, next_word(first));
 		zero(clean, first, dirty_bits(clean, first, word_mask(first, end)));
 	}
@@ -170,7 +163,7 @@ static u32 zero_free(struct mal_clean *clean, u32 first)
 static void clean_work(struct work_struct *work)
 {
 	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);
-	u32 end = container_of(clean, struct mal_region, clean)->claim.pages;
+	u32 end = clean->pages;
 	u32 at = 0;
 
 	while (at < end && atomic_long_read(&clean->dirty) && !READ_ONCE(clean->stop)) {
@@ -195,7 +188,7 @@ bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 
 u64 mal_clean_count_dirty(struct mal_clean *clean)
 {
-	u32 end = container_of(clean, struct mal_region, clean)->claim.pages;
+	u32 end = clean->pages;
 	u64 dirty = 0;
 	u32 at;
 
@@ -206,7 +199,8 @@ u64 mal_clean_count_dirty(struct mal_clean *clean)
 	return dirty << PAGE_SHIFT;
 }
 
-int mal_clean_init(struct mal_clean *clean, u32 pages, int node)
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn, u32 pages,
+		   int node)
 {
 	size_t bytes = BITS_TO_LONGS(pages) * sizeof(*clean->map);
 
@@ -216,6 +210,9 @@ int mal_clean_init(struct mal_clean *clean, u32 pages, int node)
 		return -ENOMEM;
 	}
 	memset(clean->map, 0xff, bytes);
+	clean->arena = arena;
+	clean->pfn = pfn;
+	clean->pages = pages;
 	clean->busy = MAL_NONE;
 	init_waitqueue_head(&clean->waiters);
 	INIT_DELAYED_WORK(&clean->work, clean_work);

@@ -7,6 +7,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "arena.h"
+
 /*
  * Which granules are known to be zero. All are that a new buffer has, until a process maps them;
  * what else can write to a buffer is known when it is given back. Of the free ones, those are that
@@ -14,6 +16,9 @@
  * count as such.
  */
 struct mal_clean {
+	struct mal_arena *arena;
+	unsigned long pfn;		/* of its first granule */
+	u32 pages;			/* that it has */
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
 	atomic_long_t dirty;		/* granules that are not, and that no buffer has */
 
@@ -27,8 +32,9 @@ struct mal_clean {
 	bool stop;
 };
 
-/* For @pages that are zero. Sleeps. -ENOMEM. */
-int mal_clean_init(struct mal_clean *clean, u32 pages, int node);
+/* For the @pages of @arena, from frame @pfn on, which are zero. Sleeps. -ENOMEM. */
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn, u32 pages,
+		   int node);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);

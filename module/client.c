@@ -12,9 +12,9 @@
 #include "buffer.h"
 #include "charge.h"
 #include "client.h"
-#include "ioctl.h"
 #include "mapping.h"
 #include "region.h"
+#include "resize.h"
 
 /* The handle at a node of client->by_offset; NULL: there is no such node. */
 static struct mal_handle *handle_at(const struct rb_node *node)
@@ -79,7 +79,7 @@ static struct mal_handle *find_offset(struct mal_client *client, unsigned long p
 			node = node->rb_left;
 		}
 	}
-	if (found && pgoff - found->buffer->pgoff >= mal_offset_room(offsets, found->buffer))
+	if (found && pgoff - found->buffer->pgoff >= mal_offset_room(offsets, found->buffer->pgoff))
 		return NULL;
 	return found;
 }
@@ -105,7 +105,7 @@ static void link_handle(struct mal_client *client, struct mal_handle *handle)
 	if (has_twin(handle))
 		return;
 	client->held.buffers++;
-	client->held.bytes += mal_buffer_real_length(handle->buffer);
+	client->held.bytes += mal_extent_size(&handle->buffer->extent);
 }
 
 static void unlink_handle(struct mal_client *client, struct mal_handle *handle)
@@ -113,7 +113,7 @@ static void unlink_handle(struct mal_client *client, struct mal_handle *handle)
 	lockdep_assert_held(&client->lock);
 	if (!has_twin(handle)) {
 		client->held.buffers--;
-		client->held.bytes -= mal_buffer_real_length(handle->buffer);
+		client->held.bytes -= mal_extent_size(&handle->buffer->extent);
 	}
 	client->held.handles--;
 	rb_erase(&handle->by_offset, &client->by_offset);
@@ -161,7 +161,7 @@ static int take(struct mal_client *client, struct mal_removal *removal)
 
 	if (!handle)
 		return -ENOENT;
-	if (free->length && free->length != handle->buffer->length)
+	if (free->length && free->length != handle->buffer->extent.block.length)
 		return -ERANGE;
 	rb_erase(&handle->by_id, &client->by_id);
 	unlink_handle(client, handle);
@@ -210,7 +210,7 @@ int mal_handle_tell(struct mal_client *client, u32 id)
 	if (handle) {
 		handle->told = true;
 		WRITE_ONCE(handle->buffer->told, true);
-		mal_buffer_expose(handle->buffer);
+		mal_extent_expose(&handle->buffer->extent);
 	}
 	mutex_unlock(&client->lock);
 	return handle ? 0 : -ENOENT;
@@ -257,8 +257,8 @@ static struct mal_buffer *find_resizable(struct mal_client *client, u32 id, u32 
 	 * Whom a buffer was given to can't make its owner pay for more, nor cut off what somebody
 	 * has mapped.
 	 */
-	if (buffer->payer != client->payer) {
-		if (pages > buffer->pages)
+	if (buffer->extent.payer != client->payer) {
+		if (pages > buffer->extent.block.pages)
 			return ERR_PTR(-EACCES);
 		if (mal_is_mapped(buffer))
 			return ERR_PTR(-EBUSY);
@@ -271,16 +271,16 @@ static struct mal_buffer *find_resizable(struct mal_client *client, u32 id, u32 
 
 /* @part is to make @buffer have @pages instead of @before: -EAGAIN if it has others by now. */
 static int resize_locked(struct mal_client *client, u32 id, struct mal_buffer *buffer,
-			 struct mal_buffer *part, u32 before, u32 pages, u64 length)
+			 struct mal_extent *part, u32 before, u32 pages, u64 length)
 {
 	struct mal_buffer *now = find_resizable(client, id, pages);
 	int err;
 
 	if (IS_ERR(now))
 		return PTR_ERR(now);
-	if (now != buffer || buffer->pages != before)
+	if (now != buffer || buffer->extent.block.pages != before)
 		return -EAGAIN;
-	err = mal_buffer_resize(buffer, part, pages, length);
+	err = mal_resize(buffer, part, pages, length);
 	if (!err)
 		client->held.bytes += ((u64)pages - before) << PAGE_SHIFT;
 	return err;
@@ -289,7 +289,7 @@ static int resize_locked(struct mal_client *client, u32 id, struct mal_buffer *b
 static int try_to_resize(struct mal_client *client, u32 id, u32 pages, u64 length)
 {
 	struct mal_buffer *buffer;
-	struct mal_buffer *part;
+	struct mal_extent *part;
 	u32 before;
 	int err;
 
@@ -297,13 +297,13 @@ static int try_to_resize(struct mal_client *client, u32 id, u32 pages, u64 lengt
 	buffer = find_resizable(client, id, pages);
 	if (!IS_ERR(buffer)) {
 		mal_buffer_get(buffer);
-		before = buffer->pages;
+		before = buffer->extent.block.pages;
 	}
 	mutex_unlock(&client->lock);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
 
-	part = mal_buffer_create_part(buffer, before, pages);
+	part = mal_resize_prepare(buffer, before, pages);
 	if (IS_ERR(part)) {
 		err = PTR_ERR(part);
 		goto put_buffer;
@@ -311,7 +311,7 @@ static int try_to_resize(struct mal_client *client, u32 id, u32 pages, u64 lengt
 	mutex_lock(&client->lock);
 	err = resize_locked(client, id, buffer, part, before, pages, length);
 	mutex_unlock(&client->lock);
-	mal_buffer_drop_part(buffer, part);
+	mal_resize_finish(buffer, part);
 put_buffer:
 	mal_buffer_put(buffer);
 	return err;
@@ -364,7 +364,7 @@ struct mal_holdings mal_client_holdings(struct mal_client *client)
 	return held;
 }
 
-static int client_open(struct inode *inode, struct file *file)
+int mal_client_open(struct inode *inode, struct file *file)
 {
 	struct mal_region *region =
 		container_of(file->private_data, struct mal_region, misc);
@@ -408,7 +408,7 @@ static void count_abandoned(struct mal_client *client)
 		 opener->pid, held.buffers, held.bytes);
 }
 
-static int client_release(struct inode *inode, struct file *file)
+int mal_client_release(struct inode *inode, struct file *file)
 {
 	struct mal_client *client = file->private_data;
 	struct mal_handle *handle;
@@ -420,7 +420,7 @@ static int client_release(struct inode *inode, struct file *file)
 	count_abandoned(client);
 	rbtree_postorder_for_each_entry_safe(handle, next, &client->by_id, by_id) {
 		if (handle->told)
-			WRITE_ONCE(handle->buffer->unreleased, true);
+			WRITE_ONCE(handle->buffer->extent.block.unreleased, true);
 		mal_buffer_unshare(handle->buffer);
 		kfree(handle);
 		cond_resched();
@@ -437,7 +437,7 @@ static int client_release(struct inode *inode, struct file *file)
  * mmap() of an offset that ALLOC, QUERY or IMPORT told. It is looked for among the client's own
  * handles, so that whoever guesses offsets has nothing of a stranger's buffer for a moment.
  */
-static int client_mmap(struct file *file, struct vm_area_struct *vma)
+int mal_client_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct mal_client *client = file->private_data;
 	struct mal_buffer *buffer = NULL;
@@ -448,7 +448,7 @@ static int client_mmap(struct file *file, struct vm_area_struct *vma)
 	mutex_lock(&client->lock);
 	handle = find_offset(client, vma->vm_pgoff);
 	if (handle) {
-		own = handle->buffer->payer == client->payer;
+		own = handle->buffer->extent.payer == client->payer;
 		buffer = own ? mal_buffer_get(handle->buffer) : mal_buffer_share(handle->buffer);
 		writable = handle->writable;
 	}
@@ -465,7 +465,7 @@ static int client_mmap(struct file *file, struct vm_area_struct *vma)
 }
 
 /* What the client has handles for: /proc/PID/fdinfo/FD. */
-static void client_show_fdinfo(struct seq_file *seq, struct file *file)
+void mal_client_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct mal_client *client = file->private_data;
 	const struct mal_holdings held = mal_client_holdings(client);
@@ -476,13 +476,3 @@ static void client_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "memalloc-buffers:\t%llu\n", held.buffers);
 	seq_printf(seq, "memalloc-bytes:\t%llu\n", held.bytes);
 }
-
-const struct file_operations mal_client_fops = {
-	.owner = THIS_MODULE,
-	.open = client_open,
-	.release = client_release,
-	.show_fdinfo = client_show_fdinfo,
-	.mmap = client_mmap,
-	.unlocked_ioctl = mal_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-};

@@ -11,6 +11,7 @@
 struct mal_buffer;
 struct mal_payer;
 struct mal_region;
+struct seq_file;
 
 /* A client's name for a buffer. It has a share of it. */
 struct mal_handle {
@@ -51,7 +52,11 @@ struct mal_client {
 	struct mutex import_lock;
 };
 
-extern const struct file_operations mal_client_fops;
+/* What its device node does with it. */
+int mal_client_open(struct inode *inode, struct file *file);
+int mal_client_release(struct inode *inode, struct file *file);
+int mal_client_mmap(struct file *file, struct vm_area_struct *vma);
+void mal_client_show_fdinfo(struct seq_file *seq, struct file *file);
 
 /* What the client has handles for. Sleeps; takes client->lock. */
 struct mal_holdings mal_client_holdings(struct mal_client *client);
@@ -96,7 +101,7 @@ struct mal_buffer *mal_handle_share(struct mal_client *client, u32 id, bool *wri
  * Let the buffer of handle @id have @pages, and @length bytes of them. -ENOENT: no such
  * handle; -EACCES: it is not writable, or somebody else would be charged for more; -EBUSY:
  * others have the buffer, too, or know where it lies, or a device has not finished with it;
- * and the errors of mal_buffer_create_part().
+ * and the errors of mal_resize_prepare().
  */
 int mal_handle_resize(struct mal_client *client, u32 id, u32 pages, u64 length);
 

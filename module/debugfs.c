@@ -23,12 +23,12 @@
 #include "debugfs.h"
 #include "region.h"
 
-/* A block and, if it has a buffer, what that was like: it may be gone by now. */
+/* A block and, if somebody has it, who, and what it was like: it may be gone by now. */
 struct entry {
 	u64 offset;
 	u64 length;
 	u32 state;
-	bool has_buffer;
+	bool has_extent;
 	bool exposed;
 	bool told;
 	bool attached;
@@ -46,28 +46,32 @@ struct layout {
 	u32 shown;
 };
 
-/* Under the arena's lock, so that block and buffer, and with it who pays, are there. */
-static void copy_block(const struct mal_arena_block *block, void *data)
+/* Under the arena's lock, so that block and extent, and with it who pays, are there. */
+static void copy_piece(const struct mal_arena_piece *piece, void *data)
 {
-	const struct mal_buffer *buffer = block->buffer;
+	const struct mal_extent *extent = mal_extent_of(piece->block);
 	struct layout *layout = data;
 	struct entry *entry = &layout->entries[layout->read++];
 
 	*entry = (struct entry) {
-		.offset = (u64)block->first << PAGE_SHIFT,
-		.length = (u64)block->pages << PAGE_SHIFT,
-		.state = block->state,
-		.has_buffer = buffer,
+		.offset = (u64)piece->first << PAGE_SHIFT,
+		.length = (u64)piece->pages << PAGE_SHIFT,
+		.state = piece->state,
+		.has_extent = piece->block,
 	};
-	if (!buffer)
+	if (!piece->block)
 		return;
-	entry->exposed = READ_ONCE(buffer->exposed);
-	entry->told = READ_ONCE(buffer->told);
-	entry->attached = !list_empty(&buffer->attachments);
-	entry->references = kref_read(&buffer->ref);
-	entry->requested = buffer->length;
-	memcpy(entry->name, buffer->name, sizeof(entry->name));
-	entry->payer = buffer->payer->opener;
+	entry->exposed = READ_ONCE(extent->exposed);
+	entry->requested = extent->block.length;
+	memcpy(entry->name, extent->block.name, sizeof(entry->name));
+	entry->payer = extent->payer->opener;
+	if (extent->block.is_buffer) {
+		const struct mal_buffer *buffer = mal_buffer_of(extent);
+
+		entry->told = READ_ONCE(buffer->told);
+		entry->attached = !list_empty(&buffer->attachments);
+		entry->references = kref_read(&buffer->ref);
+	}
 }
 
 static void *layout_start(struct seq_file *seq, loff_t *pos)
@@ -79,7 +83,7 @@ static void *layout_start(struct seq_file *seq, loff_t *pos)
 		return NULL;
 	layout->read = 0;
 	layout->shown = 0;
-	mal_arena_visit(&layout->region->arena, &cursor, MAL_ARENA_SLICE, copy_block, layout);
+	mal_arena_visit(&layout->region->arena, &cursor, MAL_ARENA_SLICE, copy_piece, layout);
 	return layout->entries;
 }
 
@@ -119,7 +123,7 @@ static int layout_show(struct seq_file *seq, void *v)
 	if (!entry->offset)
 		seq_puts(seq, "offset length state requested references flags pid uid comm name\n");
 	seq_printf(seq, "%llu %llu %s", entry->offset, entry->length, states[entry->state]);
-	if (!entry->has_buffer) {
+	if (!entry->has_extent) {
 		seq_putc(seq, '\n');
 		return 0;
 	}
@@ -221,16 +225,13 @@ static int check_show(struct seq_file *seq, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(check);
 
-void mal_debugfs_create(struct mal_region *region)
+struct dentry *mal_debugfs_create(struct mal_region *region)
 {
 	/* An error instead of a folder makes the files errors, too, and is nothing to remove. */
-	region->debugfs = debugfs_create_dir(region->name, NULL);
-	debugfs_create_file("layout", 0400, region->debugfs, region, &layout_fops);
-	debugfs_create_file("clients", 0400, region->debugfs, region, &clients_fops);
-	debugfs_create_file("check", 0400, region->debugfs, region, &check_fops);
-}
+	struct dentry *folder = debugfs_create_dir(region->name, NULL);
 
-void mal_debugfs_destroy(struct mal_region *region)
-{
-	debugfs_remove(region->debugfs);
+	debugfs_create_file("layout", 0400, folder, region, &layout_fops);
+	debugfs_create_file("clients", 0400, folder, region, &clients_fops);
+	debugfs_create_file("check", 0400, folder, region, &check_fops);
+	return folder;
 }

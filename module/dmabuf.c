@@ -50,8 +50,8 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 /* Describe @buffer in pieces that @dev takes. */
 static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
 {
-	phys_addr_t phys = page_to_phys(mal_buffer_page(buffer, 0));
-	size_t size = mal_buffer_real_length(buffer);
+	phys_addr_t phys = page_to_phys(mal_extent_page(&buffer->extent, 0));
+	size_t size = mal_extent_size(&buffer->extent);
 	struct scatterlist *sg;
 	unsigned int segments = 0;
 	unsigned int i;
@@ -70,7 +70,7 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 	done = 0;
 	for_each_sgtable_sg(sgt, sg, i) {
 		n = segment_length(dev, phys + done, size - done);
-		sg_set_page(sg, mal_buffer_page(buffer, done >> PAGE_SHIFT), n,
+		sg_set_page(sg, mal_extent_page(&buffer->extent, done >> PAGE_SHIFT), n,
 			    offset_in_page(done));
 		done += n;
 	}
@@ -94,7 +94,7 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
 
-	mal_buffer_expose(buffer);
+	mal_extent_expose(&buffer->extent);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
@@ -187,7 +187,7 @@ static void sync_attachments(struct mal_buffer *buffer, u64 offset, u64 length, 
 int mal_dmabuf_begin_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length, bool write)
 {
 	/* What a device has not finished can't be handed over yet. */
-	long left = dma_resv_wait_timeout(&buffer->resv, dma_resv_usage_rw(write), true,
+	long left = dma_resv_wait_timeout(&buffer->extent.resv, dma_resv_usage_rw(write), true,
 					  MAX_SCHEDULE_TIMEOUT);
 
 	if (left < 0)
@@ -222,8 +222,8 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
 
-	mal_buffer_expose(buffer);
-	iosys_map_set_vaddr(map, page_address(mal_buffer_page(buffer, 0)));
+	mal_extent_expose(&buffer->extent);
+	iosys_map_set_vaddr(map, page_address(mal_extent_page(&buffer->extent, 0)));
 	return 0;
 }
 
@@ -258,17 +258,18 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 		return fd;
 
 	info.ops = access == O_RDWR ? &writable_ops : &restricted_ops;
-	info.size = mal_buffer_real_length(buffer);
+	info.size = mal_extent_size(&buffer->extent);
 	info.flags = access;
 	info.priv = mal_buffer_share(buffer);
-	info.resv = &buffer->resv;
+	info.resv = &buffer->extent.resv;
 	dmabuf = dma_buf_export(&info);
 	if (IS_ERR(dmabuf)) {
 		mal_buffer_unshare(buffer);
 		put_unused_fd(fd);
 		return PTR_ERR(dmabuf);
 	}
-	trace_memalloc_export(buffer, buffer->first, buffer->pages);
+	trace_memalloc_export(buffer->extent.region->name, &buffer->extent.block,
+			      buffer->extent.block.first, buffer->extent.block.pages);
 	*file = dmabuf->file;
 	return fd;
 }
@@ -283,9 +284,9 @@ struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *wr
 	if (dmabuf->ops == &writable_ops || dmabuf->ops == &restricted_ops) {
 		struct mal_buffer *ours = dmabuf->priv;
 
-		if (ours->region == region && !dmabuf_readable(dmabuf)) {
+		if (ours->extent.region == region && !dmabuf_readable(dmabuf)) {
 			buffer = ERR_PTR(-EACCES);
-		} else if (ours->region == region) {
+		} else if (ours->extent.region == region) {
 			buffer = mal_buffer_share(ours);
 			*writable = dmabuf_writable(dmabuf);
 		}

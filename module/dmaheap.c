@@ -20,6 +20,7 @@
 #include <uapi/linux/dma-heap.h>
 #include <linux/memalloc.h>
 
+#include "alloc.h"
 #include "buffer.h"
 #include "charge.h"
 #include "dmabuf.h"
@@ -81,14 +82,14 @@ static int dmaheap_alloc(const struct mal_dmaheap_file *heap, void __user *user,
 
 	fd = create_dmabuf(heap, &data, &file);
 	if (fd < 0) {
-		mal_region_failure(heap->region, data.len, fd);
+		mal_alloc_failed(heap->region, data.len, fd);
 		return fd;
 	}
 	data.fd = fd;
 	if (copy_to_user(user, &data, size)) {
 		put_unused_fd(fd);
 		fput(file);
-		mal_region_failure(heap->region, data.len, -EFAULT);
+		mal_alloc_failed(heap->region, data.len, -EFAULT);
 		return -EFAULT;
 	}
 	fd_install(fd, file);
@@ -107,18 +108,18 @@ static long dmaheap_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 
 static int dmaheap_open(struct inode *inode, struct file *file)
 {
-	struct mal_region *region =
-		container_of(file->private_data, struct mal_region, dmaheap.misc);
+	struct mal_dmaheap *dmaheap =
+		container_of(file->private_data, struct mal_dmaheap, misc);
 	struct mal_dmaheap_file *heap;
 
 	/* Pairs with the release in mal_dmaheap_start(). */
-	if (!smp_load_acquire(&region->dmaheap.started))
+	if (!smp_load_acquire(&dmaheap->started))
 		return -ENODEV;
 	heap = kmalloc(sizeof(*heap), GFP_KERNEL_ACCOUNT);
 	if (!heap)
 		return -ENOMEM;
-	heap->region = region;
-	heap->payer = mal_payer_open(&region->users);
+	heap->region = dmaheap->region;
+	heap->payer = mal_payer_open(&dmaheap->region->users);
 	if (!heap->payer) {
 		kfree(heap);
 		return -ENOMEM;
@@ -144,16 +145,17 @@ static const struct file_operations dmaheap_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-int mal_dmaheap_create(struct mal_dmaheap *dmaheap, const char *name)
+int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
 {
 	struct miscdevice *misc = &dmaheap->misc;
 	int err = -ENOMEM;
 
+	dmaheap->region = region;
 	misc->minor = MISC_DYNAMIC_MINOR;
 	misc->fops = &dmaheap_fops;
 	misc->mode = 0660;
-	misc->name = kasprintf(GFP_KERNEL, "%s-dma_heap", name);
-	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", name);
+	misc->name = kasprintf(GFP_KERNEL, "%s-dma_heap", region->name);
+	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", region->name);
 	if (misc->name && misc->nodename)
 		err = misc_register(misc);
 	if (err) {

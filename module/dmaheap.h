@@ -5,18 +5,21 @@
 #include <linux/miscdevice.h>
 #include <linux/types.h>
 
+struct mal_region;
+
 /*
  * The region's node in /dev/dma_heap/: for programs that know the kernel's dma-buf
  * heaps, of which it is one more to them. Not to be confused with the heap of
  * core/heap.h, which knows nothing of any of this.
  */
 struct mal_dmaheap {
+	struct mal_region *region;
 	struct miscdevice misc;
 	bool started;
 };
 
-/* Make the node, for the region that @dmaheap is in. It can't be opened before it is started. */
-int mal_dmaheap_create(struct mal_dmaheap *dmaheap, const char *name);
+/* Make the node. It can't be opened before it is started. Sleeps. */
+int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region);
 
 /* From now on the region stays until its module is unloaded. */
 void mal_dmaheap_start(struct mal_dmaheap *dmaheap);

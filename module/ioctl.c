@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 #include <linux/memalloc.h>
 
+#include "alloc.h"
 #include "buffer.h"
 #include "charge.h"
 #include "client.h"
@@ -25,6 +26,7 @@
 #include "dmabuf.h"
 #include "ioctl.h"
 #include "placement.h"
+#include "quarantine.h"
 #include "region.h"
 
 /* A call under way. */
@@ -101,7 +103,7 @@ static int make_buffer(struct mal_client *client, struct memalloc_alloc *alloc,
 		return PTR_ERR(new->buffer);
 	}
 	alloc->handle = new->handle->id;
-	alloc->real_length = mal_buffer_real_length(new->buffer);
+	alloc->real_length = mal_extent_size(&new->buffer->extent);
 	alloc->mmap_offset = (u64)new->buffer->pgoff << PAGE_SHIFT;
 	return 0;
 }
@@ -135,7 +137,7 @@ static int ioctl_alloc(struct mal_call *call)
 unmake:
 	unmake_buffer(call->client, &new);
 failure:
-	mal_region_failure(call->client->region, alloc->length, err);
+	mal_alloc_failed(call->client->region, alloc->length, err);
 	return err;
 }
 
@@ -198,7 +200,7 @@ static int make_batch(struct mal_client *client, struct alloc_entry *entries, u3
 		err = fatal_signal_pending(current) ? -EINTR :
 		      make_buffer(client, &entries[n].alloc, &entries[n].new);
 		if (err) {
-			mal_region_failure(client->region, entries[n].alloc.length, err);
+			mal_alloc_failed(client->region, entries[n].alloc.length, err);
 			break;
 		}
 	}
@@ -229,7 +231,7 @@ static int ioctl_alloc_batch(struct mal_call *call)
 
 	entries = fetch_batch(batch, MEMALLOC_IOC_ALLOC, sizeof(*entries));
 	if (IS_ERR(entries)) {
-		mal_region_failure(client->region, 0, PTR_ERR(entries));
+		mal_alloc_failed(client->region, 0, PTR_ERR(entries));
 		return PTR_ERR(entries);
 	}
 	err = make_batch(client, entries, batch->count);
@@ -238,7 +240,7 @@ static int ioctl_alloc_batch(struct mal_call *call)
 
 	err = respond_batch(batch, entries);
 	if (err)
-		mal_region_failure(client->region, 0, err);
+		mal_alloc_failed(client->region, 0, err);
 	for (i = 0; i < batch->count; i++) {
 		if (err)
 			unmake_buffer(client, &entries[i].new);
@@ -294,12 +296,12 @@ static int ioctl_query(struct mal_call *call)
 	if (physical) {
 		/* First: whoever is told is told the size that stays. */
 		err = mal_handle_tell(call->client, query->handle);
-		query->physical = page_to_phys(mal_buffer_page(buffer, 0));
+		query->physical = page_to_phys(mal_extent_page(&buffer->extent, 0));
 	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);
 	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
-	mal_arena_get_name(&buffer->region->arena, buffer, query->name);
+	mal_arena_get_name(&buffer->extent.region->arena, &buffer->extent.block, query->name);
 	mal_buffer_put(buffer);
 	return err ?: respond(call);
 }
@@ -320,32 +322,48 @@ static int ioctl_stats(struct mal_call *call)
 	return respond(call);
 }
 
-/* Read a slice of blocks, with the client's handles for them. */
-static u32 layout_slice(struct mal_client *client, u32 *cursor, struct memalloc_block *entries,
-			u32 max)
-{
-	struct mal_arena_block blocks[MAL_ARENA_SLICE];
+/* A slice of blocks, as they were under the arena's lock. */
+struct layout_slice {
 	u32 n;
+	struct memalloc_block entries[MAL_ARENA_SLICE];
+
+	/* Of the buffers: where mmap() finds them. They may be gone by now. */
+	const struct mal_buffer *buffers[MAL_ARENA_SLICE];
+	unsigned long pgoffs[MAL_ARENA_SLICE];
+};
+
+static void add_to_slice(const struct mal_arena_piece *piece, void *data)
+{
+	struct layout_slice *slice = data;
+	const u32 i = slice->n++;
+
+	slice->entries[i] = (struct memalloc_block) {
+		.offset = (u64)piece->first << PAGE_SHIFT,
+		.length = (u64)piece->pages << PAGE_SHIFT,
+		.state = piece->state,
+	};
+	slice->buffers[i] = NULL;
+	if (piece->block && piece->block->is_buffer) {
+		slice->buffers[i] = mal_buffer_of(mal_extent_of(piece->block));
+		slice->pgoffs[i] = READ_ONCE(slice->buffers[i]->pgoff);
+	}
+}
+
+/* Read a slice of blocks, with the client's handles for them. */
+static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct layout_slice *slice)
+{
 	u32 i;
 
+	slice->n = 0;
 	/* While the lock is held, a buffer that this client has a handle for stays. */
 	mutex_lock(&client->lock);
-	n = mal_arena_layout(&client->region->arena, cursor, blocks, max);
-	for (i = 0; i < n; i++) {
-		const struct mal_arena_block *block = &blocks[i];
-		struct memalloc_block *entry = &entries[i];
-
-		*entry = (struct memalloc_block) {
-			.offset = (u64)block->first << PAGE_SHIFT,
-			.length = (u64)block->pages << PAGE_SHIFT,
-			.state = block->state,
-		};
-		if (!block->buffer)
-			continue;
-		entry->handle = __mal_handle_find_at(client, block->pgoff, block->buffer);
+	mal_arena_visit(&client->region->arena, cursor, max, add_to_slice, slice);
+	for (i = 0; i < slice->n; i++) {
+		if (slice->buffers[i])
+			slice->entries[i].handle = __mal_handle_find_at(client, slice->pgoffs[i],
+									slice->buffers[i]);
 	}
 	mutex_unlock(&client->lock);
-	return n;
 }
 
 /* Write @n entries, @stride bytes apart; what we know nothing of is zero. */
@@ -366,12 +384,11 @@ static int ioctl_layout(struct mal_call *call)
 {
 	struct mal_client *client = call->client;
 	struct memalloc_layout *layout = call->arg;
-	struct memalloc_block entries[MAL_ARENA_SLICE];
+	struct layout_slice slice;
 	u8 __user *to = u64_to_user_ptr(layout->blocks);
 	u32 pages = client->region->claim.pages;
 	u32 cursor;
 	u32 done = 0;
-	u32 n;
 
 	if (!layout->count || layout->block_size < sizeof(struct memalloc_block) ||
 	    layout->block_size > PAGE_SIZE || layout->offset >= (u64)pages << PAGE_SHIFT)
@@ -379,11 +396,11 @@ static int ioctl_layout(struct mal_call *call)
 
 	cursor = layout->offset >> PAGE_SHIFT;
 	while (done < layout->count && cursor < pages) {
-		n = layout_slice(client, &cursor, entries, layout->count - done);
-		if (copy_entries(to, layout->block_size, entries, n))
+		read_slice(client, &cursor, layout->count - done, &slice);
+		if (copy_entries(to, layout->block_size, slice.entries, slice.n))
 			return -EFAULT;
-		to += (size_t)n * layout->block_size;
-		done += n;
+		to += (size_t)slice.n * layout->block_size;
+		done += slice.n;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -601,7 +618,7 @@ static int ioctl_name(struct mal_call *call)
 	if (!buffer)
 		return -ENOENT;
 	if (writable)
-		mal_arena_set_name(&buffer->region->arena, buffer, name->name);
+		mal_arena_set_name(&buffer->extent.region->arena, &buffer->extent.block, name->name);
 	mal_buffer_put(buffer);
 	return writable ? 0 : -EACCES;
 }

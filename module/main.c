@@ -9,6 +9,7 @@
 
 #include "charge.h"
 #include "core/fit.h"
+#include "device.h"
 #include "region.h"
 
 static char *size = "64M";
@@ -158,7 +159,7 @@ static int __init memalloc_init(void)
 		return -EINVAL;
 	}
 
-	created = mal_region_create(KBUILD_MODNAME, pages, node, wanted_fit);
+	created = mal_device_create(KBUILD_MODNAME, pages, node, wanted_fit);
 	if (IS_ERR(created))
 		return PTR_ERR(created);
 	pr_info("region of %lu KiB on node %d, fit %s\n", pages << (PAGE_SHIFT - 10),
@@ -181,7 +182,7 @@ static void __exit memalloc_exit(void)
 	last = region;
 	region = NULL;
 	kernel_param_unlock(THIS_MODULE);
-	mal_region_destroy(last);
+	mal_device_destroy(last);
 }
 
 module_init(memalloc_init);

@@ -31,7 +31,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	const struct mal_buffer *buffer = vma->vm_private_data;
 	struct address_space *space = vma->vm_file->f_mapping;
 	unsigned long index = linear_page_index(vma, start);
-	u32 first = buffer->first + index;
+	u32 first = buffer->extent.block.first + index;
 	struct page *pages[MAL_FAULT_AROUND];
 	unsigned long n = (end - start) >> PAGE_SHIFT;
 	unsigned long left;
@@ -39,7 +39,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	int err;
 
 	for (i = 0; i < n; i++) {
-		pages[i] = mal_region_page(buffer->region, first + i);
+		pages[i] = mal_region_page(buffer->extent.region, first + i);
 		if (PageHWPoison(pages[i]))
 			break;
 		mal_space_add_page(space, pages[i], index + i);
@@ -49,7 +49,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	/* Pairs with the dependency of whoever finds a page by its entry, as for a futex's key. */
 	smp_wmb();
 	n = i;
-	mal_clean_touch(&buffer->region->clean, first, n);
+	mal_clean_touch(&buffer->extent.region->clean, first, n);
 	left = n;
 	err = vm_insert_pages(vma, start, pages, &left);
 	return left < n ? 0 : err;
@@ -68,9 +68,9 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	int err;
 
 	/* The mapping was within the buffer, but that may have become shorter. */
-	if (index >= buffer->pages)
+	if (index >= buffer->extent.block.pages)
 		return VM_FAULT_SIGBUS;
-	end = min(end, address + ((buffer->pages - index) << PAGE_SHIFT));
+	end = min(end, address + ((buffer->extent.block.pages - index) << PAGE_SHIFT));
 
 	err = map_pages(vma, address, end);
 	if (!err && start < address)
@@ -87,9 +87,9 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	struct mal_buffer *buffer = vmf->vma->vm_private_data;
 	vm_fault_t result;
 
-	down_read(&buffer->size_lock);
+	down_read(&buffer->extent.size_lock);
 	result = map_around(vmf);
-	up_read(&buffer->size_lock);
+	up_read(&buffer->extent.size_lock);
 	return result;
 }
 
@@ -135,7 +135,7 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 
 	if (file)
 		return file;
-	file = mal_space_create(&buffer->region->spaces, buffer->region->name);
+	file = mal_space_create(&buffer->extent.region->spaces, buffer->extent.region->name);
 	if (IS_ERR(file))
 		return file;
 	other = cmpxchg(&buffer->mapping_file, NULL, file);
@@ -152,14 +152,14 @@ static int expose(struct mal_buffer *buffer, unsigned long delta, bool writable,
 	int err = 0;
 
 	/* Together: what is cut off later is exposed, too. */
-	down_read(&buffer->size_lock);
-	if (delta >= buffer->pages || vma_pages(vma) > buffer->pages - delta)
+	down_read(&buffer->extent.size_lock);
+	if (delta >= buffer->extent.block.pages || vma_pages(vma) > buffer->extent.block.pages - delta)
 		err = -EINVAL;
 	else if (!writable && vma->vm_flags & VM_WRITE)
 		err = -EACCES;
 	else
-		WRITE_ONCE(buffer->exposed, true);
-	up_read(&buffer->size_lock);
+		WRITE_ONCE(buffer->extent.exposed, true);
+	up_read(&buffer->extent.size_lock);
 	return err;
 }
 
@@ -185,7 +185,8 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;
 	vma->vm_private_data = buffer;
 	vma->vm_ops->open(vma);
-	trace_memalloc_map(buffer, buffer->first + delta, vma_pages(vma));
+	trace_memalloc_map(buffer->extent.region->name, &buffer->extent.block,
+			   buffer->extent.block.first + delta, vma_pages(vma));
 	return 0;
 }
 

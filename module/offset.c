@@ -3,7 +3,6 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 
-#include "buffer.h"
 #include "offset.h"
 
 void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages)
@@ -30,34 +29,33 @@ void mal_offsets_destroy(struct mal_offsets *offsets)
 }
 
 /* A slot behind the bands, as far as offsets of bytes can name them. */
-static int add_behind(struct mal_offsets *offsets, struct mal_buffer *buffer)
+static int add_behind(struct mal_offsets *offsets, unsigned long *pgoff)
 {
 	const unsigned long bands = LLONG_MAX >> PAGE_SHIFT >> offsets->band_shift;
 	u32 last = min_t(unsigned long, bands - MAL_BANDS - 1, U32_MAX) - 1;
 	u32 slot;
 	int err;
 
-	err = xa_alloc(&offsets->behind, &slot, buffer, XA_LIMIT(0, last), GFP_KERNEL);
+	err = xa_alloc(&offsets->behind, &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
 	if (err)
 		return -ENOMEM;
-	WRITE_ONCE(buffer->pgoff, (slot + MAL_BANDS + 1UL) << offsets->band_shift);
+	*pgoff = (slot + MAL_BANDS + 1UL) << offsets->band_shift;
 	return 0;
 }
 
-int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer)
+int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 {
-	unsigned int band = order_base_2(buffer->pages) + 1;
+	unsigned int band = order_base_2(pages) + 1;
 	u32 last = (1UL << (offsets->band_shift - band)) - 1;
 	u32 slot;
 	int err;
 
-	err = xa_alloc(&offsets->bands[band], &slot, buffer, XA_LIMIT(0, last), GFP_KERNEL);
+	err = xa_alloc(&offsets->bands[band], &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
 	if (err == -EBUSY)
-		return add_behind(offsets, buffer);
+		return add_behind(offsets, pgoff);
 	if (err)
 		return -ENOMEM;
-	WRITE_ONCE(buffer->pgoff,
-		   (band + 1UL) << offsets->band_shift | (unsigned long)slot << band);
+	*pgoff = (band + 1UL) << offsets->band_shift | (unsigned long)slot << band;
 	return 0;
 }
 
@@ -74,17 +72,17 @@ static struct xarray *slot_of(struct mal_offsets *offsets, unsigned long pgoff, 
 	return &offsets->bands[band];
 }
 
-unsigned long mal_offset_room(const struct mal_offsets *offsets, const struct mal_buffer *buffer)
+unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long pgoff)
 {
-	unsigned long band = (buffer->pgoff >> offsets->band_shift) - 1;
+	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 
 	return BIT(min_t(unsigned long, band, offsets->band_shift));
 }
 
-void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buffer)
+void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff)
 {
 	unsigned long slot;
-	struct xarray *band = slot_of(offsets, buffer->pgoff, &slot);
+	struct xarray *band = slot_of(offsets, pgoff, &slot);
 
 	xa_erase(band, slot);
 }

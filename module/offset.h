@@ -4,8 +4,6 @@
 
 #include <linux/xarray.h>
 
-struct mal_buffer;
-
 /*
  * The page offsets by which buffers are named to mmap(). A buffer of up to 2^(k-1)
  * pages gets one of the slots of 2^k pages in band k: it may grow to twice its size at
@@ -21,7 +19,7 @@ struct mal_buffer;
 
 struct mal_offsets {
 	unsigned int band_shift;	/* log2 of the pages that a band spans */
-	struct xarray bands[MAL_BANDS];	/* slots that are taken: number -> buffer */
+	struct xarray bands[MAL_BANDS];	/* slots that are taken, by number */
 	struct xarray behind;
 };
 
@@ -29,11 +27,11 @@ struct mal_offsets {
 void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages);
 void mal_offsets_destroy(struct mal_offsets *offsets);
 
-/* Set @buffer->pgoff to a slot that nobody else has. Sleeps. -ENOMEM: kernel memory. */
-int mal_offset_add(struct mal_offsets *offsets, struct mal_buffer *buffer);
-void mal_offset_remove(struct mal_offsets *offsets, const struct mal_buffer *buffer);
+/* *@pgoff is a slot for @pages that nobody else has. Sleeps. -ENOMEM: kernel memory. */
+int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff);
+void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff);
 
-/* The pages that @buffer may have at most. */
-unsigned long mal_offset_room(const struct mal_offsets *offsets, const struct mal_buffer *buffer);
+/* The pages that the buffer at @pgoff may have at most. */
+unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long pgoff);
 
 #endif /* MAL_OFFSET_H */

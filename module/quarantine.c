@@ -2,18 +2,18 @@
 /*
  * Keeps pages of buffers out of use until nothing holds them any more.
  *
- * A look goes through the pages of a user's buffers, which know the pieces that are left of them,
+ * A look goes through the pages of a user's extents, which know the pieces that are left of them,
  * and goes on where the last one ended. It ends after MAL_LOOK_PAGES pages that are still held: its
  * cost is bounded by what it returns plus a constant, whatever anybody has in quarantine. Looks are
  * taken by a work item of the user, and by those of his calls that fail for want of memory.
  *
- * A pass is a look at all of the user's buffers. After one in which nothing came back, the work
+ * A pass is a look at all of the user's extents. After one in which nothing came back, the work
  * waits twice as long until it begins the next.
  */
 #include <linux/module.h>
 
-#include "buffer.h"
 #include "charge.h"
+#include "extent.h"
 #include "quarantine.h"
 #include "region.h"
 #include "trace.h"
@@ -25,9 +25,9 @@
 #define MAL_DELAY_MS		50
 #define MAL_DELAY_MAX_MS	1600
 
-static void destroy_buffer(struct mal_buffer *buffer)
+static void destroy_extent(struct mal_extent *extent)
 {
-	mal_buffer_destroy(buffer);
+	mal_extent_destroy(extent);
 	module_put(THIS_MODULE);
 }
 
@@ -41,32 +41,32 @@ static unsigned int ward_count(struct mal_ward *ward)
 	return count;
 }
 
-/* The next buffer to look at; with the first of a pass, that begins. NULL: there is none. */
-static struct mal_buffer *ward_next(struct mal_ward *ward)
+/* The next extent to look at; with the first of a pass, that begins. NULL: there is none. */
+static struct mal_extent *ward_next(struct mal_ward *ward)
 {
-	struct mal_buffer *buffer;
+	struct mal_extent *extent;
 
 	mutex_lock(&ward->lock);
 	if (!ward->todo) {
 		ward->todo = ward->count;
 		ward->returned = false;
 	}
-	buffer = list_first_entry_or_null(&ward->buffers, struct mal_buffer, quarantine);
+	extent = list_first_entry_or_null(&ward->extents, struct mal_extent, node);
 	mutex_unlock(&ward->lock);
-	return buffer;
+	return extent;
 }
 
-/* All of the buffer, the first of the ward, has been looked at; if it is the last one, all are. */
-static void ward_looked_at(struct mal_ward *ward, struct mal_buffer *buffer)
+/* All of the extent, the first of the ward, has been looked at; if it is the last one, all are. */
+static void ward_looked_at(struct mal_ward *ward, struct mal_extent *extent)
 {
-	const bool is_back = !buffer->left;
+	const bool is_back = !extent->block.pages;
 
 	mutex_lock(&ward->lock);
 	if (is_back) {
-		list_del(&buffer->quarantine);
+		list_del(&extent->node);
 		ward->count--;
 	} else {
-		list_move_tail(&buffer->quarantine, &ward->buffers);
+		list_move_tail(&extent->node, &ward->extents);
 	}
 	ward->todo--;
 	if (!ward->todo && ward->returned)
@@ -75,30 +75,30 @@ static void ward_looked_at(struct mal_ward *ward, struct mal_buffer *buffer)
 		ward->delay_ms = min(2 * ward->delay_ms, (unsigned int)MAL_DELAY_MAX_MS);
 	mutex_unlock(&ward->lock);
 	if (is_back)
-		destroy_buffer(buffer);
+		destroy_extent(extent);
 }
 
-/* Look at each buffer once, within the bound. */
+/* Look at each extent once, within the bound. */
 static void ward_look(struct mal_ward *ward)
 {
-	unsigned int buffers = ward_count(ward);
+	unsigned int extents = ward_count(ward);
 	u32 budget = MAL_LOOK_PAGES;
-	struct mal_buffer *buffer;
+	struct mal_extent *extent;
 
 	lockdep_assert_held(&ward->looking);
-	while (budget && buffers--) {
-		buffer = ward_next(ward);
-		if (!buffer)
+	while (budget && extents--) {
+		extent = ward_next(ward);
+		if (!extent)
 			break;
-		if (mal_buffer_return_idle(buffer, &budget))
+		if (mal_extent_free_idle(extent, &budget))
 			ward->returned = true;
-		if (!buffer->unseen)
-			ward_looked_at(ward, buffer);
+		if (!extent->unseen)
+			ward_looked_at(ward, extent);
 		cond_resched();
 	}
 }
 
-static void ward_work(struct work_struct *work)
+void mal_quarantine_work(struct work_struct *work)
 {
 	struct mal_ward *ward = container_of(to_delayed_work(work), struct mal_ward, work);
 	struct mal_user *user = container_of(ward, struct mal_user, ward);
@@ -119,18 +119,18 @@ static void ward_work(struct work_struct *work)
 		mal_user_put(user);
 }
 
-static void ward_add(struct mal_buffer *buffer)
+static void ward_add(struct mal_extent *extent)
 {
 	const unsigned long delay = msecs_to_jiffies(MAL_DELAY_MS);
-	struct mal_user *user = buffer->payer->user;
+	struct mal_user *user = extent->payer->user;
 	struct mal_ward *ward = &user->ward;
 	bool was_pending;
 
 	mal_user_get(user);
 	mutex_lock(&ward->lock);
-	list_add_tail(&buffer->quarantine, &ward->buffers);
+	list_add_tail(&extent->node, &ward->extents);
 	ward->count++;
-	/* No later than it would come: who adds buffers all the time is not to put it off. */
+	/* No later than it would come: who adds extents all the time is not to put it off. */
 	if (ward->delay_ms > MAL_DELAY_MS)
 		was_pending = mod_delayed_work(ward->wq, &ward->work, delay);
 	else
@@ -141,26 +141,9 @@ static void ward_add(struct mal_buffer *buffer)
 		mal_user_put(user);
 }
 
-void mal_ward_init(struct mal_ward *ward, struct workqueue_struct *wq)
+bool mal_quarantine_look(struct mal_user *user)
 {
-	mutex_init(&ward->looking);
-	mutex_init(&ward->lock);
-	INIT_LIST_HEAD(&ward->buffers);
-	ward->delay_ms = MAL_DELAY_MS;
-	ward->wq = wq;
-	INIT_DELAYED_WORK(&ward->work, ward_work);
-}
-
-void mal_ward_destroy(struct mal_ward *ward)
-{
-	WARN_ON(!list_empty(&ward->buffers));
-	mutex_destroy(&ward->lock);
-	mutex_destroy(&ward->looking);
-}
-
-bool mal_quarantine_look(struct mal_payer *payer)
-{
-	struct mal_ward *ward = &payer->user->ward;
+	struct mal_ward *ward = &user->ward;
 	/* Who is looking now may return what was missing. */
 	bool others = !mutex_trylock(&ward->looking);
 	bool any;
@@ -174,55 +157,59 @@ bool mal_quarantine_look(struct mal_payer *payer)
 	return any || others;
 }
 
-/* The buffer is quarantined, and not unreleased: what nobody holds comes back. */
-static void admit_buffer(struct mal_buffer *buffer)
+/* The extent is quarantined, and not unreleased: what nobody holds comes back. */
+static void admit_extent(struct mal_extent *extent)
 {
 	u32 unlimited = U32_MAX;
 
-	mal_buffer_return_idle(buffer, &unlimited);
-	if (buffer->left)
-		ward_add(buffer);
+	mal_extent_free_idle(extent, &unlimited);
+	if (extent->block.pages)
+		ward_add(extent);
 	else
-		destroy_buffer(buffer);
+		destroy_extent(extent);
 }
 
-void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_buffer *buffer)
+void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent)
 {
 	/* The caller came through a file of ours, which holds a reference too. */
 	__module_get(THIS_MODULE);
 
-	trace_memalloc_quarantine(buffer, buffer->first, buffer->pages);
+	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
+				  extent->block.pages);
 	atomic_inc(&quarantine->coming);
-	mal_arena_quarantine(&buffer->region->arena, buffer);
-	if (buffer->unreleased) {
+	/* They lie where the lock of the size was. */
+	extent->unseen = 0;
+	extent->seen = 0;
+	mal_arena_quarantine(&extent->region->arena, &extent->block);
+	if (extent->block.unreleased) {
 		mutex_lock(&quarantine->lock);
-		list_add_tail(&buffer->quarantine, &quarantine->unreleased);
+		list_add_tail(&extent->node, &quarantine->unreleased);
 		mutex_unlock(&quarantine->lock);
 	} else {
-		admit_buffer(buffer);
+		admit_extent(extent);
 	}
 	atomic_dec(&quarantine->coming);
 }
 
 /* Off the list of those that wait for it, which is locked, to @released. */
-static void release_buffer(struct mal_quarantine *quarantine, struct mal_buffer *buffer,
+static void release_extent(struct mal_quarantine *quarantine, struct mal_extent *extent,
 			   struct list_head *released)
 {
 	lockdep_assert_held(&quarantine->lock);
 	atomic_inc(&quarantine->coming);
-	mal_arena_release(&buffer->region->arena, buffer);
-	list_move_tail(&buffer->quarantine, released);
+	mal_arena_release(&extent->region->arena, &extent->block);
+	list_move_tail(&extent->node, released);
 }
 
 /* Without the lock. */
 static void admit_released(struct mal_quarantine *quarantine, struct list_head *released)
 {
-	struct mal_buffer *buffer;
-	struct mal_buffer *next;
+	struct mal_extent *extent;
+	struct mal_extent *next;
 
-	list_for_each_entry_safe(buffer, next, released, quarantine) {
-		list_del(&buffer->quarantine);
-		admit_buffer(buffer);
+	list_for_each_entry_safe(extent, next, released, node) {
+		list_del(&extent->node);
+		admit_extent(extent);
 		atomic_dec(&quarantine->coming);
 		cond_resched();
 	}
@@ -230,17 +217,17 @@ static void admit_released(struct mal_quarantine *quarantine, struct list_head *
 
 int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pages)
 {
-	struct mal_buffer *buffer;
+	struct mal_extent *extent;
 	LIST_HEAD(released);
 	int err = -ENOENT;
 
 	mutex_lock(&quarantine->lock);
-	list_for_each_entry(buffer, &quarantine->unreleased, quarantine) {
-		if (buffer->first != first)
+	list_for_each_entry(extent, &quarantine->unreleased, node) {
+		if (extent->block.first != first)
 			continue;
-		err = pages && pages != buffer->pages ? -ERANGE : 0;
+		err = pages && pages != extent->block.pages ? -ERANGE : 0;
 		if (!err)
-			release_buffer(quarantine, buffer, &released);
+			release_extent(quarantine, extent, &released);
 		break;
 	}
 	mutex_unlock(&quarantine->lock);
@@ -250,24 +237,24 @@ int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pag
 
 void mal_quarantine_release_all(struct mal_quarantine *quarantine)
 {
-	struct mal_buffer *buffer;
-	struct mal_buffer *next;
+	struct mal_extent *extent;
+	struct mal_extent *next;
 	LIST_HEAD(released);
 
 	mutex_lock(&quarantine->lock);
-	list_for_each_entry_safe(buffer, next, &quarantine->unreleased, quarantine)
-		release_buffer(quarantine, buffer, &released);
+	list_for_each_entry_safe(extent, next, &quarantine->unreleased, node)
+		release_extent(quarantine, extent, &released);
 	mutex_unlock(&quarantine->lock);
 	admit_released(quarantine, &released);
 }
 
-static u64 count_pages(const struct list_head *buffers)
+static u64 count_pages(const struct list_head *extents)
 {
-	const struct mal_buffer *buffer;
+	const struct mal_extent *extent;
 	u64 pages = 0;
 
-	list_for_each_entry(buffer, buffers, quarantine)
-		pages += buffer->left;
+	list_for_each_entry(extent, extents, node)
+		pages += extent->block.pages;
 	return pages;
 }
 
@@ -287,7 +274,7 @@ u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *us
 
 		mutex_lock(&ward->looking);
 		mutex_lock(&ward->lock);
-		pages += count_pages(&ward->buffers);
+		pages += count_pages(&ward->extents);
 		mutex_unlock(&ward->lock);
 		mutex_unlock(&ward->looking);
 	}

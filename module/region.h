@@ -12,12 +12,11 @@
 #include "charge.h"
 #include "claim.h"
 #include "clean.h"
-#include "dmaheap.h"
 #include "offset.h"
-#include "quarantine.h"
 #include "space.h"
+#include "ward.h"
 
-/* A claimed range, what manages it, and its device nodes. */
+/* A claimed range, and what manages it. */
 struct mal_region {
 	const char *name;
 	struct mal_claim claim;
@@ -33,23 +32,8 @@ struct mal_region {
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */
 	atomic64_t abandoned_bytes;
 	struct mal_spaces spaces;
-	struct miscdevice misc;
-	struct mal_dmaheap dmaheap;
-	struct dentry *debugfs;
+	struct miscdevice misc;		/* the node that clients open */
 };
-
-/*
- * Claim @pages of @node (or NUMA_NO_NODE) and make a region of them, managed with
- * @fit, with device nodes of that @name. Sleeps. Errors: those of mal_claim().
- */
-struct mal_region *mal_region_create(const char *name, unsigned long pages, int node,
-				     const struct mal_fit *fit);
-
-/* Nobody may use the region any more. */
-void mal_region_destroy(struct mal_region *region);
-
-/* Somebody who asked for a buffer of @length gets @err instead: count and trace it. */
-void mal_region_failure(struct mal_region *region, u64 length, int err);
 
 static inline struct page *mal_region_page(const struct mal_region *region, u32 granule)
 {

@@ -15,31 +15,31 @@
 #include <linux/tracepoint.h>
 #include <linux/memalloc.h>
 
-#include "buffer.h"
-#include "region.h"
+#include "block.h"
 
 DECLARE_EVENT_CLASS(memalloc_buffer,
-		    TP_PROTO(const struct mal_buffer *buffer, u32 first, u32 pages),
-		    TP_ARGS(buffer, first, pages),
+		    TP_PROTO(const char *region, const struct mal_block *block, u32 first,
+			     u32 pages),
+		    TP_ARGS(region, block, first, pages),
 		    TP_STRUCT__entry(__array(char, region, MEMALLOC_NAME_LEN)
 				     __field(u32, block)
 				     __field(u32, first)
 				     __field(u32, pages)
 				     __field(u64, length)),
-		    TP_fast_assign(strscpy(__entry->region, buffer->region->name,
-					   MEMALLOC_NAME_LEN);
-				   __entry->block = buffer->first;
+		    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
+				   __entry->block = block->first;
 				   __entry->first = first;
 				   __entry->pages = pages;
-				   __entry->length = buffer->length;),
+				   __entry->length = block->length;),
 		    TP_printk("region=%s block=%u first=%u pages=%u length=%llu",
 			      __entry->region, __entry->block, __entry->first, __entry->pages,
 			      __entry->length));
 
 #define MAL_BUFFER_EVENT(name)							\
 	DEFINE_EVENT(memalloc_buffer, name,					\
-		     TP_PROTO(const struct mal_buffer *buffer, u32 first, u32 pages), \
-		     TP_ARGS(buffer, first, pages))
+		     TP_PROTO(const char *region, const struct mal_block *block, u32 first, \
+			      u32 pages),					\
+		     TP_ARGS(region, block, first, pages))
 
 /* A new buffer has a block. */
 MAL_BUFFER_EVENT(memalloc_alloc);
@@ -61,12 +61,12 @@ MAL_BUFFER_EVENT(memalloc_quarantine);
  * a batch of them, and no one of these is to blame.
  */
 TRACE_EVENT(memalloc_failure,
-	    TP_PROTO(const struct mal_region *region, u64 length, int error),
+	    TP_PROTO(const char *region, u64 length, int error),
 	    TP_ARGS(region, length, error),
 	    TP_STRUCT__entry(__array(char, region, MEMALLOC_NAME_LEN)
 			     __field(u64, length)
 			     __field(int, error)),
-	    TP_fast_assign(strscpy(__entry->region, region->name, MEMALLOC_NAME_LEN);
+	    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
 			   __entry->length = length;
 			   __entry->error = error;),
 	    TP_printk("region=%s length=%llu error=%d", __entry->region, __entry->length,

@@ -1,32 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The region: puts the claimed range, the arena over it, and the device nodes together. */
+/* Puts a region together: the claimed range, what manages it, and the device nodes. */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include "client.h"
 #include "debugfs.h"
+#include "device.h"
+#include "dmaheap.h"
+#include "ioctl.h"
+#include "quarantine.h"
 #include "region.h"
 #include "sysfs.h"
-#include "trace.h"
 
-struct mal_region *mal_region_create(const char *name, unsigned long pages, int node,
+struct mal_device {
+	struct mal_region region;
+	struct mal_dmaheap dmaheap;
+	struct dentry *debugfs;
+};
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = mal_client_open,
+	.release = mal_client_release,
+	.show_fdinfo = mal_client_show_fdinfo,
+	.mmap = mal_client_mmap,
+	.unlocked_ioctl = mal_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+struct mal_region *mal_device_create(const char *name, unsigned long pages, int node,
 				     const struct mal_fit *fit)
 {
-	struct mal_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mal_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
+	struct mal_region *region;
 	int err;
 
-	if (!region)
+	if (!device)
 		return ERR_PTR(-ENOMEM);
+	region = &device->region;
 	region->name = name;
 
 	err = mal_claim(&region->claim, pages, node);
 	if (err)
-		goto free_region;
+		goto free_device;
 
 	err = mal_arena_init(&region->arena, pages, fit, region->claim.node);
 	if (err)
 		goto release_claim;
 
-	err = mal_clean_init(&region->clean, pages, region->claim.node);
+	err = mal_clean_init(&region->clean, &region->arena, region->claim.pfn, pages,
+			     region->claim.node);
 	if (err)
 		goto destroy_arena;
 
@@ -34,7 +59,7 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 	if (err)
 		goto destroy_clean;
 
-	err = mal_users_init(&region->users, pages);
+	err = mal_users_init(&region->users, pages, mal_quarantine_work);
 	if (err)
 		goto destroy_spaces;
 
@@ -43,25 +68,25 @@ struct mal_region *mal_region_create(const char *name, unsigned long pages, int 
 	mutex_init(&region->clients_lock);
 	INIT_LIST_HEAD(&region->client_list);
 
-	err = mal_dmaheap_create(&region->dmaheap, name);
+	err = mal_dmaheap_create(&device->dmaheap, region);
 	if (err)
 		goto destroy_users;
 
 	/* Nothing may fail after this: who has opened the node by then would be left without. */
 	region->misc.minor = MISC_DYNAMIC_MINOR;
 	region->misc.name = name;
-	region->misc.fops = &mal_client_fops;
+	region->misc.fops = &device_fops;
 	region->misc.mode = 0660;
 	region->misc.groups = mal_region_groups;
 	err = misc_register(&region->misc);
 	if (err)
 		goto destroy_dmaheap;
-	mal_dmaheap_start(&region->dmaheap);
-	mal_debugfs_create(region);
+	mal_dmaheap_start(&device->dmaheap);
+	device->debugfs = mal_debugfs_create(region);
 	return region;
 
 destroy_dmaheap:
-	mal_dmaheap_destroy(&region->dmaheap);
+	mal_dmaheap_destroy(&device->dmaheap);
 destroy_users:
 	mal_users_destroy(&region->users);
 destroy_spaces:
@@ -72,16 +97,18 @@ destroy_arena:
 	mal_arena_destroy(&region->arena);
 release_claim:
 	mal_claim_release(&region->claim);
-free_region:
-	kfree(region);
+free_device:
+	kfree(device);
 	return ERR_PTR(err);
 }
 
-void mal_region_destroy(struct mal_region *region)
+void mal_device_destroy(struct mal_region *region)
 {
-	mal_debugfs_destroy(region);
+	struct mal_device *device = container_of(region, struct mal_device, region);
+
+	debugfs_remove(device->debugfs);
 	misc_deregister(&region->misc);
-	mal_dmaheap_destroy(&region->dmaheap);
+	mal_dmaheap_destroy(&device->dmaheap);
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);
@@ -90,12 +117,5 @@ void mal_region_destroy(struct mal_region *region)
 	mal_arena_destroy(&region->arena);
 	mal_claim_release(&region->claim);
 	mutex_destroy(&region->clients_lock);
-	kfree(region);
-}
-
-void mal_region_failure(struct mal_region *region, u64 length, int err)
-{
-	if (err == -ENOMEM || err == -EFBIG)
-		mal_arena_count_failure(&region->arena);
-	trace_memalloc_failure(region, length, err);
+	kfree(device);
 }

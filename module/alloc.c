@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* How a buffer, or a part of one, gets its memory, and gives it back. */
+#include <linux/errno.h>
+
+#include "alloc.h"
+#include "extent.h"
+#include "quarantine.h"
+#include "trace.h"
+
+/* Charge for the block that @extent is about to take. */
+static int charge(const struct mal_extent *extent)
+{
+	const bool buffers = extent->block.is_buffer;
+	const u64 bytes = mal_extent_size(extent);
+	int err = mal_charge(extent->payer, bytes, buffers);
+
+	if (!err)
+		return 0;
+	if (mal_quarantine_look(extent->payer->user))
+		err = mal_charge(extent->payer, bytes, buffers);
+	if (err)
+		mal_charge_log_refusal(extent->payer, bytes, buffers);
+	return err;
+}
+
+static void uncharge(const struct mal_extent *extent)
+{
+	mal_uncharge(extent->payer, mal_extent_size(extent), extent->block.is_buffer);
+}
+
+int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
+{
+	struct mal_region *region = extent->region;
+	struct mal_block *block = &extent->block;
+	int err = charge(extent);
+
+	if (err)
+		return err;
+	err = mal_arena_alloc(&region->arena, block, req);
+	if (err == -ENOMEM && mal_quarantine_look(extent->payer->user))
+		err = mal_arena_alloc(&region->arena, block, req);
+	if (err) {
+		uncharge(extent);
+		return err;
+	}
+	trace_memalloc_alloc(region->name, block, block->first, block->pages);
+
+	err = mal_clean_take(&region->clean, block->first, block->pages);
+	/* As if it had been freed, with that page in it. */
+	if (err == -EHWPOISON)
+		mal_quarantine_add(&region->quarantine, extent);
+	else if (err)
+		mal_alloc_undo(extent);
+	return err;
+}
+
+void mal_alloc_undo(struct mal_extent *extent)
+{
+	mal_extent_free_block(extent);
+	uncharge(extent);
+}
+
+void mal_free(struct mal_extent *extent, bool is_idle)
+{
+	if (is_idle && !extent->block.unreleased) {
+		mal_alloc_undo(extent);
+		mal_extent_destroy(extent);
+	} else {
+		mal_quarantine_add(&extent->region->quarantine, extent);
+	}
+}
+
+void mal_alloc_failed(struct mal_region *region, u64 length, int err)
+{
+	if (err == -ENOMEM || err == -EFBIG)
+		mal_arena_count_failure(&region->arena);
+	trace_memalloc_failure(region->name, length, err);
+}

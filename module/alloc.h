@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_ALLOC_H
+#define MAL_ALLOC_H
+
+#include <linux/types.h>
+
+struct mal_extent;
+struct mal_region;
+struct mal_request;
+
+/*
+ * Get what @req wants for @extent, zeroed, and charge its payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR:
+ * a fatal signal arrived; -EHWPOISON: a page was poisoned and is retired now; then, and then only,
+ * the extent has been freed, and the caller may try it with another one.
+ */
+int mal_alloc(struct mal_extent *extent, const struct mal_request *req);
+
+/* Take that back, of an extent that nobody has seen. It stays. Sleeps. */
+void mal_alloc_undo(struct mal_extent *extent);
+
+/*
+ * Nobody uses @extent any more. The extent, its block and its charge go: at once if it @is_idle,
+ * which mal_extent_is_idle() said, and released; or later. Sleeps; may be called with mmap_lock
+ * held.
+ */
+void mal_free(struct mal_extent *extent, bool is_idle);
+
+/* Somebody who asked for a buffer of @length gets @err instead: count and trace it. */
+void mal_alloc_failed(struct mal_region *region, u64 length, int err);
+
+#endif /* MAL_ALLOC_H */

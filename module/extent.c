@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The extent: how a block that had users goes back to the arena, once nothing holds its pages. */
+#include <linux/mm.h>
+#include <linux/page_ref.h>
+#include <linux/slab.h>
+
+#include "extent.h"
+#include "trace.h"
+
+void mal_extent_init(struct mal_extent *extent, struct mal_region *region,
+		     struct mal_payer *payer, u32 pages)
+{
+	extent->region = region;
+	extent->payer = payer;
+	extent->block.pages = pages;
+	init_rwsem(&extent->size_lock);
+	dma_resv_init(&extent->resv);
+}
+
+void mal_extent_destroy(struct mal_extent *extent)
+{
+	dma_resv_fini(&extent->resv);
+	kfree(extent);
+}
+
+/* Granules [@first, @first + @pages) of it are about to go back to the heap. */
+static void mark_dirty(const struct mal_extent *extent, u32 first, u32 pages)
+{
+	if (extent->exposed)
+		mal_clean_soil(&extent->region->clean, first, pages, extent->written);
+}
+
+void mal_extent_free_block(struct mal_extent *extent)
+{
+	const struct mal_block *block = &extent->block;
+	struct mal_region *region = extent->region;
+
+	trace_memalloc_free(region->name, block, block->first, block->pages);
+	mark_dirty(extent, block->first, block->pages);
+	mal_arena_free(&region->arena, block);
+	mal_clean_later(&region->clean);
+}
+
+/* It has @pages less; with the last one it is no buffer any more. */
+static void uncharge_part(struct mal_extent *extent, u32 pages)
+{
+	const struct mal_block *block = &extent->block;
+
+	mal_uncharge(extent->payer, (u64)pages << PAGE_SHIFT, !block->pages && block->is_buffer);
+}
+
+/* Of the quarantined extent, with the charge for it. */
+static void give_back_part(struct mal_extent *extent, u32 first, u32 pages)
+{
+	trace_memalloc_free(extent->region->name, &extent->block, first, pages);
+	mark_dirty(extent, first, pages);
+	mal_arena_free_part(&extent->region->arena, &extent->block, first, pages);
+	uncharge_part(extent, pages);
+}
+
+/* Of the quarantined extent, a page that nobody gets any more, nor pays for. */
+static void retire(struct mal_extent *extent, u32 page)
+{
+	mark_dirty(extent, page, 1);
+	mal_clean_retire(&extent->region->clean, page);
+	mal_arena_retire(&extent->region->arena, &extent->block, page, 1);
+	uncharge_part(extent, 1);
+}
+
+/*
+ * Whether nobody holds the page, which no process has mapped any more, and it is sound. If
+ * nobody does, it stays so: it can't be reached any more. Not a mere read: it orders what the
+ * holder did before what we'll do. In any case, the page leaves its address space.
+ */
+static bool is_idle_page(struct page *page)
+{
+	if (!page_ref_freeze(page, 1)) {
+		mal_space_remove_page(page);
+		return false;
+	}
+	page->mapping = NULL;
+	page_ref_unfreeze(page, 1);
+	return !PageHWPoison(page);
+}
+
+bool mal_extent_devices_are_done(struct mal_extent *extent)
+{
+	return dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
+}
+
+/* Pages from @first on that are idle, up to @end. */
+static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
+{
+	const struct mal_region *region = extent->region;
+	u32 at;
+
+	for (at = first; at < end; at++) {
+		if (!is_idle_page(mal_region_page(region, at)))
+			break;
+		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
+			cond_resched();
+	}
+	return at - first;
+}
+
+/* Look at the next pages of the first piece: those that are idle, or one that is not. */
+static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
+{
+	struct mal_arena *arena = &extent->region->arena;
+	u32 first, pages, at, idle;
+
+	mal_arena_first_piece(arena, &extent->block, &first, &pages);
+	at = first + extent->seen;
+	idle = count_idle(extent, at, first + pages);
+	extent->unseen -= idle ?: 1;
+	if (idle) {
+		extent->seen = 0;
+		give_back_part(extent, at, idle);
+	} else if (PageHWPoison(mal_region_page(extent->region, at))) {
+		extent->seen = 0;
+		idle = 1;
+		retire(extent, at);
+	} else {
+		--*budget;
+		extent->seen++;
+		if (extent->seen == pages) {
+			extent->seen = 0;
+			mal_arena_rotate_pieces(arena, &extent->block);
+		}
+	}
+	return idle;
+}
+
+u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
+{
+	u32 returned = 0;
+
+	if (!mal_extent_devices_are_done(extent)) {
+		--*budget;
+		extent->unseen = 0;
+		return 0;
+	}
+	if (!extent->unseen) {
+		extent->unseen = extent->block.pages;
+		extent->seen = 0;
+	}
+	while (extent->unseen && *budget) {
+		returned += free_idle_of_piece(extent, budget);
+		cond_resched();
+	}
+	if (returned)
+		mal_clean_later(&extent->region->clean);
+	return returned;
+}
+
+/* All pages leave their address space. Whether nobody holds one of them, and all are sound. */
+static bool leave_space(struct mal_extent *extent)
+{
+	const u32 end = extent->block.first + extent->block.pages;
+	u32 at = extent->block.first;
+	u32 idle = 0;
+
+	while (at < end) {
+		u32 n = count_idle(extent, at, end);
+
+		idle += n;
+		at += n + 1;
+		cond_resched();
+	}
+	return idle == extent->block.pages;
+}
+
+bool mal_extent_is_idle(struct mal_extent *extent)
+{
+	return !extent->exposed || (leave_space(extent) && mal_extent_devices_are_done(extent));
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Making a buffer longer or shorter where it lies. */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "alloc.h"
+#include "buffer.h"
+#include "mapping.h"
+#include "resize.h"
+
+/* An extent without a block. */
+static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
+{
+	struct mal_extent *part = kzalloc(sizeof(*part), GFP_KERNEL_ACCOUNT);
+
+	if (!part)
+		return ERR_PTR(-ENOMEM);
+	mal_extent_init(part, buffer->extent.region, buffer->extent.payer, pages);
+	return part;
+}
+
+/* -EHWPOISON: as of mal_alloc(). */
+static struct mal_extent *try_to_create_part(const struct mal_buffer *buffer,
+					     const struct mal_request *req)
+{
+	struct mal_extent *part = new_part(buffer, req->size);
+	int err;
+
+	if (IS_ERR(part))
+		return part;
+	err = mal_alloc(part, req);
+	if (!err)
+		return part;
+	if (err != -EHWPOISON)
+		mal_extent_destroy(part);
+	return ERR_PTR(err);
+}
+
+struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages)
+{
+	const struct mal_extent *extent = &buffer->extent;
+	const struct mal_request behind = {
+		.size = new_pages - pages,
+		.align = 1,
+		.lo = extent->block.first + pages,
+		.hi = extent->block.first + new_pages,
+	};
+	struct mal_extent *part;
+
+	if (new_pages == pages)
+		return NULL;
+	if (new_pages < pages)
+		return new_part(buffer, 0);
+	if (new_pages > mal_offset_room(&extent->region->offsets, buffer->pgoff))
+		return ERR_PTR(-ENOSPC);
+	if (behind.hi > buffer->end_max)
+		return ERR_PTR(-ENOMEM);
+	do {
+		part = try_to_create_part(buffer, &behind);
+	} while (part == ERR_PTR(-EHWPOISON));
+	return part;
+}
+
+int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages, u64 length)
+{
+	struct mal_extent *extent = &buffer->extent;
+
+	if (!mal_extent_devices_are_done(extent))
+		return -EBUSY;
+	/*
+	 * Pages are mapped under this lock, after a look at the size. So what is mapped of
+	 * those that are cut off is so by now, and can be unmapped in the end.
+	 */
+	down_write(&extent->size_lock);
+	if (new_pages < extent->block.pages) {
+		part->exposed = extent->exposed;
+		part->written = extent->written;
+	}
+	mal_arena_resize(&extent->region->arena, &extent->block, part ? &part->block : NULL,
+			 new_pages, length);
+	up_write(&extent->size_lock);
+	return 0;
+}
+
+void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part)
+{
+	if (!part)
+		return;
+	if (!part->block.pages) {
+		mal_extent_destroy(part);
+		return;
+	}
+	mal_unmap(buffer, part->block.first - buffer->extent.block.first, part->block.pages);
+	mal_free(part, mal_extent_is_idle(part));
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_WARD_H
+#define MAL_WARD_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+/* Where extents wait that are in quarantine; see quarantine.h. */
+
+/* What one user has in quarantine. Nobody else ever looks at it, nor waits for who does. */
+struct mal_ward {
+	/* Held while extents are looked at; after mmap_lock, before all others of the module. */
+	struct mutex looking;
+
+	struct mutex lock;		/* of what follows; after @looking, before the arena's */
+	struct list_head extents;	/* the next to look at first; taken off with @looking */
+	unsigned int count;		/* of them */
+	unsigned int todo;		/* of them, in this pass */
+	bool returned;			/* something came back in this pass; with @looking */
+	unsigned int delay_ms;		/* from this pass to the next */
+	struct workqueue_struct *wq;
+	struct delayed_work work;	/* pending or running: it has a reference to the user */
+};
+
+/* Of a region: the extents that are unreleased, which nobody looks at before RELEASE. */
+struct mal_quarantine {
+	struct mutex lock;		/* of @unreleased; before the arena's */
+	struct list_head unreleased;
+	atomic_t coming;		/* extents that are quarantined, and in no list yet */
+};
+
+#endif /* MAL_WARD_H */
