@@ -95,7 +95,7 @@ void mal_buffer_put(struct mal_buffer *buffer)
 
 void mal_buffer_unshare(struct mal_buffer *buffer)
 {
-	/* Pairs with the acquire in client.c: what was done with the share is seen there. */
+	/* Pairs with the acquire in handle.c: what was done with the share is seen there. */
 	(void)atomic_fetch_dec_release(&buffer->shares);
 	mal_buffer_put(buffer);
 }

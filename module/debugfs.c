@@ -197,7 +197,7 @@ static int clients_show(struct seq_file *seq, void *v)
 		seq_puts(seq, "access handles buffers bytes pid uid comm\n");
 		return 0;
 	}
-	held = mal_client_holdings(client);
+	held = mal_handles_holdings(&client->handles);
 	seq_printf(seq, "%s %llu %llu %llu", client->writable ? "read-write" : "read-only",
 		   held.handles, held.buffers, held.bytes);
 	show_opener(seq, &client->payer->opener);

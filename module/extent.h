@@ -26,7 +26,7 @@ struct mal_extent {
 	union {
 		/*
 		 * While it has users: of the block's pages and length, besides the arena's lock.
-		 * Between mmap_lock and the arena's; after client->lock.
+		 * Between mmap_lock and the arena's; after that of handles.
 		 */
 		struct rw_semaphore size_lock;
 

@@ -94,12 +94,12 @@ struct new_buffer {
 static int make_buffer(struct mal_client *client, struct memalloc_alloc *alloc,
 		       struct new_buffer *new)
 {
-	new->handle = mal_handle_reserve(client);
+	new->handle = mal_handle_reserve(&client->handles);
 	if (IS_ERR(new->handle))
 		return PTR_ERR(new->handle);
 	new->buffer = create_buffer(client, alloc);
 	if (IS_ERR(new->buffer)) {
-		mal_handle_cancel(client, new->handle);
+		mal_handle_cancel(&client->handles, new->handle);
 		return PTR_ERR(new->buffer);
 	}
 	alloc->handle = new->handle->id;
@@ -111,12 +111,12 @@ static int make_buffer(struct mal_client *client, struct memalloc_alloc *alloc,
 static void unmake_buffer(struct mal_client *client, const struct new_buffer *new)
 {
 	mal_buffer_unshare(new->buffer);
-	mal_handle_cancel(client, new->handle);
+	mal_handle_cancel(&client->handles, new->handle);
 }
 
 static void publish_buffer(struct mal_client *client, const struct new_buffer *new)
 {
-	mal_handle_publish(client, new->handle, new->buffer, client->writable);
+	mal_handle_publish(&client->handles, new->handle, new->buffer, client->writable);
 }
 
 static int ioctl_alloc(struct mal_call *call)
@@ -148,7 +148,7 @@ static int ioctl_free(struct mal_call *call)
 
 	if (free->reserved)
 		return -EINVAL;
-	return mal_handle_remove(call->client, &removal, 1);
+	return mal_handle_remove(&call->client->handles, &removal, 1);
 }
 
 /* Copy in an entry of a batch: an argument of call @cmd, and as long as that says. */
@@ -267,7 +267,7 @@ static int ioctl_free_batch(struct mal_call *call)
 		if (removals[i].free.reserved)
 			err = -EINVAL;
 	if (!err)
-		err = mal_handle_remove(call->client, removals, batch->count);
+		err = mal_handle_remove(&call->client->handles, removals, batch->count);
 	kvfree(removals);
 	return err;
 }
@@ -289,13 +289,13 @@ static int ioctl_query(struct mal_call *call)
 		return -EPERM;
 	if (physical && call->user_size < offsetofend(struct memalloc_query, physical))
 		return -EINVAL;
-	buffer = mal_handle_lookup(call->client, query->handle, &writable);
+	buffer = mal_handle_lookup(&call->client->handles, query->handle, &writable);
 	if (!buffer)
 		return -ENOENT;
 	query->physical = 0;
 	if (physical) {
 		/* First: whoever is told is told the size that stays. */
-		err = mal_handle_tell(call->client, query->handle);
+		err = mal_handle_tell(&call->client->handles, query->handle);
 		query->physical = page_to_phys(mal_extent_page(&buffer->extent, 0));
 	}
 	query->access = access_bits(writable);
@@ -356,14 +356,14 @@ static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct l
 
 	slice->n = 0;
 	/* While the lock is held, a buffer that this client has a handle for stays. */
-	mutex_lock(&client->lock);
+	mutex_lock(&client->handles.lock);
 	mal_arena_visit(&client->region->arena, cursor, max, add_to_slice, slice);
 	for (i = 0; i < slice->n; i++) {
 		if (slice->buffers[i])
-			slice->entries[i].handle = __mal_handle_find_at(client, slice->pgoffs[i],
+			slice->entries[i].handle = __mal_handle_find_at(&client->handles, slice->pgoffs[i],
 									slice->buffers[i]);
 	}
-	mutex_unlock(&client->lock);
+	mutex_unlock(&client->handles.lock);
 }
 
 /* Write @n entries, @stride bytes apart; what we know nothing of is zero. */
@@ -422,7 +422,7 @@ static int ioctl_export(struct mal_call *call)
 	if (export->reserved || export->open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
 	    (access != O_RDONLY && access != O_RDWR))
 		return -EINVAL;
-	buffer = mal_handle_share(call->client, export->handle, &writable);
+	buffer = mal_handle_share(&call->client->handles, export->handle, &writable);
 	if (!buffer)
 		return -ENOENT;
 	if (access == O_RDWR && !writable)
@@ -451,9 +451,9 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 	struct mal_handle *handle = NULL;
 	int err;
 
-	import->handle = mal_handle_find(client, buffer, writable);
+	import->handle = mal_handle_find(&client->handles, buffer, writable);
 	if (!import->handle) {
-		handle = mal_handle_reserve(client);
+		handle = mal_handle_reserve(&client->handles);
 		if (IS_ERR(handle))
 			return PTR_ERR(handle);
 		import->handle = handle->id;
@@ -466,9 +466,9 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 	if (!handle)
 		return err;
 	if (err)
-		mal_handle_cancel(client, handle);
+		mal_handle_cancel(&client->handles, handle);
 	else
-		mal_handle_publish(client, handle, mal_buffer_share(buffer), writable);
+		mal_handle_publish(&client->handles, handle, mal_buffer_share(buffer), writable);
 	return err;
 }
 
@@ -544,7 +544,7 @@ static int ioctl_sync(struct mal_call *call)
 	if (sync->reserved || !sync->length ||
 	    !(sync->flags & (MEMALLOC_SYNC_READ | MEMALLOC_SYNC_WRITE)))
 		return -EINVAL;
-	buffer = mal_handle_lookup(call->client, sync->handle, &writable);
+	buffer = mal_handle_lookup(&call->client->handles, sync->handle, &writable);
 	if (!buffer)
 		return -ENOENT;
 
@@ -590,7 +590,7 @@ static int ioctl_resize(struct mal_call *call)
 		return -EINVAL;
 	if (more >= call->client->region->claim.pages)
 		return -EFBIG;
-	return mal_handle_resize(call->client, resize->handle, more + 1, resize->length);
+	return mal_handle_resize(&call->client->handles, resize->handle, more + 1, resize->length);
 }
 
 /* Where the name ends; MEMALLOC_NAME_LEN if it is none. */
@@ -614,7 +614,7 @@ static int ioctl_name(struct mal_call *call)
 	if (name->reserved || length == MEMALLOC_NAME_LEN)
 		return -EINVAL;
 	memset(name->name + length, 0, MEMALLOC_NAME_LEN - length);
-	buffer = mal_handle_lookup(call->client, name->handle, &writable);
+	buffer = mal_handle_lookup(&call->client->handles, name->handle, &writable);
 	if (!buffer)
 		return -ENOENT;
 	if (writable)
