@@ -4,8 +4,8 @@
 
 #include "alloc.h"
 #include "extent.h"
+#include "look/trace.h"
 #include "quarantine.h"
-#include "trace.h"
 
 /* Charge for the block that @extent is about to take. */
 static int charge(const struct mal_extent *extent)

@@ -6,13 +6,13 @@
 #include <linux/slab.h>
 
 #include "client.h"
-#include "debugfs.h"
 #include "device.h"
 #include "dmaheap.h"
 #include "ioctl.h"
+#include "look/debugfs.h"
+#include "look/sysfs.h"
 #include "quarantine.h"
 #include "region.h"
-#include "sysfs.h"
 
 struct mal_device {
 	struct mal_region region;

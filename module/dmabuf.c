@@ -13,9 +13,9 @@
 
 #include "buffer.h"
 #include "dmabuf.h"
+#include "look/trace.h"
 #include "mapping.h"
 #include "region.h"
-#include "trace.h"
 
 /* A device that may map a buffer for DMA. */
 struct mal_attachment {

@@ -5,7 +5,7 @@
 #include <linux/slab.h>
 
 #include "extent.h"
-#include "trace.h"
+#include "look/trace.h"
 
 void mal_extent_init(struct mal_extent *extent, struct mal_region *region,
 		     struct mal_payer *payer, u32 pages)

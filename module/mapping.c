@@ -15,9 +15,9 @@
 #include <linux/pagemap.h>
 
 #include "buffer.h"
+#include "look/trace.h"
 #include "mapping.h"
 #include "region.h"
-#include "trace.h"
 
 /* A fault maps the pages around it, within a multiple of that many. */
 #define MAL_FAULT_AROUND	64

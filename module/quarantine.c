@@ -14,9 +14,9 @@
 
 #include "charge.h"
 #include "extent.h"
+#include "look/trace.h"
 #include "quarantine.h"
 #include "region.h"
-#include "trace.h"
 
 /* Pages that are still held which one look sees, at most. */
 #define MAL_LOOK_PAGES		1024

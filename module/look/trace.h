@@ -74,9 +74,9 @@ TRACE_EVENT(memalloc_failure,
 
 #endif /* MAL_TRACE_H */
 
-/* Found by -I, which Kbuild has for trace.c. */
+/* From module/, which Kbuild has the compiler look in. */
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_PATH look
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>
