@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the calls do, but for those of batches.
+ *
+ * An answer is copied out before what it tells takes effect, so that a bad pointer
+ * leaves nothing behind. No lock that mmap() or a page fault takes is held then:
+ * the argument may itself lie in a mapping of ours.
+ */
+#include <linux/capability.h>
+#include <linux/ctype.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/io.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/memalloc.h>
+
+#include "alloc.h"
+#include "buffer.h"
+#include "call.h"
+#include "calls.h"
+#include "charge.h"
+#include "client.h"
+#include "core/fit.h"
+#include "dmabuf.h"
+#include "placement.h"
+#include "quarantine.h"
+#include "region.h"
+
+int mal_call_info(struct mal_call *call)
+{
+	struct mal_region *region = call->client->region;
+	struct memalloc_info *info = call->arg;
+
+	*info = (struct memalloc_info) {
+		.size = info->size,
+		.features = MEMALLOC_FEATURE_DMABUF | MEMALLOC_FEATURE_LIMITS |
+			    MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
+			    MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
+			    MEMALLOC_FEATURE_NAMES,
+		.region_length = (u64)region->claim.pages << PAGE_SHIFT,
+		.granule = PAGE_SIZE,
+		.node = region->claim.node,
+		.max_alignment = (u64)region->claim.align << PAGE_SHIFT,
+		.client = call->client->id,
+	};
+	strscpy(info->name, region->name, sizeof(info->name));
+	strscpy(info->fit, mal_arena_fit(&region->arena)->name, sizeof(info->fit));
+	return mal_call_respond(call);
+}
+
+/* The new buffer that an ALLOC asks for. */
+static struct mal_buffer *create_buffer(struct mal_client *client,
+					const struct memalloc_alloc *alloc)
+{
+	struct mal_region *region = client->region;
+	struct mal_request req;
+	int err;
+
+	if (alloc->reserved || alloc->reserved2)
+		return ERR_PTR(-EINVAL);
+	err = mal_placement(region, alloc, &req);
+	if (err)
+		return ERR_PTR(err);
+	return mal_buffer_create(region, client->payer, alloc->length, &req);
+}
+
+int mal_new_buffer_make(struct mal_client *client, struct memalloc_alloc *alloc,
+			struct mal_new_buffer *new)
+{
+	new->handle = mal_handle_reserve(&client->handles);
+	if (IS_ERR(new->handle))
+		return PTR_ERR(new->handle);
+	new->buffer = create_buffer(client, alloc);
+	if (IS_ERR(new->buffer)) {
+		mal_handle_cancel(&client->handles, new->handle);
+		return PTR_ERR(new->buffer);
+	}
+	alloc->handle = new->handle->id;
+	alloc->real_length = mal_extent_size(&new->buffer->extent);
+	alloc->mmap_offset = (u64)new->buffer->pgoff << PAGE_SHIFT;
+	return 0;
+}
+
+void mal_new_buffer_undo(struct mal_client *client, const struct mal_new_buffer *new)
+{
+	mal_buffer_unshare(new->buffer);
+	mal_handle_cancel(&client->handles, new->handle);
+}
+
+void mal_new_buffer_publish(struct mal_client *client, const struct mal_new_buffer *new)
+{
+	mal_handle_publish(&client->handles, new->handle, new->buffer, client->writable);
+}
+
+int mal_call_alloc(struct mal_call *call)
+{
+	struct memalloc_alloc *alloc = call->arg;
+	struct mal_new_buffer new;
+	int err;
+
+	err = mal_new_buffer_make(call->client, alloc, &new);
+	if (err)
+		goto failure;
+	err = mal_call_respond(call);
+	if (err)
+		goto unmake;
+	mal_new_buffer_publish(call->client, &new);
+	return 0;
+
+unmake:
+	mal_new_buffer_undo(call->client, &new);
+failure:
+	mal_alloc_failed(call->client->region, alloc->length, err);
+	return err;
+}
+
+int mal_call_free(struct mal_call *call)
+{
+	const struct memalloc_free *free = call->arg;
+	struct mal_removal removal = { .free = *free };
+
+	if (free->reserved)
+		return -EINVAL;
+	return mal_handle_remove(&call->client->handles, &removal, 1);
+}
+
+static u32 access_bits(bool writable)
+{
+	return MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0);
+}
+
+int mal_call_query(struct mal_call *call)
+{
+	struct memalloc_query *query = call->arg;
+	const bool physical = query->flags & MEMALLOC_QUERY_PHYSICAL;
+	struct mal_buffer *buffer;
+	bool writable;
+	int err = 0;
+
+	if (physical && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	if (physical && call->user_size < offsetofend(struct memalloc_query, physical))
+		return -EINVAL;
+	buffer = mal_handle_lookup(&call->client->handles, query->handle, &writable);
+	if (!buffer)
+		return -ENOENT;
+	query->physical = 0;
+	if (physical) {
+		/* First: whoever is told is told the size that stays. */
+		err = mal_handle_tell(&call->client->handles, query->handle);
+		query->physical = page_to_phys(mal_extent_page(&buffer->extent, 0));
+	}
+	query->access = access_bits(writable);
+	query->real_length = mal_buffer_size(buffer, &query->length);
+	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
+	mal_arena_get_name(&buffer->extent.region->arena, &buffer->extent.block, query->name);
+	mal_buffer_put(buffer);
+	return err ?: mal_call_respond(call);
+}
+
+int mal_call_stats(struct mal_call *call)
+{
+	struct mal_region *region = call->client->region;
+	struct memalloc_stats *stats = call->arg;
+
+	*stats = (struct memalloc_stats) {
+		.size = stats->size,
+		.clients = atomic_read(&region->clients),
+		.dirty = (u64)atomic_long_read(&region->clean.dirty) << PAGE_SHIFT,
+		.abandoned_buffers = atomic64_read(&region->abandoned_buffers),
+		.abandoned_bytes = atomic64_read(&region->abandoned_bytes),
+	};
+	mal_arena_stats(&region->arena, stats);
+	return mal_call_respond(call);
+}
+
+/* A slice of blocks, as they were under the arena's lock. */
+struct layout_slice {
+	u32 n;
+	struct memalloc_block entries[MAL_ARENA_SLICE];
+
+	/* Of the buffers: where mmap() finds them. They may be gone by now. */
+	const struct mal_buffer *buffers[MAL_ARENA_SLICE];
+	unsigned long pgoffs[MAL_ARENA_SLICE];
+};
+
+static void add_to_slice(const struct mal_arena_piece *piece, void *data)
+{
+	struct layout_slice *slice = data;
+	const u32 i = slice->n++;
+
+	slice->entries[i] = (struct memalloc_block) {
+		.offset = (u64)piece->first << PAGE_SHIFT,
+		.length = (u64)piece->pages << PAGE_SHIFT,
+		.state = piece->state,
+	};
+	slice->buffers[i] = NULL;
+	if (piece->block && piece->block->is_buffer) {
+		slice->buffers[i] = mal_buffer_of(mal_extent_of(piece->block));
+		slice->pgoffs[i] = READ_ONCE(slice->buffers[i]->pgoff);
+	}
+}
+
+/* Read a slice of blocks, with the client's handles for them. */
+static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct layout_slice *slice)
+{
+	u32 i;
+
+	slice->n = 0;
+	/* While the lock is held, a buffer that this client has a handle for stays. */
+	mutex_lock(&client->handles.lock);
+	mal_arena_visit(&client->region->arena, cursor, max, add_to_slice, slice);
+	for (i = 0; i < slice->n; i++) {
+		if (slice->buffers[i])
+			slice->entries[i].handle = __mal_handle_find_at(&client->handles, slice->pgoffs[i],
+									slice->buffers[i]);
+	}
+	mutex_unlock(&client->handles.lock);
+}
+
+/* Write @n entries, @stride bytes apart; what we know nothing of is zero. */
+static int copy_entries(u8 __user *to, u32 stride, const struct memalloc_block *entries, u32 n)
+{
+	size_t known = min_t(size_t, stride, sizeof(*entries));
+	u32 i;
+
+	for (i = 0; i < n; i++, to += stride) {
+		if (copy_to_user(to, &entries[i], known) ||
+		    clear_user(to + known, stride - known))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int mal_call_layout(struct mal_call *call)
+{
+	struct mal_client *client = call->client;
+	struct memalloc_layout *layout = call->arg;
+	struct layout_slice slice;
+	u8 __user *to = u64_to_user_ptr(layout->blocks);
+	u32 pages = client->region->claim.pages;
+	u32 cursor;
+	u32 done = 0;
+
+	if (!layout->count || layout->block_size < sizeof(struct memalloc_block) ||
+	    layout->block_size > PAGE_SIZE || layout->offset >= (u64)pages << PAGE_SHIFT)
+		return -EINVAL;
+
+	cursor = layout->offset >> PAGE_SHIFT;
+	while (done < layout->count && cursor < pages) {
+		read_slice(client, &cursor, layout->count - done, &slice);
+		if (copy_entries(to, layout->block_size, slice.entries, slice.n))
+			return -EFAULT;
+		to += (size_t)slice.n * layout->block_size;
+		done += slice.n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	layout->count = done;
+	layout->offset = (u64)cursor << PAGE_SHIFT;
+	return mal_call_respond(call);
+}
+
+int mal_call_export(struct mal_call *call)
+{
+	struct memalloc_export *export = call->arg;
+	int access = export->open_flags & O_ACCMODE;
+	struct mal_buffer *buffer;
+	struct file *file;
+	bool writable;
+	int err;
+
+	if (export->reserved || export->open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
+	    (access != O_RDONLY && access != O_RDWR))
+		return -EINVAL;
+	buffer = mal_handle_share(&call->client->handles, export->handle, &writable);
+	if (!buffer)
+		return -ENOENT;
+	if (access == O_RDWR && !writable)
+		export->fd = -EACCES;
+	else
+		export->fd = mal_dmabuf_export(buffer, export->open_flags, &file);
+	mal_buffer_unshare(buffer);
+	if (export->fd < 0)
+		return export->fd;
+
+	err = mal_call_respond(call);
+	if (err) {
+		put_unused_fd(export->fd);
+		fput(file);
+		return err;
+	}
+	fd_install(export->fd, file);
+	return 0;
+}
+
+/* Answer with the handle that the client has for @buffer already, or with a new one. */
+static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool writable)
+{
+	struct mal_client *client = call->client;
+	struct memalloc_import *import = call->arg;
+	struct mal_handle *handle = NULL;
+	int err;
+
+	import->handle = mal_handle_find(&client->handles, buffer, writable);
+	if (!import->handle) {
+		handle = mal_handle_reserve(&client->handles);
+		if (IS_ERR(handle))
+			return PTR_ERR(handle);
+		import->handle = handle->id;
+	}
+
+	import->access = access_bits(writable);
+	import->real_length = mal_buffer_size(buffer, &import->length);
+	import->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
+	err = mal_call_respond(call);
+	if (!handle)
+		return err;
+	if (err)
+		mal_handle_cancel(&client->handles, handle);
+	else
+		mal_handle_publish(&client->handles, handle, mal_buffer_share(buffer), writable);
+	return err;
+}
+
+int mal_call_import(struct mal_call *call)
+{
+	struct mal_client *client = call->client;
+	struct memalloc_import *import = call->arg;
+	struct mal_buffer *buffer;
+	bool writable;
+	int err;
+
+	if (import->reserved)
+		return -EINVAL;
+	buffer = mal_dmabuf_import(client->region, import->fd, &writable);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	if (import->flags & MEMALLOC_IMPORT_READ_ONLY || !client->writable)
+		writable = false;
+
+	err = mutex_lock_killable(&client->import_lock);
+	if (!err) {
+		err = import_buffer(call, buffer, writable);
+		mutex_unlock(&client->import_lock);
+	}
+	mal_buffer_unshare(buffer);
+	return err;
+}
+
+/* Whether @wanted sets a limit of the client above what it has. */
+static bool raises(const struct memalloc_limits *wanted, const struct memalloc_limits *has)
+{
+	return (wanted->flags & MEMALLOC_LIMITS_SET_BYTES &&
+		wanted->client_bytes_max > has->client_bytes_max) ||
+	       (wanted->flags & MEMALLOC_LIMITS_SET_BUFFERS &&
+		wanted->client_buffers_max > has->client_buffers_max);
+}
+
+int mal_call_limits(struct mal_call *call)
+{
+	struct mal_payer *payer = call->client->payer;
+	struct memalloc_limits *limits = call->arg;
+	const struct memalloc_limits wanted = *limits;
+	bool may_raise = false;
+	int err;
+
+	mal_payer_tell(payer, limits);
+	if (raises(&wanted, limits)) {
+		may_raise = capable(CAP_SYS_RESOURCE);
+		if (!may_raise)
+			return -EPERM;
+	}
+	/* The answer is how it will be: a raised one is still no more than any client has. */
+	if (wanted.flags & MEMALLOC_LIMITS_SET_BYTES)
+		limits->client_bytes_max = min(wanted.client_bytes_max,
+					       READ_ONCE(mal_client_limit.bytes));
+	if (wanted.flags & MEMALLOC_LIMITS_SET_BUFFERS)
+		limits->client_buffers_max = min(wanted.client_buffers_max,
+						 READ_ONCE(mal_client_limit.buffers));
+	err = mal_call_respond(call);
+	if (!err)
+		mal_payer_limit(payer, &wanted, may_raise);
+	return err;
+}
+
+int mal_call_sync(struct mal_call *call)
+{
+	const struct memalloc_sync *sync = call->arg;
+	struct mal_buffer *buffer;
+	bool writable;
+	u64 length, asked_for;
+	int err = 0;
+
+	if (sync->reserved || !sync->length ||
+	    !(sync->flags & (MEMALLOC_SYNC_READ | MEMALLOC_SYNC_WRITE)))
+		return -EINVAL;
+	buffer = mal_handle_lookup(&call->client->handles, sync->handle, &writable);
+	if (!buffer)
+		return -ENOENT;
+
+	length = mal_buffer_size(buffer, &asked_for);
+	if (sync->offset >= length || sync->length > length - sync->offset)
+		err = -EINVAL;
+	else if (sync->flags & MEMALLOC_SYNC_END)
+		mal_dmabuf_end_cpu_access(buffer, sync->offset, sync->length);
+	else
+		err = mal_dmabuf_begin_cpu_access(buffer, sync->offset, sync->length,
+						  sync->flags & MEMALLOC_SYNC_WRITE);
+	mal_buffer_put(buffer);
+	return err;
+}
+
+int mal_call_release(struct mal_call *call)
+{
+	struct mal_quarantine *quarantine = &call->client->region->quarantine;
+	const struct memalloc_release *release = call->arg;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (release->flags & MEMALLOC_RELEASE_ALL) {
+		if (release->offset || release->length)
+			return -EINVAL;
+		mal_quarantine_release_all(quarantine);
+		return 0;
+	}
+	if (!PAGE_ALIGNED(release->offset))
+		return -ENOENT;
+	if (!PAGE_ALIGNED(release->length))
+		return -ERANGE;
+	return mal_quarantine_release(quarantine, release->offset >> PAGE_SHIFT,
+				      release->length >> PAGE_SHIFT);
+}
+
+int mal_call_resize(struct mal_call *call)
+{
+	const struct memalloc_resize *resize = call->arg;
+	const u64 more = (resize->length - 1) >> PAGE_SHIFT;	/* than one granule */
+
+	if (resize->reserved || !resize->length)
+		return -EINVAL;
+	if (more >= call->client->region->claim.pages)
+		return -EFBIG;
+	return mal_handle_resize(&call->client->handles, resize->handle, more + 1, resize->length);
+}
+
+/* Where the name ends; MEMALLOC_NAME_LEN if it is none. */
+static u32 name_length(const u8 *name)
+{
+	u32 i;
+
+	for (i = 0; i < MEMALLOC_NAME_LEN && name[i]; i++)
+		if (!isascii(name[i]) || !isprint(name[i]))
+			return MEMALLOC_NAME_LEN;
+	return i;
+}
+
+int mal_call_name(struct mal_call *call)
+{
+	struct memalloc_name *name = call->arg;
+	const u32 length = name_length(name->name);
+	struct mal_buffer *buffer;
+	bool writable;
+
+	if (name->reserved || length == MEMALLOC_NAME_LEN)
+		return -EINVAL;
+	memset(name->name + length, 0, MEMALLOC_NAME_LEN - length);
+	buffer = mal_handle_lookup(&call->client->handles, name->handle, &writable);
+	if (!buffer)
+		return -ENOENT;
+	if (writable)
+		mal_arena_set_name(&buffer->extent.region->arena, &buffer->extent.block, name->name);
+	mal_buffer_put(buffer);
+	return writable ? 0 : -EACCES;
+}
