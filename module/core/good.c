@@ -30,68 +30,9 @@
  * 2^25 or more have 19 open bits and 31 of them can be free at once; of 2^26 or
  * more, only 15. So no path has more than 20 nodes.
  */
-#include "fit.h"
+#include "good.h"
 
-#define CLASS_BITS	6
-#define CLASSES		64	/* 2^CLASS_BITS: of a range, and bits in a bitmap's word */
-#define OPEN		128	/* sizes from here on have open bits */
 #define PLACES		3	/* of a list, behind the first, that are in order */
-#define WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
-
-/*
- * A free block's links, which need its size to find its foot tag. All blocks have
- * @next, in the head tag's link0, and @prev, in the foot tag's link[1]: a block of
- * one granule, whose head and foot are one tag, has room for both. A node has
- * @parent in the foot tag's link[0] and two children in the head tag's link[], so
- * that a walk down a trie reads head tags only. Their @word is nothing but the size.
- */
-static u32 *next_of(struct mal_tag *tags, u32 head)
-{
-	mal_step();
-	return &tags[head].link0;
-}
-
-static u32 *prev_of(struct mal_tag *tags, u32 head, u32 size)
-{
-	mal_step();
-	return &tags[head + size - 1].link[1];
-}
-
-static u32 *parent_of(struct mal_tag *tags, u32 node, u32 size)
-{
-	mal_step();
-	return &tags[node + size - 1].link[0];
-}
-
-static u32 *children_of(struct mal_tag *tags, u32 node)
-{
-	mal_step();
-	return tags[node].link;
-}
-
-struct good {
-	u64 filled[WORDS];	/* classes that have a block */
-	u32 words;		/* words of @filled that are not 0 */
-	u32 first[];		/* of each class: of the list, root of the trie, or MAL_NONE */
-};
-
-/* How many low bits of a size are open in its class. */
-static unsigned int open_bits(u32 size)
-{
-	return mal_high_bit(size | CLASSES) - CLASS_BITS;
-}
-
-/*
- * Larger sizes have the same class or a higher one. Below OPEN the class is the
- * size. From there on, each count of open bits is that of one range, whose sizes
- * without those bits are 64 to 127.
- */
-static u32 class_of(u32 size)
-{
-	unsigned int open = open_bits(size);
-
-	return open * CLASSES + (size >> open);
-}
 
 static void mark_filled(struct good *good, u32 class)
 {
@@ -418,121 +359,6 @@ static u32 good_largest(const struct mal_heap *heap)
 	return largest;
 }
 
-/*
- * Does @link, which may be anything, lead to a block of @class that is the first of
- * its list, and, in a trie, the child of @parent?
- */
-static bool is_first(const struct mal_heap *heap, u32 link, u32 class, u32 parent)
-{
-	u32 size;
-
-	if (!mal_is_free_head(heap, link))
-		return false;
-	size = mal_block_size(heap, link);
-	return class_of(size) == class && *prev_of(heap->tags, link, size) == MAL_NONE &&
-	       (class < OPEN || *parent_of(heap->tags, link, size) == parent);
-}
-
-/* The links between the free block at @head and its list. */
-static const char *check_list(const struct mal_heap *heap, u32 head, u32 size)
-{
-	u32 next = *next_of(heap->tags, head);
-	u32 prev = *prev_of(heap->tags, head, size);
-
-	if (next != MAL_NONE &&
-	    (!mal_is_free_head(heap, next) || mal_block_size(heap, next) != size ||
-	     *prev_of(heap->tags, next, size) != head))
-		return "good fit: a list is broken after a block";
-	if (prev != MAL_NONE &&
-	    (!mal_is_free_head(heap, prev) || mal_block_size(heap, prev) != size ||
-	     *next_of(heap->tags, prev) != head))
-		return "good fit: a list is broken before a block";
-	return NULL;
-}
-
-/* That the path of @size leads to @first, and that its children are on theirs. */
-static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
-{
-	const struct good *good = heap->index;
-	unsigned int open = open_bits(size);
-	u32 class = class_of(size);
-	u32 at = good->first[class];
-	u32 parent = MAL_NONE;
-	u32 side, child;
-
-	/* No step into a node before it has proved to be one. */
-	while (is_first(heap, at, class, parent) && at != first && open) {
-		parent = at;
-		at = children_of(heap->tags, at)[size >> --open & 1];
-	}
-	if (at != first || !is_first(heap, at, class, parent))
-		return "good fit: the path of a size does not lead to its block";
-	if (class < OPEN)
-		return NULL;
-
-	for (side = 0; side < 2; side++) {
-		child = children_of(heap->tags, first)[side];
-		if (child == MAL_NONE)
-			continue;
-		if (!open || !is_first(heap, child, class, first) ||
-		    (mal_block_size(heap, child) >> (open - 1) & 1) != side)
-			return "good fit: a block has a wrong child";
-	}
-	return NULL;
-}
-
-/* The bitmap of classes, its summary, and the class's way into list or trie. */
-static const char *check_classes(const struct mal_heap *heap)
-{
-	const struct good *good = heap->index;
-	u32 last = class_of(heap->granules);
-	u32 words = 0;
-	u32 class, first;
-
-	for (class = 0; class < WORDS * CLASSES; class++) {
-		first = class <= last ? good->first[class] : MAL_NONE;
-		if (good->filled[class / CLASSES] >> class % CLASSES & 1) {
-			if (!is_first(heap, first, class, MAL_NONE))
-				return "good fit: a class begins with a wrong block";
-			words |= 1u << class / CLASSES;
-		} else if (first != MAL_NONE) {
-			return "good fit: a class that has a block is not in the bitmap";
-		}
-	}
-	if (good->words != words)
-		return "good fit: the summary of the bitmap is wrong";
-	return NULL;
-}
-
-static const char *good_check_block(const struct mal_heap *heap, u32 head, u32 size)
-{
-	const char *wrong = check_list(heap, head, size);
-
-	if (!wrong && *prev_of(heap->tags, head, size) == MAL_NONE)
-		wrong = check_path(heap, head, size);
-	return wrong;
-}
-
-static const char *good_check(const struct mal_heap *heap)
-{
-	u32 blocks = 0, listed = 0;
-	u32 head, size, at;
-
-	/* All links have proved to be mutual, so that none but a ring is without end. */
-	for (head = mal_next_indexed(heap, 0); head < heap->granules;
-	     head = mal_next_indexed(heap, head + size)) {
-		size = mal_block_size(heap, head);
-		blocks++;
-		if (*prev_of(heap->tags, head, size) != MAL_NONE)
-			continue;
-		for (at = head; at != MAL_NONE; at = *next_of(heap->tags, at))
-			listed++;
-	}
-	if (listed != blocks)
-		return "good fit: a list is a ring";
-	return check_classes(heap);
-}
-
 const struct mal_fit mal_fit_good = {
 	.name = "good",
 	.index_bytes = good_index_bytes,
@@ -542,6 +368,6 @@ const struct mal_fit mal_fit_good = {
 	.find = good_find,
 	.take = good_take,
 	.largest = good_largest,
-	.check_block = good_check_block,
-	.check = good_check,
+	.check_block = mal_good_check_block,
+	.check = mal_good_check,
 };

@@ -170,6 +170,12 @@ u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule);
 /* Granules of the largest free block; 0 if none is free. */
 u32 mal_heap_largest(const struct mal_heap *heap);
 
+/* Words of a bitmap that hold so many bits. */
+static inline u32 mal_map_words(u32 bits)
+{
+	return (bits + 63) / 64;
+}
+
 /*
  * Everything that must hold between tags, bitmap, index and counters; NULL, or
  * what does not. For tests and debug builds: O(granules).

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* Whether what must hold of a heap does. Whatever is in it, nothing beyond it is read. */
+#include "fit.h"
+
+/* Does a block end where the one at @head begins? It does, if the foot there says so. */
+static bool is_behind_a_block(const struct mal_heap *heap, u32 head)
+{
+	u32 size;
+
+	if (!head)
+		return true;
+	size = mal_block_size(heap, head - 1);
+	return size && size <= head && mal_is_head(heap, head - size) &&
+	       heap->tags[head - size].word == heap->tags[head - 1].word;
+}
+
+/*
+ * What can be seen of one block that is in the bitmap: its tags, and that others are
+ * beside it. If that holds of all, and a block begins at granule 0, there is none but
+ * those, and none is missing.
+ */
+static const char *check_block(const struct mal_heap *heap, u32 head)
+{
+	u32 size, next;
+
+	if (head >= heap->granules || !is_behind_a_block(heap, head))
+		return "the bitmap has a head where no block begins";
+	size = mal_block_size(heap, head);
+	if (!size || size > heap->granules - head)
+		return "a block is empty or leaves the heap";
+	if (heap->tags[head].word != heap->tags[head + size - 1].word)
+		return "head and foot of a block differ";
+	next = head + size;
+	if (next < heap->granules && !mal_is_head(heap, next))
+		return "a block's head is not in the bitmap";
+	if (!mal_block_used(heap, head) && next < heap->granules && !mal_block_used(heap, next))
+		return "two free blocks are neighbours";
+	return NULL;
+}
+
+/* Whether the index has a block that it should have. */
+static const char *check_indexed(const struct mal_heap *heap, u32 head)
+{
+	if (mal_block_used(heap, head) || !mal_is_indexed(heap, head))
+		return NULL;
+	return heap->fit->check_block(heap, head, mal_block_size(heap, head));
+}
+
+/* The summaries that begin with word @word of the bitmap. */
+static const char *check_summaries(const struct mal_heap *heap, u32 word)
+{
+	u32 words = mal_map_words(heap->granules);
+	unsigned int level;
+
+	for (level = 1; level < MAL_MAP_LEVELS; level++) {
+		if (!(heap->map[level][word / 64] >> word % 64 & 1) != !heap->map[level - 1][word])
+			return "a summary of the bitmap is wrong";
+		/* The last bit that means something, of a word that is not full. */
+		if (word == words - 1 && word % 64 != 63 &&
+		    heap->map[level][word / 64] >> (word % 64 + 1))
+			return "a summary of the bitmap is too long";
+		if (word % 64)
+			break;
+		word /= 64;
+		words = mal_map_words(words);
+	}
+	return NULL;
+}
+
+const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
+{
+	const u32 words = mal_map_words(heap->granules);
+	const char *wrong = NULL;
+	u32 n, blocks = 0;
+
+	if (heap->indexed > heap->granules)
+		return "more is indexed than there is";
+	if (!(heap->map[0][0] & 1))
+		return "a block's head is not in the bitmap";
+	for (n = 0; !wrong && n < MAL_CHECK_WORDS && blocks < MAL_CHECK_BLOCKS; n++) {
+		bool again = *cursor >= words;
+		u32 word = again ? *cursor - words : *cursor;
+		u64 heads = heap->map[0][word];
+
+		for (; !wrong && heads; heads &= heads - 1) {
+			u32 head = word * 64 + mal_low_bit64(heads);
+
+			wrong = again ? check_indexed(heap, head) : check_block(heap, head);
+			blocks++;
+		}
+		if (!wrong && !again)
+			wrong = check_summaries(heap, word);
+		if (++*cursor == 2 * words) {
+			*cursor = MAL_NONE;
+			break;
+		}
+	}
+	return wrong;
+}
+
+/* The counters, where the blocks are in order. */
+static const char *check_counters(const struct mal_heap *heap)
+{
+	u32 free = 0, free_blocks = 0, used_blocks = 0;
+	u32 head, size;
+
+	for (head = 0; head < heap->granules; head += size) {
+		size = mal_block_size(heap, head);
+		if (mal_block_used(heap, head)) {
+			used_blocks++;
+		} else {
+			free_blocks++;
+			free += size;
+		}
+	}
+	if (heap->free != free)
+		return "the count of free granules is wrong";
+	if (heap->free_blocks != free_blocks || heap->used_blocks != used_blocks)
+		return "the count of blocks is wrong";
+	return NULL;
+}
+
+const char *mal_heap_check(const struct mal_heap *heap)
+{
+	const char *wrong = NULL;
+	u32 cursor = 0;
+
+	while (!wrong && cursor != MAL_NONE)
+		wrong = mal_heap_check_slice(heap, &cursor);
+	if (!wrong)
+		wrong = check_counters(heap);
+	if (!wrong)
+		wrong = heap->fit->check(heap);
+	return wrong;
+}
