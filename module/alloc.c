@@ -8,7 +8,7 @@
 #include "quarantine.h"
 
 /* Charge for the block that @extent is about to take. */
-static int charge(const struct mal_extent *extent)
+static int charge_extent(const struct mal_extent *extent)
 {
 	const bool buffers = extent->block.is_buffer;
 	const u64 bytes = mal_extent_size(extent);
@@ -23,7 +23,7 @@ static int charge(const struct mal_extent *extent)
 	return err;
 }
 
-static void uncharge(const struct mal_extent *extent)
+static void uncharge_extent(const struct mal_extent *extent)
 {
 	mal_uncharge(extent->payer, mal_extent_size(extent), extent->block.is_buffer);
 }
@@ -32,7 +32,7 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 {
 	struct mal_region *region = extent->region;
 	struct mal_block *block = &extent->block;
-	int err = charge(extent);
+	int err = charge_extent(extent);
 
 	if (err)
 		return err;
@@ -40,7 +40,7 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 	if (err == -ENOMEM && mal_quarantine_look(extent->payer->user))
 		err = mal_arena_alloc(&region->arena, block, req);
 	if (err) {
-		uncharge(extent);
+		uncharge_extent(extent);
 		return err;
 	}
 	trace_memalloc_alloc(region->name, block, block->first, block->pages);
@@ -57,7 +57,7 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 void mal_alloc_undo(struct mal_extent *extent)
 {
 	mal_extent_free_block(extent);
-	uncharge(extent);
+	uncharge_extent(extent);
 }
 
 void mal_free(struct mal_extent *extent, bool is_idle)

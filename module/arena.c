@@ -66,7 +66,7 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 }
 
 /* The heap gave @block its place. Under the lock. */
-static void allocated(struct mal_arena *arena, struct mal_block *block, u32 first)
+static void count_allocation(struct mal_arena *arena, struct mal_block *block, u32 first)
 {
 	block->first = first;
 	arena->allocs += block->is_buffer;
@@ -75,7 +75,8 @@ static void allocated(struct mal_arena *arena, struct mal_block *block, u32 firs
 }
 
 /* Look everywhere, a slice at a time, for a placement that the fit did not find. */
-static int sweep(struct mal_arena *arena, struct mal_block *block, const struct mal_request *req)
+static int sweep_arena(struct mal_arena *arena, struct mal_block *block,
+		       const struct mal_request *req)
 {
 	u32 cursor = 0;
 	int err = -ENOMEM;
@@ -90,7 +91,7 @@ static int sweep(struct mal_arena *arena, struct mal_block *block, const struct 
 		first = mal_heap_sweep(&arena->heap, req, (uintptr_t)block, &cursor,
 				       MAL_ARENA_SLICE);
 		if (first != MAL_NONE) {
-			allocated(arena, block, first);
+			count_allocation(arena, block, first);
 			err = 0;
 		}
 		spin_unlock(&arena->lock);
@@ -108,14 +109,14 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 	spin_lock(&arena->lock);
 	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)block);
 	if (first != MAL_NONE) {
-		allocated(arena, block, first);
+		count_allocation(arena, block, first);
 		err = 0;
 	} else {
 		undecided = mal_heap_undecided(&arena->heap, req);
 	}
 	spin_unlock(&arena->lock);
 
-	return undecided ? sweep(arena, block, req) : err;
+	return undecided ? sweep_arena(arena, block, req) : err;
 }
 
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)

@@ -26,8 +26,8 @@ static u32 end_max(const struct mal_buffer *buffer, const struct mal_request *re
 }
 
 /* -EHWPOISON: as of mal_alloc(). */
-static struct mal_buffer *try_to_create(struct mal_region *region, struct mal_payer *payer,
-					u64 length, const struct mal_request *req)
+static struct mal_buffer *try_to_create_buffer(struct mal_region *region, struct mal_payer *payer,
+					       u64 length, const struct mal_request *req)
 {
 	struct mal_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
 	unsigned long pgoff;
@@ -70,12 +70,12 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 	struct mal_buffer *buffer;
 
 	do {
-		buffer = try_to_create(region, payer, length, req);
+		buffer = try_to_create_buffer(region, payer, length, req);
 	} while (buffer == ERR_PTR(-EHWPOISON));
 	return buffer;
 }
 
-static void release(struct kref *ref)
+static void release_buffer(struct kref *ref)
 {
 	struct mal_buffer *buffer = container_of(ref, struct mal_buffer, ref);
 	/* Pages leave their address space before it goes with the file. */
@@ -90,7 +90,7 @@ static void release(struct kref *ref)
 
 void mal_buffer_put(struct mal_buffer *buffer)
 {
-	kref_put(&buffer->ref, release);
+	kref_put(&buffer->ref, release_buffer);
 }
 
 void mal_buffer_unshare(struct mal_buffer *buffer)

@@ -50,8 +50,8 @@ int mal_call_info(struct mal_call *call)
 }
 
 /* The new buffer that an ALLOC asks for. */
-static struct mal_buffer *create_buffer(struct mal_client *client,
-					const struct memalloc_alloc *alloc)
+static struct mal_buffer *create_placed_buffer(struct mal_client *client,
+					       const struct memalloc_alloc *alloc)
 {
 	struct mal_region *region = client->region;
 	struct mal_request req;
@@ -71,7 +71,7 @@ int mal_new_buffer_make(struct mal_client *client, struct memalloc_alloc *alloc,
 	new->handle = mal_handle_reserve(&client->handles);
 	if (IS_ERR(new->handle))
 		return PTR_ERR(new->handle);
-	new->buffer = create_buffer(client, alloc);
+	new->buffer = create_placed_buffer(client, alloc);
 	if (IS_ERR(new->buffer)) {
 		mal_handle_cancel(&client->handles, new->handle);
 		return PTR_ERR(new->buffer);
@@ -351,7 +351,7 @@ int mal_call_import(struct mal_call *call)
 }
 
 /* Whether @wanted sets a limit of the client above what it has. */
-static bool raises(const struct memalloc_limits *wanted, const struct memalloc_limits *has)
+static bool raises_limit(const struct memalloc_limits *wanted, const struct memalloc_limits *has)
 {
 	return (wanted->flags & MEMALLOC_LIMITS_SET_BYTES &&
 		wanted->client_bytes_max > has->client_bytes_max) ||
@@ -368,7 +368,7 @@ int mal_call_limits(struct mal_call *call)
 	int err;
 
 	mal_payer_tell(payer, limits);
-	if (raises(&wanted, limits)) {
+	if (raises_limit(&wanted, limits)) {
 		may_raise = capable(CAP_SYS_RESOURCE);
 		if (!may_raise)
 			return -EPERM;

@@ -32,7 +32,7 @@ int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t loo
 	return 0;
 }
 
-static int compare(struct rb_node *a, const struct rb_node *b)
+static int compare_users(struct rb_node *a, const struct rb_node *b)
 {
 	kuid_t left = rb_entry(a, struct mal_user, node)->uid;
 	kuid_t right = rb_entry(b, struct mal_user, node)->uid;
@@ -73,7 +73,7 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	spin_lock_init(&user->lock);
 
 	mutex_lock(&users->lock);
-	node = rb_find_add(&user->node, &users->by_uid, compare);
+	node = rb_find_add(&user->node, &users->by_uid, compare_users);
 	if (node) {
 		known = rb_entry(node, struct mal_user, node);
 		refcount_inc(&known->ref);
@@ -202,7 +202,7 @@ static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_a
 	       charged.buffers + more.buffers <= limit.buffers;
 }
 
-static int charge(struct mal_payer *payer, struct mal_amount more, bool unlimited)
+static int charge_payer(struct mal_payer *payer, struct mal_amount more, bool unlimited)
 {
 	struct mal_user *user = payer->user;
 	int err = -EDQUOT;
@@ -223,11 +223,11 @@ static int charge(struct mal_payer *payer, struct mal_amount more, bool unlimite
 int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
 {
 	struct mal_amount more = { .bytes = bytes, .buffers = buffers };
-	int err = charge(payer, more, false);
+	int err = charge_payer(payer, more, false);
 
 	/* Only now: that a capability was asked for, or used, is put on record. */
 	if (err && capable(CAP_SYS_RESOURCE))
-		err = charge(payer, more, true);
+		err = charge_payer(payer, more, true);
 	return err;
 }
 

@@ -212,7 +212,7 @@ static int zero_pages(const struct mal_claim *claim)
 	return 0;
 }
 
-int mal_claim(struct mal_claim *claim, unsigned long pages, int node)
+int mal_claim_range(struct mal_claim *claim, unsigned long pages, int node)
 {
 	struct search search = {
 		.claim = claim,

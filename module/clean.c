@@ -43,7 +43,7 @@ static unsigned long word_mask(u32 first, u32 end)
 /* Those of @mask, of the word of @first, that are not known to be zero. */
 static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned long mask)
 {
-	/* Where a bit is set, the zeros are to be seen, too: pairs with zero(). */
+	/* Where a bit is set, the zeros are to be seen, too: pairs with zero_granules(). */
 	return ~atomic_long_read_acquire(&clean->map[first / BITS_PER_LONG]) & mask;
 }
 
@@ -51,7 +51,7 @@ static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned lon
  * Zero the granules of @bits in the word of @first, and note it. But not those that are
  * poisoned: the hardware would take it amiss. Whether there were none.
  */
-static bool zero(struct mal_clean *clean, u32 first, unsigned long bits)
+static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 {
 	unsigned long sound = bits;
 	unsigned int bit;
@@ -74,7 +74,7 @@ static bool zero(struct mal_clean *clean, u32 first, unsigned long bits)
 /* Is some granule of [@first, @end), which the caller got from the heap, being zeroed? */
 static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
 {
-	/* Pairs with the end of zero_free(); the arena's lock with its beginning. */
+	/* Pairs with the end of zero_free_granules(); the arena's lock with its beginning. */
 	u32 busy = smp_load_acquire(&clean->busy);
 
 	return busy != MAL_NONE && busy >= first / BITS_PER_LONG &&
@@ -95,7 +95,7 @@ int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages)
 
 		if (dirty && fatal_signal_pending(current))
 			return -EINTR;
-		if (dirty && !zero(clean, at, dirty))
+		if (dirty && !zero_granules(clean, at, dirty))
 			return -EHWPOISON;
 		cond_resched();
 	}
@@ -144,14 +144,14 @@ void mal_clean_later(struct mal_clean *clean)
 }
 
 /* Zero what is free and dirty from @first on, within its block and its word; where that ends. */
-static u32 zero_free(struct mal_clean *clean, u32 first)
+static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 {
 	u32 end;
 
 	WRITE_ONCE(clean->busy, first / BITS_PER_LONG);
 	if (mal_arena_is_free(clean->arena, first, &end)) {
 		end = min(end, next_word(first));
-		zero(clean, first, dirty_bits(clean, first, word_mask(first, end)));
+		zero_granules(clean, first, dirty_bits(clean, first, word_mask(first, end)));
 	}
 	/* Zeros first: pairs with is_busy(). */
 	smp_store_release(&clean->busy, MAL_NONE);
@@ -170,7 +170,7 @@ static void clean_work(struct work_struct *work)
 		unsigned long dirty = dirty_bits(clean, at, word_mask(at, end));
 
 		if (dirty)
-			at = zero_free(clean, word_start(at) + __ffs(dirty));
+			at = zero_free_granules(clean, word_start(at) + __ffs(dirty));
 		else
 			at = next_word(at);
 		cond_resched();
@@ -179,7 +179,7 @@ static void clean_work(struct work_struct *work)
 
 bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 {
-	/* Pairs with the end of zero_free(): what was zeroed before is not counted any more. */
+	/* Pairs with the end of zero_free_granules(): what was zeroed before is not counted any more. */
 	bool resting = smp_load_acquire(&clean->busy) == MAL_NONE;
 
 	*dirty = (u64)atomic_long_read(&clean->dirty) << PAGE_SHIFT;

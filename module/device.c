@@ -42,7 +42,7 @@ struct mal_region *mal_device_create(const char *name, unsigned long pages, int 
 	region = &device->region;
 	region->name = name;
 
-	err = mal_claim(&region->claim, pages, node);
+	err = mal_claim_range(&region->claim, pages, node);
 	if (err)
 		goto free_device;
 

@@ -35,7 +35,7 @@ struct mal_dmaheap_file {
 };
 
 /* The length is rounded up to pages first: what wraps around then is 0, too. */
-static bool is_valid(const struct dma_heap_allocation_data *data)
+static bool is_valid_request(const struct dma_heap_allocation_data *data)
 {
 	return !data->fd && !(data->fd_flags & ~DMA_HEAP_VALID_FD_FLAGS) &&
 	       !(data->heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS) && PAGE_ALIGN(data->len);
@@ -50,7 +50,7 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 	struct mal_request req;
 	int fd;
 
-	if (!is_valid(data))
+	if (!is_valid_request(data))
 		return -EINVAL;
 	fd = mal_placement(heap->region, &alloc, &req);
 	/* Heaps of the kernel don't tell what they never have from what they have no more. */

@@ -24,7 +24,7 @@ void mal_extent_destroy(struct mal_extent *extent)
 }
 
 /* Granules [@first, @first + @pages) of it are about to go back to the heap. */
-static void mark_dirty(const struct mal_extent *extent, u32 first, u32 pages)
+static void mark_part_dirty(const struct mal_extent *extent, u32 first, u32 pages)
 {
 	if (extent->exposed)
 		mal_clean_soil(&extent->region->clean, first, pages, extent->written);
@@ -36,7 +36,7 @@ void mal_extent_free_block(struct mal_extent *extent)
 	struct mal_region *region = extent->region;
 
 	trace_memalloc_free(region->name, block, block->first, block->pages);
-	mark_dirty(extent, block->first, block->pages);
+	mark_part_dirty(extent, block->first, block->pages);
 	mal_arena_free(&region->arena, block);
 	mal_clean_later(&region->clean);
 }
@@ -50,18 +50,18 @@ static void uncharge_part(struct mal_extent *extent, u32 pages)
 }
 
 /* Of the quarantined extent, with the charge for it. */
-static void give_back_part(struct mal_extent *extent, u32 first, u32 pages)
+static void free_part(struct mal_extent *extent, u32 first, u32 pages)
 {
 	trace_memalloc_free(extent->region->name, &extent->block, first, pages);
-	mark_dirty(extent, first, pages);
+	mark_part_dirty(extent, first, pages);
 	mal_arena_free_part(&extent->region->arena, &extent->block, first, pages);
 	uncharge_part(extent, pages);
 }
 
 /* Of the quarantined extent, a page that nobody gets any more, nor pays for. */
-static void retire(struct mal_extent *extent, u32 page)
+static void retire_page(struct mal_extent *extent, u32 page)
 {
-	mark_dirty(extent, page, 1);
+	mark_part_dirty(extent, page, 1);
 	mal_clean_retire(&extent->region->clean, page);
 	mal_arena_retire(&extent->region->arena, &extent->block, page, 1);
 	uncharge_part(extent, 1);
@@ -115,11 +115,11 @@ static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
 	extent->unseen -= idle ?: 1;
 	if (idle) {
 		extent->seen = 0;
-		give_back_part(extent, at, idle);
+		free_part(extent, at, idle);
 	} else if (PageHWPoison(mal_region_page(extent->region, at))) {
 		extent->seen = 0;
 		idle = 1;
-		retire(extent, at);
+		retire_page(extent, at);
 	} else {
 		--*budget;
 		extent->seen++;

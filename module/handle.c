@@ -51,7 +51,7 @@ static struct mal_handle *handle_at(const struct rb_node *node)
 }
 
 /* The order of a client's handles: no two buffers have the same offset. */
-static bool handle_less(struct rb_node *node, const struct rb_node *other)
+static bool is_handle_before(struct rb_node *node, const struct rb_node *other)
 {
 	const struct mal_handle *a = handle_at(node);
 	const struct mal_handle *b = handle_at(other);
@@ -61,7 +61,7 @@ static bool handle_less(struct rb_node *node, const struct rb_node *other)
 	return a->writable < b->writable;
 }
 
-static int compare_id(const void *id, const struct rb_node *node)
+static int compare_handle_id(const void *id, const struct rb_node *node)
 {
 	const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_id);
 	u32 wanted = *(const u32 *)id;
@@ -71,15 +71,15 @@ static int compare_id(const void *id, const struct rb_node *node)
 	return 0;
 }
 
-static int compare_ids(struct rb_node *a, const struct rb_node *b)
+static int compare_handle_ids(struct rb_node *a, const struct rb_node *b)
 {
-	return compare_id(&rb_entry(a, struct mal_handle, by_id)->id, b);
+	return compare_handle_id(&rb_entry(a, struct mal_handle, by_id)->id, b);
 }
 
 /* Under handles->lock. NULL: none, or it is not published. */
-static struct mal_handle *find_id(struct mal_handles *handles, u32 id)
+static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
 {
-	struct rb_node *node = rb_find(&id, &handles->by_id, compare_id);
+	struct rb_node *node = rb_find(&id, &handles->by_id, compare_handle_id);
 	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
 
 	return handle && handle->buffer ? handle : NULL;
@@ -89,7 +89,7 @@ static struct mal_handle *find_id(struct mal_handles *handles, u32 id)
  * The handle for the buffer in whose room for mmap() @pgoff lies, the writable one if there
  * are two; or NULL. Under handles->lock.
  */
-static struct mal_handle *find_offset(struct mal_handles *handles, unsigned long pgoff)
+static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned long pgoff)
 {
 	const struct mal_offsets *offsets = handles->offsets;
 	struct rb_node *node = handles->by_offset.rb_node;
@@ -128,7 +128,7 @@ static bool has_twin(const struct mal_handle *handle)
 static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
-	rb_add(&handle->by_offset, &handles->by_offset, handle_less);
+	rb_add(&handle->by_offset, &handles->by_offset, is_handle_before);
 	handles->held.handles++;
 	if (has_twin(handle))
 		return;
@@ -157,7 +157,7 @@ struct mal_handle *mal_handle_reserve(struct mal_handles *handles)
 	mutex_lock(&handles->lock);
 	do {
 		handle->id = ++handles->last_id ?: ++handles->last_id;
-	} while (rb_find_add(&handle->by_id, &handles->by_id, compare_ids));
+	} while (rb_find_add(&handle->by_id, &handles->by_id, compare_handle_ids));
 	mutex_unlock(&handles->lock);
 	return handle;
 }
@@ -182,10 +182,10 @@ void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
 }
 
 /* Under handles->lock. */
-static int take(struct mal_handles *handles, struct mal_removal *removal)
+static int take_handle(struct mal_handles *handles, struct mal_removal *removal)
 {
 	const struct memalloc_free *free = &removal->free;
-	struct mal_handle *handle = find_id(handles, free->handle);
+	struct mal_handle *handle = find_handle(handles, free->handle);
 
 	if (!handle)
 		return -ENOENT;
@@ -198,9 +198,9 @@ static int take(struct mal_handles *handles, struct mal_removal *removal)
 }
 
 /* Under handles->lock, which has been held since it was taken. */
-static void put_back(struct mal_handles *handles, struct mal_handle *handle)
+static void put_back_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
-	rb_find_add(&handle->by_id, &handles->by_id, compare_ids);
+	rb_find_add(&handle->by_id, &handles->by_id, compare_handle_ids);
 	link_handle(handles, handle);
 }
 
@@ -211,12 +211,12 @@ int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals,
 
 	mutex_lock(&handles->lock);
 	for (n = 0; n < count; n++) {
-		err = take(handles, &removals[n]);
+		err = take_handle(handles, &removals[n]);
 		if (err)
 			break;
 	}
 	while (err && n--)
-		put_back(handles, removals[n].handle);
+		put_back_handle(handles, removals[n].handle);
 	mutex_unlock(&handles->lock);
 	if (err)
 		return err;
@@ -234,7 +234,7 @@ int mal_handle_tell(struct mal_handles *handles, u32 id)
 	struct mal_handle *handle;
 
 	mutex_lock(&handles->lock);
-	handle = find_id(handles, id);
+	handle = find_handle(handles, id);
 	if (handle) {
 		handle->told = true;
 		WRITE_ONCE(handle->buffer->told, true);
@@ -244,14 +244,14 @@ int mal_handle_tell(struct mal_handles *handles, u32 id)
 	return handle ? 0 : -ENOENT;
 }
 
-static struct mal_buffer *lookup(struct mal_handles *handles, u32 id, bool *writable,
-				 struct mal_buffer *(*get)(struct mal_buffer *buffer))
+static struct mal_buffer *get_buffer(struct mal_handles *handles, u32 id, bool *writable,
+				     struct mal_buffer *(*get)(struct mal_buffer *buffer))
 {
 	struct mal_buffer *buffer = NULL;
 	struct mal_handle *handle;
 
 	mutex_lock(&handles->lock);
-	handle = find_id(handles, id);
+	handle = find_handle(handles, id);
 	if (handle) {
 		buffer = get(handle->buffer);
 		*writable = handle->writable;
@@ -262,18 +262,18 @@ static struct mal_buffer *lookup(struct mal_handles *handles, u32 id, bool *writ
 
 struct mal_buffer *mal_handle_lookup(struct mal_handles *handles, u32 id, bool *writable)
 {
-	return lookup(handles, id, writable, mal_buffer_get);
+	return get_buffer(handles, id, writable, mal_buffer_get);
 }
 
 struct mal_buffer *mal_handle_share(struct mal_handles *handles, u32 id, bool *writable)
 {
-	return lookup(handles, id, writable, mal_buffer_share);
+	return get_buffer(handles, id, writable, mal_buffer_share);
 }
 
 /* The buffer of handle @id, if the client may let it have @pages. Under handles->lock. */
-static struct mal_buffer *find_resizable(struct mal_handles *handles, u32 id, u32 pages)
+static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32 id, u32 pages)
 {
-	struct mal_handle *handle = find_id(handles, id);
+	struct mal_handle *handle = find_handle(handles, id);
 	struct mal_buffer *buffer;
 
 	if (!handle)
@@ -298,10 +298,10 @@ static struct mal_buffer *find_resizable(struct mal_handles *handles, u32 id, u3
 }
 
 /* @part is to make @buffer have @pages instead of @before: -EAGAIN if it has others by now. */
-static int resize_locked(struct mal_handles *handles, u32 id, struct mal_buffer *buffer,
-			 struct mal_extent *part, u32 before, u32 pages, u64 length)
+static int resize_buffer_locked(struct mal_handles *handles, u32 id, struct mal_buffer *buffer,
+				struct mal_extent *part, u32 before, u32 pages, u64 length)
 {
-	struct mal_buffer *now = find_resizable(handles, id, pages);
+	struct mal_buffer *now = find_resizable_buffer(handles, id, pages);
 	int err;
 
 	if (IS_ERR(now))
@@ -314,7 +314,7 @@ static int resize_locked(struct mal_handles *handles, u32 id, struct mal_buffer 
 	return err;
 }
 
-static int try_to_resize(struct mal_handles *handles, u32 id, u32 pages, u64 length)
+static int try_to_resize_buffer(struct mal_handles *handles, u32 id, u32 pages, u64 length)
 {
 	struct mal_buffer *buffer;
 	struct mal_extent *part;
@@ -322,7 +322,7 @@ static int try_to_resize(struct mal_handles *handles, u32 id, u32 pages, u64 len
 	int err;
 
 	mutex_lock(&handles->lock);
-	buffer = find_resizable(handles, id, pages);
+	buffer = find_resizable_buffer(handles, id, pages);
 	if (!IS_ERR(buffer)) {
 		mal_buffer_get(buffer);
 		before = buffer->extent.block.pages;
@@ -337,7 +337,7 @@ static int try_to_resize(struct mal_handles *handles, u32 id, u32 pages, u64 len
 		goto put_buffer;
 	}
 	mutex_lock(&handles->lock);
-	err = resize_locked(handles, id, buffer, part, before, pages, length);
+	err = resize_buffer_locked(handles, id, buffer, part, before, pages, length);
 	mutex_unlock(&handles->lock);
 	mal_resize_finish(buffer, part);
 put_buffer:
@@ -353,7 +353,7 @@ int mal_handle_resize(struct mal_handles *handles, u32 id, u32 pages, u64 length
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		err = try_to_resize(handles, id, pages, length);
+		err = try_to_resize_buffer(handles, id, pages, length);
 	} while (err == -EAGAIN);
 	return err;
 }
@@ -364,7 +364,7 @@ u32 mal_handle_find(struct mal_handles *handles, const struct mal_buffer *buffer
 	u32 id = 0;
 
 	mutex_lock(&handles->lock);
-	handle = find_offset(handles, buffer->pgoff);
+	handle = find_handle_at(handles, buffer->pgoff);
 	/* The one that can only read comes before the writable one. */
 	if (handle && handle->writable != writable)
 		handle = handle_at(rb_prev(&handle->by_offset));
@@ -377,7 +377,7 @@ u32 mal_handle_find(struct mal_handles *handles, const struct mal_buffer *buffer
 u32 __mal_handle_find_at(struct mal_handles *handles, unsigned long pgoff,
 			 const struct mal_buffer *buffer)
 {
-	const struct mal_handle *handle = find_offset(handles, pgoff);
+	const struct mal_handle *handle = find_handle_at(handles, pgoff);
 
 	return handle && handle->buffer == buffer ? handle->id : 0;
 }
@@ -394,7 +394,7 @@ int mal_handle_mmap(struct mal_handles *handles, struct vm_area_struct *vma)
 	int err;
 
 	mutex_lock(&handles->lock);
-	handle = find_offset(handles, vma->vm_pgoff);
+	handle = find_handle_at(handles, vma->vm_pgoff);
 	if (handle) {
 		own = handle->buffer->extent.payer == handles->payer;
 		buffer = own ? mal_buffer_get(handle->buffer) : mal_buffer_share(handle->buffer);

@@ -146,8 +146,8 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 }
 
 /* May that be mapped? If so, somebody has a way to the pages from now on. */
-static int expose(struct mal_buffer *buffer, unsigned long delta, bool writable,
-		  struct vm_area_struct *vma)
+static int expose_buffer(struct mal_buffer *buffer, unsigned long delta, bool writable,
+			 struct vm_area_struct *vma)
 {
 	int err = 0;
 
@@ -175,7 +175,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	file = mapping_file(buffer);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = expose(buffer, delta, writable, vma);
+	err = expose_buffer(buffer, delta, writable, vma);
 	if (err)
 		return err;
 

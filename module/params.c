@@ -138,7 +138,7 @@ static int parse_pages(unsigned long *pages)
 		return -EINVAL;
 	}
 	*pages = bytes >> PAGE_SHIFT;
-	/* mal_claim() explains what is more than all memory. */
+	/* mal_claim_range() explains what is more than all memory. */
 	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
 		pr_err("size=%s is more than a region can have\n", size);
 		return -EFBIG;

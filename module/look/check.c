@@ -30,7 +30,7 @@ static bool is_unchanged(const struct memalloc_stats *before, const struct memal
 	       before->unreleased == after->unreleased && before->retired == after->retired;
 }
 
-static void add_piece(const struct mal_arena_piece *piece, void *data)
+static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 {
 	const u64 length = (u64)piece->pages << PAGE_SHIFT;
 	struct memalloc_stats *sums = data;
@@ -101,7 +101,7 @@ const char *mal_check_sums(struct mal_region *region)
 		mal_arena_stats(&region->arena, &before);
 		while (cursor < region->claim.pages) {
 			cond_resched();
-			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_piece, &sums);
+			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums, &sums);
 		}
 		mal_arena_stats(&region->arena, &after);
 		if (is_unchanged(&before, &after))
