@@ -68,6 +68,7 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 /* The heap gave @block its place. Under the lock. */
 static void count_allocation(struct mal_arena *arena, struct mal_block *block, u32 first)
 {
+	lockdep_assert_held(&arena->lock);
 	block->first = first;
 	arena->allocs += block->is_buffer;
 	arena->allocated += block->pages;

@@ -205,18 +205,19 @@ static void add_to_slice(const struct mal_arena_piece *piece, void *data)
 /* Read a slice of blocks, with the client's handles for them. */
 static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct layout_slice *slice)
 {
+	struct mal_handles *handles = &client->handles;
 	u32 i;
 
 	slice->n = 0;
 	/* While the lock is held, a buffer that this client has a handle for stays. */
-	mutex_lock(&client->handles.lock);
+	mutex_lock(&handles->lock);
 	mal_arena_visit(&client->region->arena, cursor, max, add_to_slice, slice);
 	for (i = 0; i < slice->n; i++) {
 		if (slice->buffers[i])
-			slice->entries[i].handle = __mal_handle_find_at(&client->handles, slice->pgoffs[i],
+			slice->entries[i].handle = __mal_handle_find_at(handles, slice->pgoffs[i],
 									slice->buffers[i]);
 	}
-	mutex_unlock(&client->handles.lock);
+	mutex_unlock(&handles->lock);
 }
 
 /* Write @n entries, @stride bytes apart; what we know nothing of is zero. */
@@ -471,7 +472,7 @@ int mal_call_name(struct mal_call *call)
 	if (!buffer)
 		return -ENOENT;
 	if (writable)
-		mal_arena_set_name(&buffer->extent.region->arena, &buffer->extent.block, name->name);
+		mal_arena_set_name(&call->client->region->arena, &buffer->extent.block, name->name);
 	mal_buffer_put(buffer);
 	return writable ? 0 : -EACCES;
 }

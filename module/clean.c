@@ -179,7 +179,7 @@ static void clean_work(struct work_struct *work)
 
 bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 {
-	/* Pairs with the end of zero_free_granules(): what was zeroed before is not counted any more. */
+	/* As in is_busy(): what was zeroed before is not counted any more. */
 	bool resting = smp_load_acquire(&clean->busy) == MAL_NONE;
 
 	*dirty = (u64)atomic_long_read(&clean->dirty) << PAGE_SHIFT;

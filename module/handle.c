@@ -82,6 +82,7 @@ static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
 	struct rb_node *node = rb_find(&id, &handles->by_id, compare_handle_id);
 	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
 
+	lockdep_assert_held(&handles->lock);
 	return handle && handle->buffer ? handle : NULL;
 }
 

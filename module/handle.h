@@ -35,7 +35,7 @@ struct mal_handles {
 	const struct mal_offsets *offsets;	/* of the region */
 	const struct mal_payer *payer;		/* for what the client allocates */
 
-	struct mutex lock;		/* of what follows; between mmap_lock and the arena's lock */
+	struct mutex lock;		/* of what follows; between mmap_lock and the arena's */
 	struct rb_root by_id;
 	struct rb_root by_offset;	/* by the buffer's mmap offset, then by access */
 	struct mal_holdings held;

@@ -38,6 +38,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	unsigned long i;
 	int err;
 
+	lockdep_assert_held(&buffer->extent.size_lock);
 	for (i = 0; i < n; i++) {
 		pages[i] = mal_region_page(buffer->extent.region, first + i);
 		if (PageHWPoison(pages[i]))
@@ -149,17 +150,18 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 static int expose_buffer(struct mal_buffer *buffer, unsigned long delta, bool writable,
 			 struct vm_area_struct *vma)
 {
+	struct mal_extent *extent = &buffer->extent;
 	int err = 0;
 
 	/* Together: what is cut off later is exposed, too. */
-	down_read(&buffer->extent.size_lock);
-	if (delta >= buffer->extent.block.pages || vma_pages(vma) > buffer->extent.block.pages - delta)
+	down_read(&extent->size_lock);
+	if (delta >= extent->block.pages || vma_pages(vma) > extent->block.pages - delta)
 		err = -EINVAL;
 	else if (!writable && vma->vm_flags & VM_WRITE)
 		err = -EACCES;
 	else
-		WRITE_ONCE(buffer->extent.exposed, true);
-	up_read(&buffer->extent.size_lock);
+		WRITE_ONCE(extent->exposed, true);
+	up_read(&extent->size_lock);
 	return err;
 }
 

@@ -101,7 +101,8 @@ const char *mal_check_sums(struct mal_region *region)
 		mal_arena_stats(&region->arena, &before);
 		while (cursor < region->claim.pages) {
 			cond_resched();
-			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums, &sums);
+			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums,
+					&sums);
 		}
 		mal_arena_stats(&region->arena, &after);
 		if (is_unchanged(&before, &after))
