@@ -5,6 +5,7 @@
 #                   running kernel, or for Debian's stock kernel if that one has no headers here
 #   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan, minimal) instead of the
 #                   stock one; it is built when it is needed first, which takes a quarter of an hour
+#   V=1             show the commands, not a short line a file
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
 
@@ -21,6 +22,13 @@ setup := $(CURDIR)/scripts/setup
 # Looked up when a recipe uses it: scripts/setup may just have installed the headers.
 KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
 stock = $(shell $(setup) --print stock_headers)
+
+kernels = $(filter-out common,$(basename $(notdir $(wildcard selftests/kernels/*.config))))
+ifneq ($(KERNEL),)
+ifeq ($(filter $(KERNEL),$(kernels)),)
+$(error KERNEL=$(KERNEL) is none of $(kernels))
+endif
+endif
 
 # What the VM boots.
 tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(stock))
@@ -39,6 +47,8 @@ symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 
 # Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE/$(2).
 kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
+	{ [ -f "$$kdir/include/generated/utsrelease.h" ] || \
+		{ echo >&2 "KDIR=$$kdir is no folder to build modules in"; exit 1; }; } && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
 	tree='$(BUILD)'/kernel-$$release/$(2) && \
 	$(call symlinks,$(1)) && \
@@ -123,3 +133,7 @@ clean:				## removes build/
 help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 	@sed -n '/^#   /s/^# //p' Makefile
+	@echo
+	@echo 'To begin: make demo, then make test. One part of the tests: scripts/test static, or a boot'
+	@echo 'of selftests/boots/, as scripts/test stock. One program, in half a minute:'
+	@echo '  make vm-module tests && scripts/vm selftests/boots/one.sh limits'

@@ -24,6 +24,18 @@ MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
 static struct mal_region *region;	/* that they are for; NULL: none yet, or no more */
 static const struct mal_fit *wanted_fit = &mal_fit_good;
 
+static void explain_fit(const char *name)
+{
+	const struct mal_fit *const *fit;
+	char known[64] = "";
+
+	for (fit = mal_fits; *fit; fit++) {
+		strlcat(known, " ", sizeof(known));
+		strlcat(known, (*fit)->name, sizeof(known));
+	}
+	pr_err("fit=%s is none of:%s\n", name, known);
+}
+
 /* Before the region is there, what it will begin with; later, what it changes to. */
 static int set_fit(const char *text, const struct kernel_param *param)
 {
@@ -33,7 +45,7 @@ static int set_fit(const char *text, const struct kernel_param *param)
 	strscpy(name, text, sizeof(name));
 	fit = mal_fit_by_name(strim(name));
 	if (!fit) {
-		pr_err("fit=%s is not known\n", strim(name));
+		explain_fit(strim(name));
 		return -EINVAL;
 	}
 	wanted_fit = fit;
