@@ -7,9 +7,8 @@
 
 const struct mal_fit mal_fit_best = {
 	.name = "best",
-	.by_size = true,
 	.index_bytes = mal_tree_bytes,
-	.init = mal_tree_init,
+	.init = mal_tree_init_by_size,
 	.insert = mal_tree_insert,
 	.remove = mal_tree_remove,
 	.find = mal_tree_find,

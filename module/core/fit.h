@@ -16,9 +16,6 @@
 struct mal_fit {
 	const char *name;
 
-	/* For fits that keep their blocks in tree.c: ordered by size, or by address. */
-	bool by_size;
-
 	/*
 	 * Bytes of index that a heap of @granules needs beside its tags. No switch
 	 * takes longer than clearing them.
@@ -36,7 +33,7 @@ struct mal_fit {
 
 	/*
 	 * The block that the rule picks among those of @size or more; or MAL_NONE.
-	 * @size is 1 to the granules of the heap.
+	 * @size is 1 to the granules of the heap. Changes nothing.
 	 */
 	u32 (*find)(const struct mal_heap *heap, u32 size);
 

@@ -2,13 +2,13 @@
 /*
  * Next fit: the search goes on where the last one left off. Of the free blocks that are
  * large enough it picks the one of lowest address from there on, or else of lowest
- * address.
+ * address. Requests with constraints begin there, too, but leave it where it is.
  */
 #include "tree.h"
 
 struct next {
 	struct mal_tree tree;	/* first, for tree.c */
-	u32 rover;		/* the end of what was found last, if that was taken */
+	u32 rover;		/* the end of what was taken last */
 };
 
 static size_t next_index_bytes(u32 granules)
@@ -44,16 +44,24 @@ static u32 find_from(const struct mal_heap *heap, u32 size, u32 from)
 
 static u32 next_find(const struct mal_heap *heap, u32 size)
 {
-	struct next *next = heap->index;
+	const struct next *next = heap->index;
 	u32 found = MAL_NONE;
 
 	if (next->rover < heap->granules)
 		found = find_from(heap, size, next->rover);
 	if (found == MAL_NONE)
 		found = mal_tree_find(heap, size);
-	if (found != MAL_NONE)
-		next->rover = found + size;
 	return found;
+}
+
+static u32 next_take(struct mal_heap *heap, u32 size)
+{
+	struct next *next = heap->index;
+	u32 head = mal_tree_take(heap, size);
+
+	if (head != MAL_NONE)
+		next->rover = head + size;
+	return head;
 }
 
 static const char *next_check(const struct mal_heap *heap)
@@ -72,7 +80,7 @@ const struct mal_fit mal_fit_next = {
 	.insert = mal_tree_insert,
 	.remove = mal_tree_remove,
 	.find = next_find,
-	.take = mal_tree_take,
+	.take = next_take,
 	.largest = mal_tree_largest,
 	.check_block = mal_tree_check_block,
 	.check = next_check,

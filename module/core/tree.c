@@ -5,7 +5,9 @@
 /* Which tree a block belongs to. */
 static unsigned int root_of(const struct mal_heap *heap, u32 size)
 {
-	return heap->fit->by_size ? mal_high_bit(size) : 0;
+	const struct mal_tree *tree = heap->index;
+
+	return tree->by_size ? mal_high_bit(size) : 0;
 }
 
 /*
@@ -19,7 +21,9 @@ static unsigned int key_bits(const struct mal_heap *heap, u32 size)
 
 static u64 key_of(const struct mal_heap *heap, u32 head, u32 size)
 {
-	return heap->fit->by_size ? (u64)size << mal_tree_address_bits(heap) | head : head;
+	const struct mal_tree *tree = heap->index;
+
+	return tree->by_size ? (u64)size << mal_tree_address_bits(heap) | head : head;
 }
 
 size_t mal_tree_bytes(u32 granules)
@@ -33,6 +37,14 @@ void mal_tree_init(struct mal_heap *heap)
 	struct mal_tree *tree = heap->index;
 
 	memset(tree->root, 0xff, sizeof(tree->root));
+}
+
+void mal_tree_init_by_size(struct mal_heap *heap)
+{
+	struct mal_tree *tree = heap->index;
+
+	mal_tree_init(heap);
+	tree->by_size = 1;
 }
 
 void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
@@ -211,5 +223,7 @@ const char *mal_tree_check(const struct mal_heap *heap)
 	}
 	if (tree->filled >> MAL_TREE_ROOTS)
 		return "tree: the bitmap of roots is wrong";
+	if (tree->by_size > 1)
+		return "tree: there is no such order";
 	return NULL;
 }

@@ -3,7 +3,7 @@
  * A tree of free blocks, for the exact fits: each of them is an order of the
  * blocks, of which it picks the first that is large enough.
  *
- * A block's key is its address or, with mal_fit.by_size, its size and then its
+ * A block's key is its address or, by size, its size and then its
  * address; no two are equal. The tree is a digital search tree (D. E. Knuth, The
  * Art of Computer Programming, vol. 3, section 6.3), as good fit's tries are: a
  * node at depth d agrees with all that hang below it in the d highest bits of
@@ -43,7 +43,8 @@
 
 struct mal_tree {
 	u32 filled;			/* roots that are not MAL_NONE */
-	u32 root[MAL_TREE_ROOTS];	/* without by_size, only the first */
+	u32 by_size;			/* the order of the blocks; 0: by address */
+	u32 root[MAL_TREE_ROOTS];	/* by address, only the first */
 };
 
 /* Bits of a granule's number. */
@@ -68,6 +69,7 @@ static inline bool mal_tree_has_room(const struct mal_heap *heap, u32 node, u32 
 /* Of a struct mal_fit: */
 size_t mal_tree_bytes(u32 granules);
 void mal_tree_init(struct mal_heap *heap);
+void mal_tree_init_by_size(struct mal_heap *heap);
 void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size);
 void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size);
 u32 mal_tree_find(const struct mal_heap *heap, u32 size);

@@ -14,9 +14,8 @@ static u32 worst_find(const struct mal_heap *heap, u32 size)
 
 const struct mal_fit mal_fit_worst = {
 	.name = "worst",
-	.by_size = true,
 	.index_bytes = mal_tree_bytes,
-	.init = mal_tree_init,
+	.init = mal_tree_init_by_size,
 	.insert = mal_tree_insert,
 	.remove = mal_tree_remove,
 	.find = worst_find,

@@ -182,6 +182,11 @@ static inline void oracle_compare(const struct oracle *oracle, const struct mal_
 	EXPECT(mal_heap_largest(heap) == oracle_largest(oracle, heap->indexed));
 }
 
+static inline bool oracle_constrains(const struct mal_request *req)
+{
+	return req->align > 1 || req->boundary || req->lo || req->hi;
+}
+
 /*
  * Is @place what the fit's pick for @wanted leads to? If not, true in @fails if it could
  * be that the pick, which good fit has a choice for, has no place for the request.
@@ -196,7 +201,7 @@ static inline bool oracle_explains(struct oracle *oracle, const struct mal_reque
 	*fails = pick == MAL_NONE;
 	if (pick == MAL_NONE)
 		return false;
-	if (!strcmp(oracle->fit->name, "next"))
+	if (!strcmp(oracle->fit->name, "next") && !oracle_constrains(req))
 		oracle->rover = pick + wanted;
 	size = oracle_run(oracle, pick);
 	for (at = 0; at < before; at += oracle_run(oracle, at)) {
