@@ -33,10 +33,10 @@ struct mal_buffer {
 	u32 end_max;			/* constraints let it reach up to that granule */
 
 	/*
-	 * A client was told where the buffer lies; it must not be moved or resized. Set,
+	 * A client knows its physical address; it must not be moved or resized. Set,
 	 * never cleared, under the lock of that client.
 	 */
-	bool told;
+	bool disclosed;
 
 	/* That of all mappings, see mapping.c. NULL before the first one; then it stays. */
 	struct file *mapping_file;

@@ -147,8 +147,8 @@ int mal_call_query(struct mal_call *call)
 		return -ENOENT;
 	query->physical = 0;
 	if (physical) {
-		/* First: whoever is told is told the size that stays. */
-		err = mal_handle_tell(&call->client->handles, query->handle);
+		/* First: the size stays from then on. */
+		err = mal_handle_disclose(&call->client->handles, query->handle);
 		query->physical = page_to_phys(mal_extent_page(&buffer->extent, 0));
 	}
 	query->access = access_bits(writable);
@@ -368,7 +368,7 @@ int mal_call_limits(struct mal_call *call)
 	bool may_raise = false;
 	int err;
 
-	mal_payer_tell(payer, limits);
+	mal_payer_get_limits(payer, limits);
 	if (raises_limit(&wanted, limits)) {
 		may_raise = capable(CAP_SYS_RESOURCE);
 		if (!may_raise)
@@ -383,7 +383,7 @@ int mal_call_limits(struct mal_call *call)
 						 READ_ONCE(mal_client_limit.buffers));
 	err = mal_call_respond(call);
 	if (!err)
-		mal_payer_limit(payer, &wanted, may_raise);
+		mal_payer_set_limits(payer, &wanted, may_raise);
 	return err;
 }
 

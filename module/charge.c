@@ -299,7 +299,7 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)
 		destroy_payer(payer);
 }
 
-void mal_payer_tell(struct mal_payer *payer, struct memalloc_limits *limits)
+void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limits)
 {
 	struct mal_user *user = payer->user;
 	struct mal_amount of_client;
@@ -325,8 +325,8 @@ static void set_limit(u64 *limit, u64 wanted, bool may_raise)
 		*limit = wanted;
 }
 
-void mal_payer_limit(struct mal_payer *payer, const struct memalloc_limits *wanted,
-		     bool may_raise)
+void mal_payer_set_limits(struct mal_payer *payer, const struct memalloc_limits *wanted,
+			  bool may_raise)
 {
 	spin_lock(&payer->user->lock);
 	if (wanted->flags & MEMALLOC_LIMITS_SET_BYTES)

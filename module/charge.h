@@ -114,13 +114,13 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /* Fill in the limits that hold for the payer, and what is charged. */
-void mal_payer_tell(struct mal_payer *payer, struct memalloc_limits *limits);
+void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limits);
 
 /*
  * Set the client's own limits that @wanted->flags name. Without @may_raise, those that
  * are lower already stay.
  */
-void mal_payer_limit(struct mal_payer *payer, const struct memalloc_limits *wanted,
-		     bool may_raise);
+void mal_payer_set_limits(struct mal_payer *payer, const struct memalloc_limits *wanted,
+			  bool may_raise);
 
 #endif /* MAL_CHARGE_H */

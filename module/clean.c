@@ -113,7 +113,7 @@ void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages)
 	}
 }
 
-void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages, bool all)
+void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 pages, bool all)
 {
 	u32 end = first + pages;
 	u32 dirty = 0;
@@ -136,7 +136,7 @@ void mal_clean_retire(struct mal_clean *clean, u32 granule)
 		atomic_long_dec(&clean->dirty);
 }
 
-void mal_clean_later(struct mal_clean *clean)
+void mal_clean_queue(struct mal_clean *clean)
 {
 	if (atomic_long_read(&clean->dirty))
 		queue_delayed_work(system_unbound_wq, &clean->work,

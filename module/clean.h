@@ -53,13 +53,13 @@ void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages);
  * The heap is about to get these granules back: what was touched is dirty; if @all may have been
  * written to, all of them are. Sleeps.
  */
-void mal_clean_soil(struct mal_clean *clean, u32 first, u32 pages, bool all);
+void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 pages, bool all);
 
 /* Nobody gets the granule any more, so that it need not be zeroed. */
 void mal_clean_retire(struct mal_clean *clean, u32 granule);
 
 /* The heap got something back: to be zeroed in the background, if it has to be. */
-void mal_clean_later(struct mal_clean *clean);
+void mal_clean_queue(struct mal_clean *clean);
 
 /*
  * Whether nothing is being zeroed in the background; *@dirty is in bytes. If nothing

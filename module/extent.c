@@ -27,7 +27,7 @@ void mal_extent_destroy(struct mal_extent *extent)
 static void mark_part_dirty(const struct mal_extent *extent, u32 first, u32 pages)
 {
 	if (extent->exposed)
-		mal_clean_soil(&extent->region->clean, first, pages, extent->written);
+		mal_clean_mark_dirty(&extent->region->clean, first, pages, extent->written);
 }
 
 void mal_extent_free_block(struct mal_extent *extent)
@@ -38,7 +38,7 @@ void mal_extent_free_block(struct mal_extent *extent)
 	trace_memalloc_free(region->name, block, block->first, block->pages);
 	mark_part_dirty(extent, block->first, block->pages);
 	mal_arena_free(&region->arena, block);
-	mal_clean_later(&region->clean);
+	mal_clean_queue(&region->clean);
 }
 
 /* It has @pages less; with the last one it is no buffer any more. */
@@ -149,7 +149,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 		cond_resched();
 	}
 	if (returned)
-		mal_clean_later(&extent->region->clean);
+		mal_clean_queue(&extent->region->clean);
 	return returned;
 }
 

@@ -25,7 +25,7 @@ void mal_handles_destroy(struct mal_handles *handles)
 	struct mal_handle *next;
 
 	rbtree_postorder_for_each_entry_safe(handle, next, &handles->by_id, by_id) {
-		if (handle->told)
+		if (handle->disclosed)
 			WRITE_ONCE(handle->buffer->extent.block.unreleased, true);
 		mal_buffer_unshare(handle->buffer);
 		kfree(handle);
@@ -177,7 +177,7 @@ void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
 	mutex_lock(&handles->lock);
 	handle->buffer = buffer;
 	handle->writable = writable;
-	handle->told = false;
+	handle->disclosed = false;
 	link_handle(handles, handle);
 	mutex_unlock(&handles->lock);
 }
@@ -230,15 +230,15 @@ int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals,
 	return 0;
 }
 
-int mal_handle_tell(struct mal_handles *handles, u32 id)
+int mal_handle_disclose(struct mal_handles *handles, u32 id)
 {
 	struct mal_handle *handle;
 
 	mutex_lock(&handles->lock);
 	handle = find_handle(handles, id);
 	if (handle) {
-		handle->told = true;
-		WRITE_ONCE(handle->buffer->told, true);
+		handle->disclosed = true;
+		WRITE_ONCE(handle->buffer->disclosed, true);
 		mal_extent_expose(&handle->buffer->extent);
 	}
 	mutex_unlock(&handles->lock);
@@ -293,7 +293,7 @@ static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32
 			return ERR_PTR(-EBUSY);
 	}
 	/* Pairs with the release in mal_buffer_unshare(). */
-	if (atomic_read_acquire(&buffer->shares) > 1 || READ_ONCE(buffer->told))
+	if (atomic_read_acquire(&buffer->shares) > 1 || READ_ONCE(buffer->disclosed))
 		return ERR_PTR(-EBUSY);
 	return buffer;
 }

@@ -18,7 +18,7 @@ struct mal_handle {
 	struct rb_node by_offset;	/* in handles->by_offset, once it is published */
 	struct mal_buffer *buffer;	/* NULL: reserved */
 	bool writable;
-	bool told;			/* where the buffer lies; under handles->lock */
+	bool disclosed;			/* where the buffer lies; under handles->lock */
 	u32 id;				/* what userspace calls it; not 0 */
 };
 
@@ -47,7 +47,7 @@ void mal_handles_init(struct mal_handles *handles, const struct mal_offsets *off
 
 /*
  * Nobody uses the handles any more: give up those that are left. That is not what FREE is for one
- * that was told where its buffer lies. Sleeps.
+ * by which the address of its buffer was disclosed. Sleeps.
  */
 void mal_handles_destroy(struct mal_handles *handles);
 
@@ -79,10 +79,10 @@ struct mal_removal {
 int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count);
 
 /*
- * Note that the client is about to be told where the buffer of handle @id lies, before
+ * Note that the address of the buffer of handle @id is about to be disclosed, before
  * it is. -ENOENT: no such handle.
  */
-int mal_handle_tell(struct mal_handles *handles, u32 id);
+int mal_handle_disclose(struct mal_handles *handles, u32 id);
 
 /* The buffer that @id stands for, with a reference, and its access; or NULL. */
 struct mal_buffer *mal_handle_lookup(struct mal_handles *handles, u32 id, bool *writable);

@@ -16,7 +16,7 @@ void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages)
 	offsets->band_shift = order_base_2(pages) + 2;
 	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
 		xa_init_flags(&offsets->bands[i], XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
-	xa_init_flags(&offsets->behind, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&offsets->overflow, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 }
 
 void mal_offsets_destroy(struct mal_offsets *offsets)
@@ -25,18 +25,18 @@ void mal_offsets_destroy(struct mal_offsets *offsets)
 
 	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
 		xa_destroy(&offsets->bands[i]);
-	xa_destroy(&offsets->behind);
+	xa_destroy(&offsets->overflow);
 }
 
 /* A slot behind the bands, as far as offsets of bytes can name them. */
-static int add_behind(struct mal_offsets *offsets, unsigned long *pgoff)
+static int add_overflow_slot(struct mal_offsets *offsets, unsigned long *pgoff)
 {
 	const unsigned long bands = LLONG_MAX >> PAGE_SHIFT >> offsets->band_shift;
 	u32 last = min_t(unsigned long, bands - MAL_BANDS - 1, U32_MAX) - 1;
 	u32 slot;
 	int err;
 
-	err = xa_alloc(&offsets->behind, &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
+	err = xa_alloc(&offsets->overflow, &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
 	if (err)
 		return -ENOMEM;
 	*pgoff = (slot + MAL_BANDS + 1UL) << offsets->band_shift;
@@ -52,7 +52,7 @@ int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 
 	err = xa_alloc(&offsets->bands[band], &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
 	if (err == -EBUSY)
-		return add_behind(offsets, pgoff);
+		return add_overflow_slot(offsets, pgoff);
 	if (err)
 		return -ENOMEM;
 	*pgoff = (band + 1UL) << offsets->band_shift | (unsigned long)slot << band;
@@ -66,7 +66,7 @@ static struct xarray *slot_of(struct mal_offsets *offsets, unsigned long pgoff, 
 
 	if (band >= MAL_BANDS) {
 		*slot = band - MAL_BANDS;
-		return &offsets->behind;
+		return &offsets->overflow;
 	}
 	*slot = (pgoff & (BIT(offsets->band_shift) - 1)) >> band;
 	return &offsets->bands[band];

@@ -20,7 +20,7 @@
 struct mal_offsets {
 	unsigned int band_shift;	/* log2 of the pages that a band spans */
 	struct xarray bands[MAL_BANDS];	/* slots that are taken, by number */
-	struct xarray behind;
+	struct xarray overflow;
 };
 
 /* For a region of @pages. */

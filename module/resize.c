@@ -39,7 +39,7 @@ static struct mal_extent *try_to_create_part(const struct mal_buffer *buffer,
 struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages)
 {
 	const struct mal_extent *extent = &buffer->extent;
-	const struct mal_request behind = {
+	const struct mal_request tail = {
 		.size = new_pages - pages,
 		.align = 1,
 		.lo = extent->block.first + pages,
@@ -53,10 +53,10 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		return new_part(buffer, 0);
 	if (new_pages > mal_offset_room(&extent->region->offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
-	if (behind.hi > buffer->end_max)
+	if (tail.hi > buffer->end_max)
 		return ERR_PTR(-ENOMEM);
 	do {
-		part = try_to_create_part(buffer, &behind);
+		part = try_to_create_part(buffer, &tail);
 	} while (part == ERR_PTR(-EHWPOISON));
 	return part;
 }

@@ -30,7 +30,7 @@ struct entry {
 	u32 state;
 	bool has_extent;
 	bool exposed;
-	bool told;
+	bool disclosed;
 	bool attached;
 	unsigned int references;
 	u64 requested;
@@ -68,7 +68,7 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 	if (extent->block.is_buffer) {
 		const struct mal_buffer *buffer = mal_buffer_of(extent);
 
-		entry->told = READ_ONCE(buffer->told);
+		entry->disclosed = READ_ONCE(buffer->disclosed);
 		entry->attached = !list_empty(&buffer->attachments);
 		entry->references = kref_read(&buffer->ref);
 	}
@@ -129,7 +129,7 @@ static int layout_show(struct seq_file *seq, void *v)
 	}
 	seq_printf(seq, " %llu %u ", entry->requested, entry->references);
 	seq_putc(seq, entry->exposed ? 'e' : '-');
-	seq_putc(seq, entry->told ? 't' : '-');
+	seq_putc(seq, entry->disclosed ? 't' : '-');
 	seq_putc(seq, entry->attached ? 'a' : '-');
 	show_opener(seq, &entry->payer);
 	if (entry->name[0]) {
