@@ -6,7 +6,6 @@
 #include <linux/memalloc.h>
 
 #include "alloc.h"
-#include "batch.h"
 #include "call.h"
 #include "calls.h"
 #include "client.h"

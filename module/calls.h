@@ -20,6 +20,8 @@ int mal_call_import(struct mal_call *call);
 int mal_call_limits(struct mal_call *call);
 int mal_call_release(struct mal_call *call);
 int mal_call_sync(struct mal_call *call);
+int mal_call_alloc_batch(struct mal_call *call);
+int mal_call_free_batch(struct mal_call *call);
 int mal_call_resize(struct mal_call *call);
 int mal_call_name(struct mal_call *call);
 

@@ -5,7 +5,6 @@
 #include <linux/uaccess.h>
 #include <linux/memalloc.h>
 
-#include "batch.h"
 #include "call.h"
 #include "calls.h"
 #include "ioctl.h"

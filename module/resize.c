@@ -19,23 +19,6 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 	return part;
 }
 
-/* -EHWPOISON: as of mal_alloc(). */
-static struct mal_extent *try_to_create_part(const struct mal_buffer *buffer,
-					     const struct mal_request *req)
-{
-	struct mal_extent *part = new_part(buffer, req->size);
-	int err;
-
-	if (IS_ERR(part))
-		return part;
-	err = mal_alloc(part, req);
-	if (!err)
-		return part;
-	if (err != -EHWPOISON)
-		mal_extent_destroy(part);
-	return ERR_PTR(err);
-}
-
 struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages)
 {
 	const struct mal_extent *extent = &buffer->extent;
@@ -46,6 +29,7 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		.hi = extent->block.first + new_pages,
 	};
 	struct mal_extent *part;
+	int err;
 
 	if (new_pages == pages)
 		return NULL;
@@ -56,9 +40,15 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	if (tail.hi > buffer->end_max)
 		return ERR_PTR(-ENOMEM);
 	do {
-		part = try_to_create_part(buffer, &tail);
-	} while (part == ERR_PTR(-EHWPOISON));
-	return part;
+		part = new_part(buffer, tail.size);
+		if (IS_ERR(part))
+			return part;
+		err = mal_alloc(part, &tail);
+	} while (err == -EHWPOISON);
+	if (!err)
+		return part;
+	mal_extent_destroy(part);
+	return ERR_PTR(err);
 }
 
 int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages, u64 length)
