@@ -16,7 +16,7 @@ static int charge_extent(const struct mal_extent *extent)
 
 	if (!err)
 		return 0;
-	if (mal_quarantine_look(extent->payer->user))
+	if (mal_quarantine_scan(extent->payer->user))
 		err = mal_charge(extent->payer, bytes, buffers);
 	if (err)
 		mal_charge_log_refusal(extent->payer, bytes, buffers);
@@ -37,7 +37,7 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 	if (err)
 		return err;
 	err = mal_arena_alloc(&region->arena, block, req);
-	if (err == -ENOMEM && mal_quarantine_look(extent->payer->user))
+	if (err == -ENOMEM && mal_quarantine_scan(extent->payer->user))
 		err = mal_arena_alloc(&region->arena, block, req);
 	if (err) {
 		uncharge_extent(extent);

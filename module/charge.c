@@ -20,12 +20,12 @@ struct mal_amount mal_client_limit = MAL_NO_LIMIT;
 /* As file systems do, keep some for root: others can begin, and the administrator can look. */
 #define MAL_RESERVE_SHIFT	4
 
-int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t look)
+int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t scan)
 {
 	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!users->wq)
 		return -ENOMEM;
-	users->look = look;
+	users->scan = scan;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
 	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
@@ -42,10 +42,10 @@ static int compare_users(struct rb_node *a, const struct rb_node *b)
 
 static void init_ward(struct mal_ward *ward, const struct mal_users *users)
 {
-	mutex_init(&ward->looking);
+	mutex_init(&ward->scan_lock);
 	mutex_init(&ward->lock);
 	INIT_LIST_HEAD(&ward->extents);
-	INIT_DELAYED_WORK(&ward->work, users->look);
+	INIT_DELAYED_WORK(&ward->work, users->scan);
 	ward->wq = users->wq;
 }
 
@@ -53,7 +53,7 @@ static void destroy_user(struct mal_user *user)
 {
 	WARN_ON(!list_empty(&user->ward.extents));
 	mutex_destroy(&user->ward.lock);
-	mutex_destroy(&user->ward.looking);
+	mutex_destroy(&user->ward.scan_lock);
 	kfree(user);
 }
 

@@ -38,7 +38,7 @@ struct mal_users {
 	struct rb_root by_uid;
 	u64 default_bytes;		/* that a user may have, if nothing else was said */
 	struct workqueue_struct *wq;	/* for what is to be done with their wards, */
-	work_func_t look;		/* which is that */
+	work_func_t scan;		/* which is that */
 };
 
 /* All that is charged to one user. */
@@ -75,8 +75,8 @@ struct mal_payer {
 	bool closed;			/* the client is gone */
 };
 
-/* For a region of that many pages. The work of wards is @look. Sleeps. -ENOMEM. */
-int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t look);
+/* For a region of that many pages. The work of wards is @scan. Sleeps. -ENOMEM. */
+int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t scan);
 
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);

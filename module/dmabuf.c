@@ -94,7 +94,7 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
 
-	mal_extent_expose(&buffer->extent);
+	mal_extent_mark_written(&buffer->extent);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
@@ -222,7 +222,7 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
 
-	mal_extent_expose(&buffer->extent);
+	mal_extent_mark_written(&buffer->extent);
 	iosys_map_set_vaddr(map, page_address(mal_extent_page(&buffer->extent, 0)));
 	return 0;
 }

@@ -26,7 +26,7 @@ void mal_extent_destroy(struct mal_extent *extent)
 /* Granules [@first, @first + @pages) of it are about to go back to the heap. */
 static void mark_part_dirty(const struct mal_extent *extent, u32 first, u32 pages)
 {
-	if (extent->exposed)
+	if (extent->touched)
 		mal_clean_mark_dirty(&extent->region->clean, first, pages, extent->written);
 }
 
@@ -110,21 +110,21 @@ static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
 	u32 first, pages, at, idle;
 
 	mal_arena_first_piece(arena, &extent->block, &first, &pages);
-	at = first + extent->seen;
+	at = first + extent->scanned;
 	idle = count_idle(extent, at, first + pages);
-	extent->unseen -= idle ?: 1;
+	extent->unscanned -= idle ?: 1;
 	if (idle) {
-		extent->seen = 0;
+		extent->scanned = 0;
 		free_part(extent, at, idle);
 	} else if (PageHWPoison(mal_region_page(extent->region, at))) {
-		extent->seen = 0;
+		extent->scanned = 0;
 		idle = 1;
 		retire_page(extent, at);
 	} else {
 		--*budget;
-		extent->seen++;
-		if (extent->seen == pages) {
-			extent->seen = 0;
+		extent->scanned++;
+		if (extent->scanned == pages) {
+			extent->scanned = 0;
 			mal_arena_rotate_pieces(arena, &extent->block);
 		}
 	}
@@ -137,14 +137,14 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 
 	if (!mal_extent_devices_are_done(extent)) {
 		--*budget;
-		extent->unseen = 0;
+		extent->unscanned = 0;
 		return 0;
 	}
-	if (!extent->unseen) {
-		extent->unseen = extent->block.pages;
-		extent->seen = 0;
+	if (!extent->unscanned) {
+		extent->unscanned = extent->block.pages;
+		extent->scanned = 0;
 	}
-	while (extent->unseen && *budget) {
+	while (extent->unscanned && *budget) {
 		returned += free_idle_of_piece(extent, budget);
 		cond_resched();
 	}
@@ -172,5 +172,5 @@ static bool leave_space(struct mal_extent *extent)
 
 bool mal_extent_is_idle(struct mal_extent *extent)
 {
-	return !extent->exposed || (leave_space(extent) && mal_extent_devices_are_done(extent));
+	return !extent->touched || (leave_space(extent) && mal_extent_devices_are_done(extent));
 }

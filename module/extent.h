@@ -32,12 +32,12 @@ struct mal_extent {
 
 		/* In quarantine: */
 		struct {
-			/* under the lock of the list that it is in; */
-			struct list_head node;
-			/* of who looks at it: pages left to look at in this pass. The next of */
-			u32 unseen;
-			/* them are in the first piece, behind so many that are held. */
-			u32 seen;
+			struct list_head node;	/* under the lock of its list */
+
+			/* Of who scans it: the pages that are still to be scanned in this pass, */
+			u32 unscanned;
+			/* and those of the first piece that were scanned, and are held. */
+			u32 scanned;
 		};
 	};
 	struct dma_resv resv;		/* what devices do with it; of all dma-bufs of the buffer */
@@ -47,7 +47,7 @@ struct mal_extent {
 	 * written to, and one may be held still when all users are gone. Set, never
 	 * cleared, by those who hold a reference.
 	 */
-	bool exposed;
+	bool touched;
 
 	/* Any page may have been written to, not only those that were mapped. The same. */
 	bool written;
@@ -77,10 +77,10 @@ static inline struct page *mal_extent_page(const struct mal_extent *extent, u32 
 }
 
 /* Somebody else than a process that maps it gets a way to the pages, or their address. */
-static inline void mal_extent_expose(struct mal_extent *extent)
+static inline void mal_extent_mark_written(struct mal_extent *extent)
 {
 	WRITE_ONCE(extent->written, true);
-	WRITE_ONCE(extent->exposed, true);
+	WRITE_ONCE(extent->touched, true);
 }
 
 /* Have devices finished? A driver may have dropped its dma-buf before its device has. */
@@ -99,7 +99,7 @@ void mal_extent_free_block(struct mal_extent *extent);
  * Of a quarantined extent, give back all pages that nobody holds, if no device works on it, with
  * the charge; how many those were. Poisoned pages are retired, whoever holds them. *@budget becomes
  * less by the pages that are held, and is not 0; when it is used up, the next call goes on from
- * there. All have been looked at when @extent->unseen is 0. Only one caller at a time. Sleeps.
+ * there. All have been scanned when @extent->unscanned is 0. Only one caller at a time. Sleeps.
  */
 u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget);
 

@@ -239,7 +239,7 @@ int mal_handle_disclose(struct mal_handles *handles, u32 id)
 	if (handle) {
 		handle->disclosed = true;
 		WRITE_ONCE(handle->buffer->disclosed, true);
-		mal_extent_expose(&handle->buffer->extent);
+		mal_extent_mark_written(&handle->buffer->extent);
 	}
 	mutex_unlock(&handles->lock);
 	return handle ? 0 : -ENOENT;

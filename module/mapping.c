@@ -160,7 +160,7 @@ static int expose_buffer(struct mal_buffer *buffer, unsigned long delta, bool wr
 	else if (!writable && vma->vm_flags & VM_WRITE)
 		err = -EACCES;
 	else
-		WRITE_ONCE(extent->exposed, true);
+		WRITE_ONCE(extent->touched, true);
 	up_read(&extent->size_lock);
 	return err;
 }

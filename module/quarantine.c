@@ -2,13 +2,14 @@
 /*
  * Keeps pages of buffers out of use until nothing holds them any more.
  *
- * A look goes through the pages of a user's extents, which know the pieces that are left of them,
- * and goes on where the last one ended. It ends after MAL_LOOK_PAGES pages that are still held: its
- * cost is bounded by what it returns plus a constant, whatever anybody has in quarantine. Looks are
- * taken by a work item of the user, and by those of his calls that fail for want of memory.
+ * A scan goes through the pages of one user's extents, and begins where the last scan ended. Each
+ * extent knows the pieces of its block that are not back yet. A scan ends after MAL_SCAN_PAGES pages
+ * that are still held: its cost is bounded by what it returns plus a constant, whatever anybody has
+ * in quarantine. A work item of the user scans, and so do those of his calls that fail for want of
+ * memory.
  *
- * A pass is a look at all of the user's extents. After one in which nothing came back, the work
- * waits twice as long until it begins the next.
+ * A pass is as many scans as it takes to see all of the user's extents. After a pass in which nothing
+ * came back, the work waits twice as long until it begins the next.
  */
 #include <linux/module.h>
 
@@ -18,10 +19,10 @@
 #include "quarantine.h"
 #include "region.h"
 
-/* Pages that are still held which one look sees, at most. */
-#define MAL_LOOK_PAGES		1024
+/* One scan sees no more pages than this that are still held. */
+#define MAL_SCAN_PAGES		1024
 
-/* From one look to the next; from one pass to the next at least, and at most. */
+/* From one scan to the next; from one pass to the next at least, and at most. */
 #define MAL_DELAY_MS		50
 #define MAL_DELAY_MAX_MS	1600
 
@@ -41,7 +42,7 @@ static unsigned int ward_count(struct mal_ward *ward)
 	return count;
 }
 
-/* The next extent to look at; with the first of a pass, that begins. NULL: there is none. */
+/* The next extent to scan; the first one begins a pass. NULL: there is none. */
 static struct mal_extent *ward_next(struct mal_ward *ward)
 {
 	struct mal_extent *extent;
@@ -56,8 +57,8 @@ static struct mal_extent *ward_next(struct mal_ward *ward)
 	return extent;
 }
 
-/* All of the extent, the first of the ward, has been looked at; if it is the last one, all are. */
-static void ward_looked_at(struct mal_ward *ward, struct mal_extent *extent)
+/* All of the extent, the first of the ward, has been scanned. The last one ends the pass. */
+static void ward_scanned(struct mal_ward *ward, struct mal_extent *extent)
 {
 	const bool is_back = !extent->block.pages;
 
@@ -78,22 +79,22 @@ static void ward_looked_at(struct mal_ward *ward, struct mal_extent *extent)
 		destroy_extent(extent);
 }
 
-/* Look at each extent once, within the bound. */
-static void ward_look(struct mal_ward *ward)
+/* Scan each extent once, within the bound. */
+static void ward_scan(struct mal_ward *ward)
 {
 	unsigned int extents = ward_count(ward);
-	u32 budget = MAL_LOOK_PAGES;
+	u32 budget = MAL_SCAN_PAGES;
 	struct mal_extent *extent;
 
-	lockdep_assert_held(&ward->looking);
+	lockdep_assert_held(&ward->scan_lock);
 	while (budget && extents--) {
 		extent = ward_next(ward);
 		if (!extent)
 			break;
 		if (mal_extent_free_idle(extent, &budget))
 			ward->returned = true;
-		if (!extent->unseen)
-			ward_looked_at(ward, extent);
+		if (!extent->unscanned)
+			ward_scanned(ward, extent);
 		cond_resched();
 	}
 }
@@ -105,10 +106,10 @@ void mal_quarantine_work(struct work_struct *work)
 	unsigned int delay_ms;
 	bool again;
 
-	/* Or a call of the user is looking: it does what is to be done, and has no time limit. */
-	if (mutex_trylock(&ward->looking)) {
-		ward_look(ward);
-		mutex_unlock(&ward->looking);
+	/* Otherwise a call of the user is scanning: it does the work, and has no time limit. */
+	if (mutex_trylock(&ward->scan_lock)) {
+		ward_scan(ward);
+		mutex_unlock(&ward->scan_lock);
 	}
 	mutex_lock(&ward->lock);
 	delay_ms = ward->todo ? MAL_DELAY_MS : ward->delay_ms;
@@ -141,19 +142,19 @@ static void ward_add(struct mal_extent *extent)
 		mal_user_put(user);
 }
 
-bool mal_quarantine_look(struct mal_user *user)
+bool mal_quarantine_scan(struct mal_user *user)
 {
 	struct mal_ward *ward = &user->ward;
-	/* Who is looking now may return what was missing. */
-	bool others = !mutex_trylock(&ward->looking);
+	/* The scan that is going on may return what was missing. */
+	bool others = !mutex_trylock(&ward->scan_lock);
 	bool any;
 
-	if (others && mutex_lock_killable(&ward->looking))
+	if (others && mutex_lock_killable(&ward->scan_lock))
 		return false;
 	any = ward_count(ward);
 	if (any)
-		ward_look(ward);
-	mutex_unlock(&ward->looking);
+		ward_scan(ward);
+	mutex_unlock(&ward->scan_lock);
 	return any || others;
 }
 
@@ -178,8 +179,8 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 				  extent->block.pages);
 	atomic_inc(&quarantine->coming);
 	/* They lie where the lock of the size was. */
-	extent->unseen = 0;
-	extent->seen = 0;
+	extent->unscanned = 0;
+	extent->scanned = 0;
 	mal_arena_quarantine(&extent->region->arena, &extent->block);
 	if (extent->block.unreleased) {
 		mutex_lock(&quarantine->lock);
@@ -272,11 +273,11 @@ u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *us
 	while ((user = mal_users_next(users, user))) {
 		struct mal_ward *ward = &user->ward;
 
-		mutex_lock(&ward->looking);
+		mutex_lock(&ward->scan_lock);
 		mutex_lock(&ward->lock);
 		pages += count_pages(&ward->extents);
 		mutex_unlock(&ward->lock);
-		mutex_unlock(&ward->looking);
+		mutex_unlock(&ward->scan_lock);
 	}
 	return pages;
 }

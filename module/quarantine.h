@@ -25,7 +25,7 @@ void mal_quarantine_work(struct work_struct *work);
 
 /*
  * Takes over @extent, which nobody else knows any more, until its pages are back. Sleeps as long as
- * it takes to look at each of its pages once.
+ * it takes to scan each of its pages once.
  */
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent);
 
@@ -42,7 +42,7 @@ void mal_quarantine_release_all(struct mal_quarantine *quarantine);
  * may have come back since the caller was refused. Sleeps; waits for other callers of that user
  * alone, and a fatal signal ends that.
  */
-bool mal_quarantine_look(struct mal_user *user);
+bool mal_quarantine_scan(struct mal_user *user);
 
 /* The pages that are in the lists, in *@unreleased those that wait for RELEASE. Sleeps. */
 u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *users,

@@ -63,7 +63,7 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	 */
 	down_write(&extent->size_lock);
 	if (new_pages < extent->block.pages) {
-		part->exposed = extent->exposed;
+		part->touched = extent->touched;
 		part->written = extent->written;
 	}
 	mal_arena_resize(&extent->region->arena, &extent->block, part ? &part->block : NULL,

@@ -10,22 +10,22 @@
 
 /* Where extents wait that are in quarantine; see quarantine.h. */
 
-/* What one user has in quarantine. Nobody else ever looks at it, nor waits for who does. */
+/* What one user has in quarantine. Nobody else ever scans it, nor waits for a scan of it. */
 struct mal_ward {
-	/* Held while extents are looked at; after mmap_lock, before all others of the module. */
-	struct mutex looking;
+	/* Held while extents are scanned; after mmap_lock, before all others of the module. */
+	struct mutex scan_lock;
 
-	struct mutex lock;		/* of what follows; after @looking, before the arena's */
-	struct list_head extents;	/* the next to look at first; taken off with @looking */
+	struct mutex lock;		/* of what follows; after @scan_lock, before the arena's */
+	struct list_head extents;	/* the next to scan first; taken off with @scan_lock */
 	unsigned int count;		/* of them */
 	unsigned int todo;		/* of them, in this pass */
-	bool returned;			/* something came back in this pass; with @looking */
+	bool returned;			/* something came back in this pass; with @scan_lock */
 	unsigned int delay_ms;		/* from this pass to the next */
 	struct workqueue_struct *wq;
 	struct delayed_work work;	/* pending or running: it has a reference to the user */
 };
 
-/* Of a region: the extents that are unreleased, which nobody looks at before RELEASE. */
+/* Of a region: the extents that are unreleased, which nobody scans before RELEASE. */
 struct mal_quarantine {
 	struct mutex lock;		/* of @unreleased; before the arena's */
 	struct list_head unreleased;

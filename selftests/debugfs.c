@@ -103,19 +103,19 @@ TEST_F(debugfs, layout_tells_what_a_buffer_is)
 
 	map = map_buffer(self->fd, &buffer);
 	ASSERT_NE(MAP_FAILED, (void *)map);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 2 e-- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 2 t-- %d 0 holder\n", getpid()));
 	dmabuf = export_buffer(self->fd, buffer.handle, O_RDWR);
 	ASSERT_LE(0, dmabuf);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 e-- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 t-- %d 0 holder\n", getpid()));
 	object = prime_import(card, dmabuf);
 	ASSERT_LT(0, object);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 e-a %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 t-a %d 0 holder\n", getpid()));
 	ASSERT_EQ(0, gem_close(card, object));
 	ASSERT_EQ(0, query_physical(self->fd, buffer.handle, &query));
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 et- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 td- %d 0 holder\n", getpid()));
 	munmap(map, 8192);
 	close(dmabuf);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 1 et- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 1 td- %d 0 holder\n", getpid()));
 	/* Or it would wait for its release. */
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
 }
@@ -138,9 +138,9 @@ TEST_F(debugfs, layout_tells_of_the_quarantine)
 	ASSERT_EQ(PAGE, (size_t)vmsplice(pipes[1], &page, 1, 0));
 	munmap(page.iov_base, 3 * PAGE);
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
-	EXPECT_TRUE(has_line("layout", "0 4096 quarantined 12288 0 e-- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 4096 quarantined 12288 0 t-- %d 0 holder\n", getpid()));
 	EXPECT_TRUE(has_line("layout", "4096 8192 free\n"));
-	EXPECT_TRUE(has_line("layout", "12288 4096 unreleased 4096 0 et- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "12288 4096 unreleased 4096 0 td- %d 0 holder\n", getpid()));
 	EXPECT_TRUE(has_line("check", "sums: ok\n"));
 	EXPECT_TRUE(has_line("check", "quarantine: ok\n"));
 	close(pipes[0]);

@@ -29,7 +29,7 @@ struct entry {
 	u64 length;
 	u32 state;
 	bool has_extent;
-	bool exposed;
+	bool touched;
 	bool disclosed;
 	bool attached;
 	unsigned int references;
@@ -61,7 +61,7 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 	};
 	if (!piece->block)
 		return;
-	entry->exposed = READ_ONCE(extent->exposed);
+	entry->touched = READ_ONCE(extent->touched);
 	entry->requested = extent->block.length;
 	memcpy(entry->name, extent->block.name, sizeof(entry->name));
 	entry->payer = extent->payer->opener;
@@ -128,8 +128,8 @@ static int layout_show(struct seq_file *seq, void *v)
 		return 0;
 	}
 	seq_printf(seq, " %llu %u ", entry->requested, entry->references);
-	seq_putc(seq, entry->exposed ? 'e' : '-');
-	seq_putc(seq, entry->disclosed ? 't' : '-');
+	seq_putc(seq, entry->touched ? 't' : '-');
+	seq_putc(seq, entry->disclosed ? 'd' : '-');
 	seq_putc(seq, entry->attached ? 'a' : '-');
 	show_opener(seq, &entry->payer);
 	if (entry->name[0]) {
