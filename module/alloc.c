@@ -28,7 +28,8 @@ static void uncharge_extent(const struct mal_extent *extent)
 	mal_uncharge(extent->payer, mal_extent_size(extent), extent->block.is_buffer);
 }
 
-int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
+/* Charge for a block and take it. */
+static int alloc_block(struct mal_extent *extent, const struct mal_request *req)
 {
 	struct mal_region *region = extent->region;
 	struct mal_block *block = &extent->block;
@@ -44,14 +45,41 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 		return err;
 	}
 	trace_memalloc_alloc(region->name, block, block->first, block->pages);
+	return 0;
+}
 
-	err = mal_clean_take(&region->clean, block->first, block->pages);
-	/* As if it had been freed, with that page in it. */
-	if (err == -EHWPOISON)
-		mal_quarantine_add(&region->quarantine, extent);
-	else if (err)
+/* Pages that were given back; others may have taken some of them by now. */
+static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
+{
+	u32 at;
+
+	for (at = first; at < first + pages; at++) {
+		if (PageHWPoison(mal_region_page(region, at)) &&
+		    mal_arena_retire_free(&region->arena, at))
+			mal_clean_retire(&region->clean, at);
+		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
+			cond_resched();
+	}
+}
+
+int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
+{
+	struct mal_region *region = extent->region;
+	const struct mal_block *block = &extent->block;
+	int err;
+
+	for (;;) {
+		err = alloc_block(extent, req);
+		if (err)
+			return err;
+		err = mal_clean_take(&region->clean, block->first, block->pages);
+		if (!err)
+			return 0;
 		mal_alloc_undo(extent);
-	return err;
+		if (err != -EHWPOISON)
+			return err;
+		retire_poisoned(region, block->first, block->pages);
+	}
 }
 
 void mal_alloc_undo(struct mal_extent *extent)

@@ -9,9 +9,8 @@ struct mal_region;
 struct mal_request;
 
 /*
- * Get what @req wants for @extent, zeroed, and charge its payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR:
- * a fatal signal arrived; -EHWPOISON: a page was poisoned and is retired now; then, and then only,
- * the extent has been freed, and the caller may try it with another one.
+ * Get what @req wants for @extent, zeroed, and charge its payer. Poisoned pages that are found
+ * meanwhile are retired. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
  */
 int mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 

@@ -274,6 +274,18 @@ void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 firs
 	spin_unlock(&arena->lock);
 }
 
+bool mal_arena_retire_free(struct mal_arena *arena, u32 granule)
+{
+	bool retired;
+
+	spin_lock(&arena->lock);
+	retired = !mal_heap_alloc_at(&arena->heap, granule, 1, 0);
+	arena->allocated += retired;
+	arena->retired += retired;
+	spin_unlock(&arena->lock);
+	return retired;
+}
+
 void mal_arena_release(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);

@@ -101,6 +101,9 @@ void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 f
 /* The same, but nobody gets them any more. */
 void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages);
 
+/* Nobody gets @granule any more, which is free. False: it is not. */
+bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
+
 /* The quarantined block is not unreleased any more. */
 void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
 

@@ -25,9 +25,8 @@ static u32 end_max(const struct mal_buffer *buffer, const struct mal_request *re
 	return end;
 }
 
-/* -EHWPOISON: as of mal_alloc(). */
-static struct mal_buffer *try_to_create_buffer(struct mal_region *region, struct mal_payer *payer,
-					       u64 length, const struct mal_request *req)
+struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
+				     u64 length, const struct mal_request *req)
 {
 	struct mal_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
 	unsigned long pgoff;
@@ -44,8 +43,6 @@ static struct mal_buffer *try_to_create_buffer(struct mal_region *region, struct
 	INIT_LIST_HEAD(&buffer->attachments);
 
 	err = mal_alloc(&buffer->extent, req);
-	if (err == -EHWPOISON)
-		return ERR_PTR(err);
 	if (err)
 		goto destroy_buffer;
 	buffer->end_max = end_max(buffer, req);
@@ -62,17 +59,6 @@ undo_alloc:
 destroy_buffer:
 	destroy_buffer(buffer);
 	return ERR_PTR(err);
-}
-
-struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, const struct mal_request *req)
-{
-	struct mal_buffer *buffer;
-
-	do {
-		buffer = try_to_create_buffer(region, payer, length, req);
-	} while (buffer == ERR_PTR(-EHWPOISON));
-	return buffer;
 }
 
 static void release_buffer(struct kref *ref)

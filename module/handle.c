@@ -83,7 +83,7 @@ static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
 	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
 
 	lockdep_assert_held(&handles->lock);
-	return handle && handle->buffer ? handle : NULL;
+	return handle && handle->published ? handle : NULL;
 }
 
 /*
@@ -154,7 +154,7 @@ struct mal_handle *mal_handle_reserve(struct mal_handles *handles)
 
 	if (!handle)
 		return ERR_PTR(-ENOMEM);
-	handle->buffer = NULL;
+	handle->published = false;
 	mutex_lock(&handles->lock);
 	do {
 		handle->id = ++handles->last_id ?: ++handles->last_id;
@@ -175,6 +175,7 @@ void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
 			struct mal_buffer *buffer, bool writable)
 {
 	mutex_lock(&handles->lock);
+	handle->published = true;
 	handle->buffer = buffer;
 	handle->writable = writable;
 	handle->disclosed = false;

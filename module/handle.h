@@ -15,11 +15,12 @@ struct vm_area_struct;
 /* A client's name for a buffer. It has a share of it. */
 struct mal_handle {
 	struct rb_node by_id;		/* in handles->by_id */
-	struct rb_node by_offset;	/* in handles->by_offset, once it is published */
-	struct mal_buffer *buffer;	/* NULL: reserved */
+	u32 id;				/* what userspace calls it; not 0 */
+	bool published;			/* or only reserved. What follows is valid if it is: */
 	bool writable;
 	bool disclosed;			/* where the buffer lies; under handles->lock */
-	u32 id;				/* what userspace calls it; not 0 */
+	struct rb_node by_offset;	/* in handles->by_offset */
+	struct mal_buffer *buffer;
 };
 
 /* What there are handles for. */

@@ -39,12 +39,10 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		return ERR_PTR(-ENOSPC);
 	if (tail.hi > buffer->end_max)
 		return ERR_PTR(-ENOMEM);
-	do {
-		part = new_part(buffer, tail.size);
-		if (IS_ERR(part))
-			return part;
-		err = mal_alloc(part, &tail);
-	} while (err == -EHWPOISON);
+	part = new_part(buffer, tail.size);
+	if (IS_ERR(part))
+		return part;
+	err = mal_alloc(part, &tail);
 	if (!err)
 		return part;
 	mal_extent_destroy(part);
