@@ -44,7 +44,7 @@ static int alloc_block(struct mal_extent *extent, const struct mal_request *req)
 		uncharge_extent(extent);
 		return err;
 	}
-	trace_memalloc_alloc(region->name, block, block->first, block->pages);
+	trace_memalloc_alloc(region->name, block, block->first, block->granules);
 	return 0;
 }
 
@@ -72,13 +72,13 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 		err = alloc_block(extent, req);
 		if (err)
 			return err;
-		err = mal_clean_take(&region->clean, block->first, block->pages);
+		err = mal_clean_take(&region->clean, block->first, block->granules);
 		if (!err)
 			return 0;
 		mal_alloc_undo(extent);
 		if (err != -EHWPOISON)
 			return err;
-		retire_poisoned(region, block->first, block->pages);
+		retire_poisoned(region, block->first, block->granules);
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The arena: a heap under a spinlock, with its figures. Nothing that is done
- * under the lock takes longer with more blocks or pages; what has to look at all
+ * under the lock takes longer with more blocks or granules; what has to look at all
  * blocks does so in slices and drops the lock between them.
  */
 #include <linux/math64.h>
@@ -13,10 +13,10 @@
 #include "arena.h"
 #include "core/fit.h"
 
-int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node)
+int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
-	size_t bytes = mal_heap_bytes(pages);
+	size_t bytes = mal_heap_bytes(granules);
 
 	arena->memory = kvmalloc_node(bytes, gfp, node);
 	/* The tags of a very large region are more than that allows. */
@@ -28,7 +28,7 @@ int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit
 	}
 	spin_lock_init(&arena->lock);
 	mutex_init(&arena->switching);
-	mal_heap_init(&arena->heap, arena->memory, pages, fit);
+	mal_heap_init(&arena->heap, arena->memory, granules, fit);
 	return 0;
 }
 
@@ -71,7 +71,7 @@ static void count_allocation(struct mal_arena *arena, struct mal_block *block, u
 	lockdep_assert_held(&arena->lock);
 	block->first = first;
 	arena->allocs += block->is_buffer;
-	arena->allocated += block->pages;
+	arena->allocated += block->granules;
 	arena->requested += block->length;
 }
 
@@ -125,37 +125,37 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 	int err;
 
 	spin_lock(&arena->lock);
-	err = mal_heap_free(&arena->heap, block->first, block->pages);
+	err = mal_heap_free(&arena->heap, block->first, block->granules);
 	if (!WARN_ON_ONCE(err)) {
 		arena->frees += block->is_buffer;
-		arena->freed += block->pages;
+		arena->freed += block->granules;
 		arena->requested -= block->length;
 	}
 	spin_unlock(&arena->lock);
 }
 
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
-		      struct mal_block *part, u32 pages, u64 length)
+		      struct mal_block *part, u32 granules, u64 length)
 {
 	struct mal_heap *heap = &arena->heap;
 	int err = 0;
 
 	/* What is free for a moment is so only under the lock. */
 	spin_lock(&arena->lock);
-	if (pages < block->pages) {
-		part->first = block->first + pages;
-		part->pages = block->pages - pages;
-		err = mal_heap_resize(heap, block->first, block->pages, pages) ?:
-		      mal_heap_alloc_at(heap, part->first, part->pages, (uintptr_t)part);
-	} else if (pages > block->pages) {
-		err = mal_heap_free(heap, part->first, part->pages) ?:
-		      mal_heap_resize(heap, block->first, block->pages, pages);
-		part->pages = 0;
+	if (granules < block->granules) {
+		part->first = block->first + granules;
+		part->granules = block->granules - granules;
+		err = mal_heap_resize(heap, block->first, block->granules, granules) ?:
+		      mal_heap_alloc_at(heap, part->first, part->granules, (uintptr_t)part);
+	} else if (granules > block->granules) {
+		err = mal_heap_free(heap, part->first, part->granules) ?:
+		      mal_heap_resize(heap, block->first, block->granules, granules);
+		part->granules = 0;
 	}
 	WARN_ON_ONCE(err);
 	arena->requested += length - block->length;
 	block->length = length;
-	block->pages = pages;
+	block->granules = granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -180,19 +180,19 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block)
 	block->first_piece = block->first;
 	block->last_piece = block->first;
 	mal_block_set_link(&arena->heap, block->first, MAL_NONE);
-	arena->quarantined += block->pages;
+	arena->quarantined += block->granules;
 	arena->requested -= block->length;
 	if (block->unreleased)
-		arena->unreleased += block->pages;
+		arena->unreleased += block->granules;
 	spin_unlock(&arena->lock);
 }
 
 void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *block, u32 *first,
-			   u32 *pages)
+			   u32 *granules)
 {
 	spin_lock(&arena->lock);
 	*first = block->first_piece;
-	*pages = mal_block_size(&arena->heap, block->first_piece);
+	*granules = mal_block_size(&arena->heap, block->first_piece);
 	spin_unlock(&arena->lock);
 }
 
@@ -234,14 +234,14 @@ void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block)
 }
 
 /* The block has a part less. False, which never happens: it is no part of the first piece. */
-static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages)
+static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules)
 {
 	const u32 piece = pop_piece(arena, block);
 	const u32 piece_end = piece + mal_block_size(&arena->heap, piece);
-	const u32 end = first + pages;
+	const u32 end = first + granules;
 
 	if (WARN_ON_ONCE(first < piece || end > piece_end ||
-			 mal_heap_free_part(&arena->heap, first, pages))) {
+			 mal_heap_free_part(&arena->heap, first, granules))) {
 		push_first_piece(arena, block, piece);
 		return false;
 	}
@@ -249,28 +249,28 @@ static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 firs
 		push_first_piece(arena, block, end);
 	if (first > piece)
 		push_last_piece(arena, block, piece);
-	block->pages -= pages;
-	arena->quarantined -= pages;
-	arena->frees += !block->pages && block->is_buffer;
+	block->granules -= granules;
+	arena->quarantined -= granules;
+	arena->frees += !block->granules && block->is_buffer;
 	return true;
 }
 
 void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
-			 u32 pages)
+			 u32 granules)
 {
 	spin_lock(&arena->lock);
-	if (take_part(arena, block, first, pages))
-		arena->freed += pages;
+	if (take_part(arena, block, first, granules))
+		arena->freed += granules;
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages)
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules)
 {
 	spin_lock(&arena->lock);
 	/* Just there it is free now, so that it can be taken. */
-	if (take_part(arena, block, first, pages) &&
-	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, pages, 0)))
-		arena->retired += pages;
+	if (take_part(arena, block, first, granules) &&
+	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, granules, 0)))
+		arena->retired += granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -290,7 +290,7 @@ void mal_arena_release(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
 	block->unreleased = false;
-	arena->unreleased -= block->pages;
+	arena->unreleased -= block->granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -366,7 +366,7 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 	for (n = 0; n < min_t(u32, max, MAL_ARENA_SLICE) && head < heap->granules; n++) {
 		struct mal_arena_piece piece = {
 			.first = head,
-			.pages = mal_block_size(heap, head),
+			.granules = mal_block_size(heap, head),
 			.state = MEMALLOC_BLOCK_FREE,
 		};
 		if (mal_block_used(heap, head)) {
@@ -374,7 +374,7 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 			piece.state = state_of(piece.block);
 		}
 		visit(&piece, data);
-		head += piece.pages;
+		head += piece.granules;
 	}
 	spin_unlock(&arena->lock);
 	*cursor = head;

@@ -22,7 +22,7 @@ struct mal_arena {
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
-	/* Since the arena was made, in pages; see struct memalloc_stats. */
+	/* Since the arena was made, in granules; see struct memalloc_stats. */
 	u64 allocs;
 	u64 frees;
 	u64 failures;
@@ -30,15 +30,15 @@ struct mal_arena {
 	u64 freed;
 	/* Now. */
 	u64 requested;		/* bytes, of buffers that are not quarantined */
-	u64 quarantined;	/* pages */
-	u64 unreleased;		/* pages, of these */
-	u64 retired;		/* pages; their blocks have no owner */
+	u64 quarantined;	/* granules */
+	u64 unreleased;		/* granules, of these */
+	u64 retired;		/* granules; their blocks have no owner */
 };
 
 /* What the arena has at one place. */
 struct mal_arena_piece {
 	u32 first;
-	u32 pages;
+	u32 granules;
 	u32 state;			/* MEMALLOC_BLOCK_* */
 	const struct mal_block *block;	/* that it is, or is left of; NULL: free or retired */
 };
@@ -46,8 +46,8 @@ struct mal_arena_piece {
 /* Called under the lock, where the block, too, can be looked into. */
 typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
-/* Sleeps. @pages is at most MAL_HEAP_MAX. */
-int mal_arena_init(struct mal_arena *arena, u32 pages, const struct mal_fit *fit, int node);
+/* Sleeps. @granules is at most MAL_HEAP_MAX. */
+int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node);
 void mal_arena_destroy(struct mal_arena *arena);
 
 /*
@@ -66,12 +66,12 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 
 /*
- * Let @block have @pages and @length bytes. If it has more pages now, the others go to
+ * Let @block have @granules and @length bytes. If it has more granules now, the others go to
  * @part, which must live until mal_arena_free(); if it has less, they are those that @part
  * has, just behind it, which is left with none.
  */
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
-		      struct mal_block *part, u32 pages, u64 length);
+		      struct mal_block *part, u32 granules, u64 length);
 
 /* The name of @block: MEMALLOC_NAME_LEN bytes, zero-terminated. */
 void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const u8 *name);
@@ -79,27 +79,27 @@ void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, 
 
 /*
  * From now on the block has no users, and comes back in parts, between which pieces of it
- * stay: it must live until it has no pages. Each piece is to the heap a used block of the same
+ * stay: it must live until it has no granules. Each piece is to the heap a used block of the same
  * owner, whose link is the next piece, so nothing has to be allocated.
  */
 void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block);
 
-/* The first piece of the quarantined block, which has one: *@pages from *@first on. */
+/* The first piece of the quarantined block, which has one: *@granules from *@first on. */
 void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *block, u32 *first,
-			   u32 *pages);
+			   u32 *granules);
 
 /* The first piece becomes the last one. */
 void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block);
 
 /*
- * Give back @pages from @first on, which are a part of the first piece, or all of it. What is
+ * Give back @granules from @first on, which are a part of the first piece, or all of it. What is
  * left behind them is the first piece then, and what is left before them the last one.
  */
 void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
-			 u32 pages);
+			 u32 granules);
 
 /* The same, but nobody gets them any more. */
-void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 pages);
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules);
 
 /* Nobody gets @granule any more, which is free. False: it is not. */
 bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
@@ -125,7 +125,7 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
 /*
  * Visit up to @max blocks, and no more than MAL_ARENA_SLICE, from the one that
  * holds *@cursor on; how many it were. *@cursor is where to go on, and the number
- * of pages of the arena after the last.
+ * of granules of the arena after the last.
  */
 u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
 		    void *data);

@@ -7,7 +7,7 @@
 
 /*
  * A used block of an arena, as its owner has it. Where it lies is constant. The owner sets
- * @pages, @length and @is_buffer before the arena gives it a place.
+ * @granules, @length and @is_buffer before the arena gives it a place.
  */
 struct mal_block {
 	u32 first;		/* the granule that it begins at */
@@ -16,7 +16,7 @@ struct mal_block {
 	 * The granules that it has; once it is quarantined, those that are not back yet. As
 	 * @length, it changes under the arena's lock, and under others of the owner.
 	 */
-	u32 pages;
+	u32 granules;
 	u64 length;		/* bytes that were asked for */
 
 	bool is_buffer;		/* figures count it as one; it is no part of another */

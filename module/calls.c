@@ -192,7 +192,7 @@ static void add_to_slice(const struct mal_arena_piece *piece, void *data)
 
 	slice->entries[i] = (struct memalloc_block) {
 		.offset = (u64)piece->first << PAGE_SHIFT,
-		.length = (u64)piece->pages << PAGE_SHIFT,
+		.length = (u64)piece->granules << PAGE_SHIFT,
 		.state = piece->state,
 	};
 	slice->buffers[i] = NULL;

@@ -81,9 +81,9 @@ static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
 	       busy <= (end - 1) / BITS_PER_LONG;
 }
 
-int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages)
+int mal_clean_take(struct mal_clean *clean, u32 first, u32 granules)
 {
-	u32 end = first + pages;
+	u32 end = first + granules;
 	u32 at;
 
 	if (is_busy(clean, first, end) &&
@@ -102,9 +102,9 @@ int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages)
 	return 0;
 }
 
-void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages)
+void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules)
 {
-	u32 end = first + pages;
+	u32 end = first + granules;
 	u32 at;
 
 	for (at = first; at < end; at = next_word(at)) {
@@ -113,14 +113,14 @@ void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages)
 	}
 }
 
-void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 pages, bool all)
+void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 granules, bool all)
 {
-	u32 end = first + pages;
+	u32 end = first + granules;
 	u32 dirty = 0;
 	u32 at;
 
 	if (all)
-		mal_clean_touch(clean, first, pages);
+		mal_clean_touch(clean, first, granules);
 	for (at = first; at < end; at = next_word(at)) {
 		dirty += hweight_long(dirty_bits(clean, at, word_mask(at, end)));
 		cond_resched();
@@ -163,7 +163,7 @@ static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 static void clean_work(struct work_struct *work)
 {
 	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);
-	u32 end = clean->pages;
+	u32 end = clean->granules;
 	u32 at = 0;
 
 	while (at < end && atomic_long_read(&clean->dirty) && !READ_ONCE(clean->stop)) {
@@ -188,7 +188,7 @@ bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 
 u64 mal_clean_count_dirty(struct mal_clean *clean)
 {
-	u32 end = clean->pages;
+	u32 end = clean->granules;
 	u64 dirty = 0;
 	u32 at;
 
@@ -199,10 +199,10 @@ u64 mal_clean_count_dirty(struct mal_clean *clean)
 	return dirty << PAGE_SHIFT;
 }
 
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn, u32 pages,
-		   int node)
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
+		   u32 granules, int node)
 {
-	size_t bytes = BITS_TO_LONGS(pages) * sizeof(*clean->map);
+	size_t bytes = BITS_TO_LONGS(granules) * sizeof(*clean->map);
 
 	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, node);
 	if (!clean->map) {
@@ -212,7 +212,7 @@ int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned lo
 	memset(clean->map, 0xff, bytes);
 	clean->arena = arena;
 	clean->pfn = pfn;
-	clean->pages = pages;
+	clean->granules = granules;
 	clean->busy = MAL_NONE;
 	init_waitqueue_head(&clean->waiters);
 	INIT_DELAYED_WORK(&clean->work, clean_work);

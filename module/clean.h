@@ -18,7 +18,7 @@
 struct mal_clean {
 	struct mal_arena *arena;
 	unsigned long pfn;		/* of its first granule */
-	u32 pages;			/* that it has */
+	u32 granules;			/* that it has */
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
 	atomic_long_t dirty;		/* granules that are not, and that no buffer has */
 
@@ -32,28 +32,28 @@ struct mal_clean {
 	bool stop;
 };
 
-/* For the @pages of @arena, from frame @pfn on, which are zero. Sleeps. -ENOMEM. */
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn, u32 pages,
-		   int node);
+/* For the @granules of @arena, from frame @pfn on, which are zero. Sleeps. -ENOMEM. */
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
+		   u32 granules, int node);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);
 
 /*
- * Zero what is not known to be zero of [@first, @first + @pages), which the caller got
+ * Zero what is not known to be zero of [@first, @first + @granules), which the caller got
  * from the heap. Sleeps. -EINTR: a fatal signal arrived; -EHWPOISON: a page of what
  * was to be zeroed is poisoned. In both cases the block may be given back.
  */
-int mal_clean_take(struct mal_clean *clean, u32 first, u32 pages);
+int mal_clean_take(struct mal_clean *clean, u32 first, u32 granules);
 
 /* Whoever has a buffer may write to these granules of it from now on. Sleeps. */
-void mal_clean_touch(struct mal_clean *clean, u32 first, u32 pages);
+void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules);
 
 /*
  * The heap is about to get these granules back: what was touched is dirty; if @all may have been
  * written to, all of them are. Sleeps.
  */
-void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 pages, bool all);
+void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 granules, bool all);
 
 /* Nobody gets the granule any more, so that it need not be zeroed. */
 void mal_clean_retire(struct mal_clean *clean, u32 granule);

@@ -269,7 +269,7 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 		return PTR_ERR(dmabuf);
 	}
 	trace_memalloc_export(buffer->extent.region->name, &buffer->extent.block,
-			      buffer->extent.block.first, buffer->extent.block.pages);
+			      buffer->extent.block.first, buffer->extent.block.granules);
 	*file = dmabuf->file;
 	return fd;
 }

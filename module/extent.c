@@ -12,7 +12,7 @@ void mal_extent_init(struct mal_extent *extent, struct mal_region *region,
 {
 	extent->region = region;
 	extent->payer = payer;
-	extent->block.pages = pages;
+	extent->block.granules = pages;
 	init_rwsem(&extent->size_lock);
 	dma_resv_init(&extent->resv);
 }
@@ -35,8 +35,8 @@ void mal_extent_free_block(struct mal_extent *extent)
 	const struct mal_block *block = &extent->block;
 	struct mal_region *region = extent->region;
 
-	trace_memalloc_free(region->name, block, block->first, block->pages);
-	mark_part_dirty(extent, block->first, block->pages);
+	trace_memalloc_free(region->name, block, block->first, block->granules);
+	mark_part_dirty(extent, block->first, block->granules);
 	mal_arena_free(&region->arena, block);
 	mal_clean_queue(&region->clean);
 }
@@ -46,7 +46,7 @@ static void uncharge_part(struct mal_extent *extent, u32 pages)
 {
 	const struct mal_block *block = &extent->block;
 
-	mal_uncharge(extent->payer, (u64)pages << PAGE_SHIFT, !block->pages && block->is_buffer);
+	mal_uncharge(extent->payer, (u64)pages << PAGE_SHIFT, !block->granules && block->is_buffer);
 }
 
 /* Of the quarantined extent, with the charge for it. */
@@ -141,7 +141,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 		return 0;
 	}
 	if (!extent->unscanned) {
-		extent->unscanned = extent->block.pages;
+		extent->unscanned = extent->block.granules;
 		extent->scanned = 0;
 	}
 	while (extent->unscanned && *budget) {
@@ -156,7 +156,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 /* All pages leave their address space. Whether nobody holds one of them, and all are sound. */
 static bool leave_space(struct mal_extent *extent)
 {
-	const u32 end = extent->block.first + extent->block.pages;
+	const u32 end = extent->block.first + extent->block.granules;
 	u32 at = extent->block.first;
 	u32 idle = 0;
 
@@ -167,7 +167,7 @@ static bool leave_space(struct mal_extent *extent)
 		at += n + 1;
 		cond_resched();
 	}
-	return idle == extent->block.pages;
+	return idle == extent->block.granules;
 }
 
 bool mal_extent_is_idle(struct mal_extent *extent)

@@ -68,7 +68,7 @@ void mal_extent_destroy(struct mal_extent *extent);
 /* The bytes that it has; see @pages. */
 static inline u64 mal_extent_size(const struct mal_extent *extent)
 {
-	return (u64)extent->block.pages << PAGE_SHIFT;
+	return (u64)extent->block.granules << PAGE_SHIFT;
 }
 
 static inline struct page *mal_extent_page(const struct mal_extent *extent, u32 index)

@@ -288,7 +288,7 @@ static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32
 	 * has mapped.
 	 */
 	if (buffer->extent.payer != handles->payer) {
-		if (pages > buffer->extent.block.pages)
+		if (pages > buffer->extent.block.granules)
 			return ERR_PTR(-EACCES);
 		if (mal_is_mapped(buffer))
 			return ERR_PTR(-EBUSY);
@@ -308,7 +308,7 @@ static int resize_buffer_locked(struct mal_handles *handles, u32 id, struct mal_
 
 	if (IS_ERR(now))
 		return PTR_ERR(now);
-	if (now != buffer || buffer->extent.block.pages != before)
+	if (now != buffer || buffer->extent.block.granules != before)
 		return -EAGAIN;
 	err = mal_resize(buffer, part, pages, length);
 	if (!err)
@@ -327,7 +327,7 @@ static int try_to_resize_buffer(struct mal_handles *handles, u32 id, u32 pages, 
 	buffer = find_resizable_buffer(handles, id, pages);
 	if (!IS_ERR(buffer)) {
 		mal_buffer_get(buffer);
-		before = buffer->extent.block.pages;
+		before = buffer->extent.block.granules;
 	}
 	mutex_unlock(&handles->lock);
 	if (IS_ERR(buffer))

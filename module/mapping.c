@@ -69,9 +69,9 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	int err;
 
 	/* The mapping was within the buffer, but that may have become shorter. */
-	if (index >= buffer->extent.block.pages)
+	if (index >= buffer->extent.block.granules)
 		return VM_FAULT_SIGBUS;
-	end = min(end, address + ((buffer->extent.block.pages - index) << PAGE_SHIFT));
+	end = min(end, address + ((buffer->extent.block.granules - index) << PAGE_SHIFT));
 
 	err = map_pages(vma, address, end);
 	if (!err && start < address)
@@ -155,7 +155,7 @@ static int expose_buffer(struct mal_buffer *buffer, unsigned long delta, bool wr
 
 	/* Together: what is cut off later is exposed, too. */
 	down_read(&extent->size_lock);
-	if (delta >= extent->block.pages || vma_pages(vma) > extent->block.pages - delta)
+	if (delta >= extent->block.granules || vma_pages(vma) > extent->block.granules - delta)
 		err = -EINVAL;
 	else if (!writable && vma->vm_flags & VM_WRITE)
 		err = -EACCES;

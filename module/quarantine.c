@@ -3,13 +3,13 @@
  * Keeps pages of buffers out of use until nothing holds them any more.
  *
  * A scan goes through the pages of one user's extents, and begins where the last scan ended. Each
- * extent knows the pieces of its block that are not back yet. A scan ends after MAL_SCAN_PAGES pages
- * that are still held: its cost is bounded by what it returns plus a constant, whatever anybody has
- * in quarantine. A work item of the user scans, and so do those of his calls that fail for want of
- * memory.
+ * extent knows the pieces of its block that are not back yet. A scan ends after MAL_SCAN_PAGES
+ * pages that are still held: its cost is bounded by what it returns plus a constant, whatever
+ * anybody has in quarantine. A work item of the user scans, and so do those of his calls that fail
+ * for want of memory.
  *
- * A pass is as many scans as it takes to see all of the user's extents. After a pass in which nothing
- * came back, the work waits twice as long until it begins the next.
+ * A pass is as many scans as it takes to see all of the user's extents. After a pass in which
+ * nothing came back, the work waits twice as long until it begins the next.
  */
 #include <linux/module.h>
 
@@ -60,7 +60,7 @@ static struct mal_extent *ward_next(struct mal_ward *ward)
 /* All of the extent, the first of the ward, has been scanned. The last one ends the pass. */
 static void ward_scanned(struct mal_ward *ward, struct mal_extent *extent)
 {
-	const bool is_back = !extent->block.pages;
+	const bool is_back = !extent->block.granules;
 
 	mutex_lock(&ward->lock);
 	if (is_back) {
@@ -164,7 +164,7 @@ static void admit_extent(struct mal_extent *extent)
 	u32 unlimited = U32_MAX;
 
 	mal_extent_free_idle(extent, &unlimited);
-	if (extent->block.pages)
+	if (extent->block.granules)
 		ward_add(extent);
 	else
 		destroy_extent(extent);
@@ -176,7 +176,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	__module_get(THIS_MODULE);
 
 	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
-				  extent->block.pages);
+				  extent->block.granules);
 	atomic_inc(&quarantine->coming);
 	/* They lie where the lock of the size was. */
 	extent->unscanned = 0;
@@ -226,7 +226,7 @@ int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pag
 	list_for_each_entry(extent, &quarantine->unreleased, node) {
 		if (extent->block.first != first)
 			continue;
-		err = pages && pages != extent->block.pages ? -ERANGE : 0;
+		err = pages && pages != extent->block.granules ? -ERANGE : 0;
 		if (!err)
 			release_extent(quarantine, extent, &released);
 		break;
@@ -255,7 +255,7 @@ static u64 count_pages(const struct list_head *extents)
 	u64 pages = 0;
 
 	list_for_each_entry(extent, extents, node)
-		pages += extent->block.pages;
+		pages += extent->block.granules;
 	return pages;
 }
 

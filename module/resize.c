@@ -60,7 +60,7 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	 * those that are cut off is so by now, and can be unmapped in the end.
 	 */
 	down_write(&extent->size_lock);
-	if (new_pages < extent->block.pages) {
+	if (new_pages < extent->block.granules) {
 		part->touched = extent->touched;
 		part->written = extent->written;
 	}
@@ -74,10 +74,10 @@ void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part)
 {
 	if (!part)
 		return;
-	if (!part->block.pages) {
+	if (!part->block.granules) {
 		mal_extent_destroy(part);
 		return;
 	}
-	mal_unmap(buffer, part->block.first - buffer->extent.block.first, part->block.pages);
+	mal_unmap(buffer, part->block.first - buffer->extent.block.first, part->block.granules);
 	mal_free(part, mal_extent_is_idle(part));
 }

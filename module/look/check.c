@@ -32,7 +32,7 @@ static bool is_unchanged(const struct memalloc_stats *before, const struct memal
 
 static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 {
-	const u64 length = (u64)piece->pages << PAGE_SHIFT;
+	const u64 length = (u64)piece->granules << PAGE_SHIFT;
 	struct memalloc_stats *sums = data;
 
 	sums->region_length += length;

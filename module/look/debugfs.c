@@ -55,7 +55,7 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 
 	*entry = (struct entry) {
 		.offset = (u64)piece->first << PAGE_SHIFT,
-		.length = (u64)piece->pages << PAGE_SHIFT,
+		.length = (u64)piece->granules << PAGE_SHIFT,
 		.state = piece->state,
 		.has_extent = piece->block,
 	};
