@@ -12,7 +12,7 @@ struct mal_request;
  * Get what @req wants for @extent, zeroed, and charge its payer. Poisoned pages that are found
  * meanwhile are retired. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
  */
-int mal_alloc(struct mal_extent *extent, const struct mal_request *req);
+int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 
 /* Take that back, of an extent that nobody has seen. It stays. Sleeps. */
 void mal_alloc_undo(struct mal_extent *extent);

@@ -107,6 +107,7 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 	int err = -ENOMEM;
 	u32 first;
 
+	might_sleep();
 	spin_lock(&arena->lock);
 	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)block);
 	if (first != MAL_NONE) {

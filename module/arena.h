@@ -47,7 +47,8 @@ struct mal_arena_piece {
 typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
 /* Sleeps. @granules is at most MAL_HEAP_MAX. */
-int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node);
+int __must_check mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit,
+				int node);
 void mal_arena_destroy(struct mal_arena *arena);
 
 /*
@@ -61,8 +62,8 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
  * Take what @req wants: @block, which must live until mal_arena_free(), gets its place. May
  * sleep. -ENOMEM; -EINTR: a fatal signal arrived.
  */
-int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
-		    const struct mal_request *req);
+int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
+				 const struct mal_request *req);
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 
 /*

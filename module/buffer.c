@@ -76,6 +76,7 @@ static void release_buffer(struct kref *ref)
 
 void mal_buffer_put(struct mal_buffer *buffer)
 {
+	might_sleep();
 	kref_put(&buffer->ref, release_buffer);
 }
 

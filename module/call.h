@@ -39,6 +39,6 @@ int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u3
 		   struct mal_call_header *arg);
 
 /* Tell userspace the answer: of the argument, what both sides know. -EFAULT. */
-int mal_call_respond(const struct mal_call *call);
+int __must_check mal_call_respond(const struct mal_call *call);
 
 #endif /* MAL_CALL_H */

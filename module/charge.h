@@ -104,7 +104,7 @@ void mal_payer_close(struct mal_payer *payer);
  * No charge ever exceeds a limit, not for a moment, but for callers with CAP_SYS_RESOURCE.
  * -EDQUOT: nothing was charged. Both sleep.
  */
-int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
+int __must_check mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /*

@@ -18,7 +18,7 @@ struct mal_claim {
  * memory than that; -EINTR: a fatal signal arrived. Says in the log what the
  * largest range is when it fails.
  */
-int mal_claim_range(struct mal_claim *claim, unsigned long pages, int node);
+int __must_check mal_claim_range(struct mal_claim *claim, unsigned long pages, int node);
 
 /*
  * Give the range back. Nobody may hold a reference to a page of it, but for poisoned

@@ -33,8 +33,8 @@ struct mal_clean {
 };
 
 /* For the @granules of @arena, from frame @pfn on, which are zero. Sleeps. -ENOMEM. */
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
-		   u32 granules, int node);
+int __must_check mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
+				u32 granules, int node);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);
@@ -44,7 +44,7 @@ void mal_clean_destroy(struct mal_clean *clean);
  * from the heap. Sleeps. -EINTR: a fatal signal arrived; -EHWPOISON: a page of what
  * was to be zeroed is poisoned. In both cases the block may be given back.
  */
-int mal_clean_take(struct mal_clean *clean, u32 first, u32 granules);
+int __must_check mal_clean_take(struct mal_clean *clean, u32 first, u32 granules);
 
 /* Whoever has a buffer may write to these granules of it from now on. Sleeps. */
 void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules);

@@ -28,7 +28,7 @@ void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages);
 void mal_offsets_destroy(struct mal_offsets *offsets);
 
 /* *@pgoff is a slot for @pages that nobody else has. Sleeps. -ENOMEM: kernel memory. */
-int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff);
+int __must_check mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff);
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff);
 
 /* The pages that the buffer at @pgoff may have at most. */
