@@ -146,14 +146,14 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 	return other;
 }
 
-/* May that be mapped? If so, somebody has a way to the pages from now on. */
-static int expose_buffer(struct mal_buffer *buffer, unsigned long delta, bool writable,
+/* May @vma map the buffer? If so, its pages count as touched from now on. */
+static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool writable,
 			 struct vm_area_struct *vma)
 {
 	struct mal_extent *extent = &buffer->extent;
 	int err = 0;
 
-	/* Together: what is cut off later is exposed, too. */
+	/* Together: what is cut off later is marked, too. */
 	down_read(&extent->size_lock);
 	if (delta >= extent->block.granules || vma_pages(vma) > extent->block.granules - delta)
 		err = -EINVAL;
@@ -177,7 +177,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	file = mapping_file(buffer);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = expose_buffer(buffer, delta, writable, vma);
+	err = touch_buffer(buffer, delta, writable, vma);
 	if (err)
 		return err;
 
