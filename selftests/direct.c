@@ -7,6 +7,8 @@
 #include "slow_disk.h"
 
 #include <linux/aio_abi.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -407,6 +409,64 @@ TEST_F_TIMEOUT(direct, disk_writes_to_a_freed_buffer, 60)
 		ASSERT_EQ(0, free_buffer(self->other, theirs.handle));
 		ASSERT_TRUE(WAIT_UNTIL(!quarantined_bytes(self->fd)));
 	}
+}
+
+struct read_call {
+	int disk;
+	char *map;
+	pid_t tid;
+	ssize_t result;
+};
+
+static void *read_piece(void *data)
+{
+	struct read_call *call = data;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	call->result = pread(call->disk, call->map, PIECE, 0);
+	return NULL;
+}
+
+/* Whether a thread of this process sleeps until a disk is ready. */
+static bool waits_for_disk(const pid_t *tid)
+{
+	char path[64], state = 0;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+		 __atomic_load_n(tid, __ATOMIC_ACQUIRE));
+	stat = fopen(path, "r");
+	if (!stat)
+		return false;
+	if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(stat);
+	return state == 'D';
+}
+
+/*
+ * A call that reads marks each page dirty when the disk has written it. By then the page has left
+ * its address space, which is gone: the debug kernel would notice a look into it.
+ */
+TEST_F_TIMEOUT(direct, call_reads_into_a_freed_buffer, 60)
+{
+	struct read_call call = { .disk = self->disk };
+	struct memalloc_alloc buffer;
+	pthread_t thread;
+
+	ASSERT_EQ(0, slow_disk_down(self->disk, PIECE / 2));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PIECE, &buffer));
+	call.map = map_buffer(self->fd, &buffer);
+	ASSERT_NE(MAP_FAILED, (void *)call.map);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_piece, &call));
+	ASSERT_TRUE(WAIT_UNTIL(waits_for_disk(&call.tid)));
+	munmap(call.map, PIECE);
+	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+	EXPECT_EQ(PIECE, quarantined_bytes(self->fd));
+
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(PIECE, call.result);
+	EXPECT_TRUE(WAIT_UNTIL(!quarantined_bytes(self->fd)));
 }
 
 TEST_HARNESS_MAIN
