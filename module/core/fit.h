@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * A fit: the strategy that indexes the free blocks of a heap and picks the one
- * that serves a request. To add one, write a file with its table, declare that
- * below and add it to mal_fits[] in fit.c.
+ * that serves a request. To add a fit, write a file with its table, declare the
+ * table below and add it to mal_fits[] in fit.c.
  *
- * A fit keeps its links in the tags of free blocks: link0 and link[] of the head
- * tag and, if the block has two granules or more, the same again in the foot
- * tag. It never touches a tag's word nor the bitmap of heads.
+ * A fit keeps its links in the tags of free blocks: in link0 and link[] of the head
+ * tag and, if the block has two granules or more, in link0 and link[] of the foot
+ * tag. A fit never changes a tag's word or the bitmap of heads.
  */
 #ifndef MAL_FIT_H
 #define MAL_FIT_H
@@ -17,36 +17,37 @@ struct mal_fit {
 	const char *name;
 
 	/*
-	 * Bytes of index that a heap of @granules needs beside its tags. No switch
-	 * takes longer than clearing them.
+	 * Bytes of index that a heap of @granules needs beside its tags. Clearing
+	 * them is what takes longest in a switch.
 	 */
 	size_t (*index_bytes)(u32 granules);
 
-	/* Begin with no free block; the index is zeros. */
+	/* Make an index of no block; its memory is zeros. */
 	void (*init)(struct mal_heap *heap);
 
-	/* The block at @head, of @size, is free and both its tags say so: index it. */
+	/* Add the free block at @head, of @size, to the index; both its tags are written. */
 	void (*insert)(struct mal_heap *heap, u32 head, u32 size);
 
-	/* The free block at @head, of @size, is about to change: forget it. */
+	/* Remove the free block at @head, of @size, from the index; its tags change later. */
 	void (*remove)(struct mal_heap *heap, u32 head, u32 size);
 
 	/*
-	 * The block that the rule picks among those of @size or more; or MAL_NONE.
-	 * @size is 1 to the granules of the heap. Changes nothing.
+	 * Pick one of the free blocks of @size or more, by the rule of the fit; MAL_NONE
+	 * if there is none. @size is 1 to @heap->granules. Changes nothing.
 	 */
 	u32 (*find)(const struct mal_heap *heap, u32 size);
 
-	/* Find such a block, and forget it: find() and remove() in one. */
+	/* find() and remove() in one: pick a block, and remove it from the index. */
 	u32 (*take)(struct mal_heap *heap, u32 size);
 
-	/* Granules of the largest free block; 0 if none is free. */
+	/* Granules of the largest block in the index; 0 if the index has none. */
 	u32 (*largest)(const struct mal_heap *heap);
 
 	/*
-	 * As mal_heap_check(), for the index: what is to be seen of the free block at
-	 * @head, of @size; and then all the rest. Tags and bitmap have been checked
-	 * before. Whatever the links are, read only inside the arrays.
+	 * What mal_heap_check() calls for the index: check_block() for each free block
+	 * that the index should have, and then check() for the rest. Tags and bitmap
+	 * have been checked before. Links may have any value: neither function may
+	 * read outside the arrays.
 	 */
 	const char *(*check_block)(const struct mal_heap *heap, u32 head, u32 size);
 	const char *(*check)(const struct mal_heap *heap);
@@ -71,13 +72,13 @@ static inline bool mal_is_head(const struct mal_heap *heap, u32 granule)
 	return heap->map[0][granule / 64] >> granule % 64 & 1;
 }
 
-/* Does the index have the free block that begins at @head? Not yet all, during a switch. */
+/* Does the index have the free block at @head? During a switch, it does not have all yet. */
 static inline bool mal_is_indexed(const struct mal_heap *heap, u32 head)
 {
 	return head < heap->indexed;
 }
 
-/* Is @link, which may be anything, the head of a free block that is indexed? */
+/* Is @link, which may have any value, the head of a free block in the index? */
 static inline bool mal_is_free_head(const struct mal_heap *heap, u32 link)
 {
 	return mal_is_indexed(heap, link) && mal_is_head(heap, link) &&
@@ -85,8 +86,8 @@ static inline bool mal_is_free_head(const struct mal_heap *heap, u32 link)
 }
 
 /*
- * The first free block from the one at @head on that is indexed; the end of the heap
- * if there is none. For checks: they go through all of them.
+ * The first free block in the index that begins at @head or later; the end of the heap if
+ * there is none. A block, or the end, is at @head. Only for checks: it looks at each block.
  */
 static inline u32 mal_next_indexed(const struct mal_heap *heap, u32 head)
 {

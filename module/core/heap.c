@@ -4,21 +4,21 @@
  *
  * What holds between two calls:
  *  - The blocks cover the range without gap or overlap. Both tags of a block have
- *    the same word, which is its size, with MAL_TAG_USED if it is used; what is
- *    in the tags between them means nothing.
+ *    the same word: the block's size, with MAL_TAG_USED if the block is used. The
+ *    tags between these two mean nothing.
  *  - No two free blocks are neighbours.
  *  - A bit of map[0] is set if and only if a block begins at that granule. A bit of
- *    map[n + 1] is set if and only if that word of map[n] is not 0.
- *  - The fit knows each free block that begins before @indexed, and none but those;
+ *    map[n + 1] is set if and only if the word of map[n] with that number is not 0.
+ *  - The index has the free blocks that begin before @indexed, and no other block;
  *    @indexed is the end of the heap, except during a switch.
  *  - @free is the sum of the sizes of the free blocks; @free_blocks and
- *    @used_blocks are how many there are.
+ *    @used_blocks are the numbers of free and used blocks.
  */
 #include "fit.h"
 
 /*
- * Both stop at the first word whose summary stays as it is. That is the top one
- * at the latest: some block always begins at granule 0, so it is never 0.
+ * map_set() and map_clear() stop at the first word whose summary bit stays as it is,
+ * at the latest at the top word: that is never 0, as a block always begins at granule 0.
  */
 static void map_set(struct mal_heap *heap, u32 granule)
 {
@@ -58,7 +58,7 @@ u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule)
 
 	mal_step();
 	while (!found) {
-		/* Some word before this one has a head: the first one has. */
+		/* An earlier word has a head: at least the first word has one. */
 		level++;
 		upto = (1ull << at % 64) - 1;
 		at /= 64;
@@ -83,7 +83,7 @@ static void write_tags(struct mal_heap *heap, u32 head, u32 size, u32 state)
 	tags[head + size - 1].word = size | state;
 }
 
-/* Does a free block begin at @next, where one ends? */
+/* Does a free block begin at @next, the end of another block or of the heap? */
 static bool is_free_block(const struct mal_heap *heap, u32 next)
 {
 	return next < heap->granules && !mal_block_used(heap, next);
@@ -104,7 +104,7 @@ static void remove_free(struct mal_heap *heap, u32 head, u32 size)
 	heap->free_blocks--;
 }
 
-/* Of the index: as much as any fit needs, for a switch. */
+/* Bytes of the index: enough for every fit, since a switch reuses them. */
 static size_t index_bytes(u32 granules)
 {
 	const struct mal_fit *const *fit;
@@ -158,16 +158,16 @@ void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 }
 
 /*
- * Can there be a place at all, in this heap or another state of it? A size of 0 wraps
- * to too many.
+ * False if no heap of this size has a place for @req, whatever is free. The subtraction
+ * makes a size of 0 wrap around to one that is too large.
  */
 static bool is_possible(const struct mal_heap *heap, const struct mal_request *req)
 {
 	return req->size - 1 < heap->granules && req->lo < heap->granules &&
-	       req->size - 1 <= req->boundary - 1;	/* as does a boundary of 0 */
+	       req->size - 1 <= req->boundary - 1;	/* so does a boundary of 0 */
 }
 
-/* Where in the free block at @head a possible request can lie, or MAL_NONE. */
+/* The first place in the free block at @head for @req, which is_possible(); or MAL_NONE. */
 static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
 {
 	u32 end = head + mal_block_size(heap, head);
@@ -176,16 +176,16 @@ static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_req
 	if (req->hi && req->hi < end)
 		end = req->hi;
 	place = (place + req->align - 1) & ~(req->align - 1);
-	/* What crosses a boundary has a smaller alignment, which the boundary has, too. */
+	/* Only a @boundary that is a multiple of @align can be crossed, so @place stays aligned. */
 	if (req->boundary && place % req->boundary + req->size > req->boundary)
 		place = (place | (req->boundary - 1)) + 1;
 	return place + req->size <= end ? place : MAL_NONE;
 }
 
 /*
- * The rest of a free block, on either side of the @size granules at @place that are taken
- * from it, stays free. This and merge() are apart from the calls that need them, which
- * mostly don't and are shorter so.
+ * @size granules at @place are taken from the free block of @whole granules at @head: make
+ * free blocks of what remains on either side. Most calls need neither this function nor
+ * merge(), so both are noinline, which makes their callers shorter.
  */
 static noinline void leave_rest(struct mal_heap *heap, u32 head, u32 whole, u32 place, u32 size)
 {
@@ -203,8 +203,8 @@ static noinline void leave_rest(struct mal_heap *heap, u32 head, u32 whole, u32 
 }
 
 /*
- * Make the @size granules at @place a used block. They lie in the free block at @head,
- * which is not in the index any more.
+ * Make a used block of the @size granules at @place. They lie in the free block at @head,
+ * which the index does not have any more.
  */
 static inline u32 occupy(struct mal_heap *heap, u32 head, u32 place, u32 size, u64 owner)
 {
@@ -219,13 +219,13 @@ static inline u32 occupy(struct mal_heap *heap, u32 head, u32 place, u32 size, u
 	return place;
 }
 
-/* Are there constraints that a block which is large enough may not meet? */
+/* Can a free block be large enough for @req, and still have no place for it? */
 static bool is_constrained(const struct mal_request *req)
 {
 	return (req->align - 1) | req->boundary | req->lo | req->hi;
 }
 
-/* Take from the free block at @head, at the first placement in it, if there is one. */
+/* Allocate at the first place in the free block at @head; MAL_NONE if it has none. */
 static u32 take_placed(struct mal_heap *heap, u32 head, const struct mal_request *req, u64 owner)
 {
 	u32 place = placement(heap, head, req);
@@ -252,7 +252,7 @@ static noinline u32 alloc_constrained(struct mal_heap *heap, const struct mal_re
 	if (place != MAL_NONE)
 		return place;
 
-	/* In that many granules there is a place, wherever in the window they are. */
+	/* A free block of that many granules has a place, wherever in the window it begins. */
 	sure = req->size + req->align - 1;
 	if (req->boundary)
 		sure += req->size - 1;
@@ -331,7 +331,7 @@ int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner)
 	return mal_heap_sweep(heap, &req, owner, &cursor, 1) == place ? 0 : -ENOMEM;
 }
 
-/* Make the @size granules at @head free, as one block with the free ones beside them. */
+/* Make one free block of the @size granules at @head and the free blocks next to them. */
 static noinline void merge(struct mal_heap *heap, u32 head, u32 size)
 {
 	u32 next = head + size;
@@ -343,7 +343,7 @@ static noinline void merge(struct mal_heap *heap, u32 head, u32 size)
 		map_clear(heap, next);
 		size += other;
 	}
-	if (head && !mal_block_used(heap, head - 1)) {	/* by its foot */
+	if (head && !mal_block_used(heap, head - 1)) {	/* a foot tag */
 		other = mal_block_size(heap, head - 1);
 		map_clear(heap, head);
 		head -= other;
@@ -353,7 +353,7 @@ static noinline void merge(struct mal_heap *heap, u32 head, u32 size)
 	add_free(heap, head, size);
 }
 
-/* 0 if the used block of @size, or of any size if that is 0, begins at @head. */
+/* 0 if a used block of @size, or of any size if @size is 0, begins at @head. */
 static inline int expect_used(const struct mal_heap *heap, u32 head, u32 size)
 {
 	if (head >= heap->granules)
@@ -395,7 +395,7 @@ int mal_heap_free_part(struct mal_heap *heap, u32 place, u32 size)
 	if (!mal_block_used(heap, head) || size > whole - before)
 		return -ENOENT;
 
-	/* Split it: then the part is a block like any other. */
+	/* Split the block, so that the part is a used block of its own. */
 	behind = whole - before - size;
 	owner = mal_block_owner(heap, head);
 	write_tags(heap, place, size, MAL_TAG_USED);
@@ -459,7 +459,10 @@ bool mal_heap_switch_more(struct mal_heap *heap, u32 blocks)
 	u32 head = heap->indexed;
 	u32 size;
 
-	/* By now a block may lie across: it begins before, so that it is indexed. */
+	/*
+	 * A block may lie across @indexed by now. It begins before @indexed, so the index has
+	 * it if it is free: go on after it.
+	 */
 	if (head < heap->granules && !mal_is_head(heap, head)) {
 		head = mal_heap_block_of(heap, head);
 		head += mal_block_size(heap, head);

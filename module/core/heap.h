@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The heap: boundary tags of a range of granules, and an index of its free
- * blocks. It knows nothing of locks, pages or users: the caller brings the
- * memory for tags and index and keeps everybody else out during each call.
- * Places and sizes are numbers of granules.
+ * blocks. It knows nothing of locks, pages or users: the caller provides the
+ * memory for tags and index, and serializes all calls. Places and sizes are
+ * numbers of granules.
  *
  * Tags (D. E. Knuth, The Art of Computer Programming, vol. 1, section 2.5) lie
- * in an array beside the range, one per granule; those of a block's first and
- * last granule are in use. So nobody who writes to the range can reach them,
- * both neighbours of a block are found in O(1), and neither splitting nor
- * merging needs memory: no call can fail half-way.
+ * in an array beside the range, one per granule. A block uses the tags of its first
+ * and its last granule. So no write to the range can reach a tag, both neighbours
+ * of a block are found in O(1), and neither splitting nor merging needs memory: no
+ * call can fail half-way.
  *
  * A bitmap of block heads with summary levels above it finds the block that
  * holds a given granule: at most MAL_MAP_LEVELS steps up and as many down.
  *
  * Which free block serves a request is the business of a fit; see fit.h.
  *
- * Cost. A step is one visit of a tag or of a bitmap's word. With good fit, D being
- * the longest path in its index, at most 20 (see good.c): no call takes more than
- * MAL_STEPS, which is 4 D and what is done once; an allocation with constraints, so
- * that it may look for two blocks, probe some and leave two, MAL_STEPS_ALIGNED: 7 D
- * and the rest; a sweep MAL_STEPS and two per block. That holds for any number of
- * blocks. The bound of the other fits is in tree.h.
+ * Cost. A step is one visit of a tag or of a bitmap's word. D is the longest path in
+ * the index of good fit, at most 20 nodes (see good.c). With good fit and any number
+ * of blocks, these are the bounds:
+ *  - a call: MAL_STEPS, which is 4 D and what is done once;
+ *  - an allocation with constraints: MAL_STEPS_ALIGNED, which is 7 D and what is done
+ *    once; it may search the index twice, probe blocks and leave two free blocks;
+ *  - a sweep: MAL_STEPS, and two per block.
+ * tree.h has the bound for the other fits.
  */
 #ifndef MAL_HEAP_H
 #define MAL_HEAP_H
@@ -31,10 +33,10 @@
 /* "No granule": the end of a list, or no block found. */
 #define MAL_NONE	0xffffffffu
 
-/* The largest heap, in granules: its size leaves one bit of a tag's word for the state. */
+/* The most granules of a heap: such a size leaves the top bit of a tag's word for the state. */
 #define MAL_HEAP_MAX	0x40000000u
 
-/* The longest that a call with good fit can take; see above. */
+/* The most steps of a call with good fit; see above. */
 #define MAL_STEPS		128
 #define MAL_STEPS_ALIGNED	192
 
@@ -42,10 +44,10 @@
 #define MAL_MAP_LEVELS	5
 
 /*
- * The head tag of a free block holds the fit's links, that of a used block the
- * caller's @owner and, in @link0, its link. The foot tag of a free block of two
- * granules or more has room for three more of the fit's links. A block of one
- * granule has one tag, which is its head and its foot.
+ * The head tag of a free block holds links of the fit. The head tag of a used block
+ * holds the caller's @owner and, in @link0, the caller's link. The foot tag of a free
+ * block of two granules or more has room for three more links of the fit. A block of
+ * one granule has one tag, which is its head and its foot.
  */
 struct mal_tag {
 	u32 word;		/* size in granules, and MAL_TAG_USED */
@@ -65,20 +67,20 @@ struct mal_fit;
 struct mal_heap {
 	struct mal_tag *tags;		/* one per granule */
 	u64 *map[MAL_MAP_LEVELS];	/* block heads, and their summaries */
-	void *index;			/* of the free blocks: the fit's */
+	void *index;			/* of the free blocks, as the fit lays it out */
 	const struct mal_fit *fit;
 	u32 granules;
-	u32 indexed;			/* the free blocks before this are in the index */
+	u32 indexed;			/* the index has the free blocks that begin before this */
 	u32 free;			/* granules in free blocks */
 	u32 free_blocks;
 	u32 used_blocks;
 };
 
 /*
- * What is wanted: @size granules, 1 or more, from a place that is a multiple of
- * @align, a power of two (1: anywhere). 0 in any of the others is no constraint:
- * no multiple of @boundary, a power of two, lies inside; and all of it lies from
- * granule @lo on and before granule @hi.
+ * A request for a block of @size granules, 1 or more. Its place is a multiple of
+ * @align, a power of two (1: no constraint). It crosses no multiple of @boundary, a
+ * power of two (0: no constraint). It lies inside the window from granule @lo to
+ * before granule @hi (0: no constraint on that side).
  */
 struct mal_request {
 	u32 size;
@@ -88,78 +90,84 @@ struct mal_request {
 	u32 hi;
 };
 
-/* Bytes of memory, aligned to 8, that a heap of @granules needs; 1 to MAL_HEAP_MAX. */
+/*
+ * The bytes of memory that a heap of @granules, 1 to MAL_HEAP_MAX, needs. The memory has
+ * to be aligned to 8 bytes.
+ */
 size_t mal_heap_bytes(u32 granules);
 
 /*
- * Make @heap one free block of @granules. @memory is mal_heap_bytes() of zeros
- * and stays the heap's until the caller forgets the heap; there is nothing to
- * undo.
+ * Make @heap one free block of @granules. @memory is mal_heap_bytes() of zeros. The
+ * heap uses @memory until the caller stops using the heap; nothing has to be undone.
  */
 void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 		   const struct mal_fit *fit);
 
 /*
- * Take a block by the fit's rule, at its first placement; its first granule, or
- * MAL_NONE, which is also the answer to a request that no heap of this size can
- * serve. Only where mal_heap_undecided(), mal_heap_sweep() gives the final answer:
- * with constraints, this looks at what the fit picks for the size, at what it picks
- * for a size in which there is always a place, and at MAL_PROBES blocks from where
- * the window begins.
+ * Allocate in a free block that the fit picks, at the first place in it that meets
+ * the constraints. Returns that place. MAL_NONE: no place was found, or no heap of this
+ * size can serve the request. Only if mal_heap_undecided(), mal_heap_sweep() may still
+ * find one. With constraints, three things are tried: the block that the fit picks for the
+ * size; the block that the fit picks for a size in which there is always a place; and
+ * MAL_PROBES blocks from the beginning of the window on.
  */
 u32 mal_heap_alloc(struct mal_heap *heap, const struct mal_request *req, u64 owner);
 
 #define MAL_PROBES	4
 
-/* After MAL_NONE from mal_heap_alloc(): may a sweep find a place all the same? */
+/* After mal_heap_alloc() returned MAL_NONE: may mal_heap_sweep() find a place? */
 bool mal_heap_undecided(const struct mal_heap *heap, const struct mal_request *req);
 
 /*
- * Look at up to @blocks blocks from the one that holds *@cursor on, and take the
- * first placement. MAL_NONE: none there; *@cursor is where to go on, and
- * @heap->granules when all that could do have been seen. Start with *@cursor at 0.
- * The heap may change between two calls: a placement that is there all the time is
- * found.
+ * Look at up to @blocks blocks, the first of which holds granule *@cursor, and allocate
+ * at the first place. MAL_NONE: these blocks have none, and *@cursor is where the next
+ * call has to go on; @heap->granules if all blocks that could do have been seen. Begin
+ * with *@cursor at 0. The heap may change between two calls: a place that stays free
+ * from the first call to the last is found.
  */
 u32 mal_heap_sweep(struct mal_heap *heap, const struct mal_request *req, u64 owner,
 		   u32 *cursor, u32 blocks);
 
 /*
- * Take the @size granules at @place. Errors, with the heap as it was: -EINVAL, they
- * are none or not all inside the heap; -ENOMEM, they are not all free.
+ * Allocate the @size granules at @place. Errors, which leave the heap as it was:
+ * -EINVAL, @size is 0 or the granules are not all inside the heap; -ENOMEM, they are
+ * not all free.
  */
 int mal_heap_alloc_at(struct mal_heap *heap, u32 place, u32 size, u64 owner);
 
 /*
- * Give the used block that begins at @head back, and merge it with its free
- * neighbours. @size, unless it is 0, must be the block's. Errors, with the heap
- * as it was: -EINVAL, @head is outside the heap; -ENOENT, no used block begins
- * there; -ERANGE, the size is another one.
+ * Free the used block that begins at @head, and merge it with its free neighbours.
+ * @size must be the block's size, or 0. Errors, which leave the heap as it was:
+ * -EINVAL, @head is outside the heap; -ENOENT, no used block begins there; -ERANGE,
+ * the block has another size.
  */
 int mal_heap_free(struct mal_heap *heap, u32 head, u32 size);
 
 /*
- * Give the @size granules at @place back, which are a part of one used block, or all of
- * it. What is left of the block before and behind them are used blocks with its owner.
- * Errors, with the heap as it was: -EINVAL, they are none or not all inside the heap;
- * -ENOENT, they are not all in one used block.
+ * Free the @size granules at @place, which are a part of one used block or the whole
+ * block. What remains of the block, before and after these granules, becomes used
+ * blocks with the same owner. Errors, which leave the heap as it was: -EINVAL, @size
+ * is 0 or the granules are not all inside the heap; -ENOENT, they are not all in one
+ * used block.
  */
 int mal_heap_free_part(struct mal_heap *heap, u32 place, u32 size);
 
 /*
- * Let the used block that begins at @head have @new_size granules instead of @size,
- * where it is: give back the last ones, or take some from the free block behind. What
- * constraints it was allocated with is not known here. Errors: those of
- * mal_heap_free(); -EINVAL, @new_size is 0; -ENOMEM, so much is not free behind it.
+ * Change the size of the used block that begins at @head from @size, or any size if
+ * that is 0, to @new_size, in place: free its last granules, or add granules of the
+ * free block after it. The heap does not know which constraints the block was allocated
+ * with. Errors, which leave the heap as it was: those of mal_heap_free(); -EINVAL,
+ * @new_size is 0; -ENOMEM, the free block after it is missing or too small.
  */
 int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size);
 
 /*
- * Change to another fit; all blocks stay. The switch itself takes no longer with more
- * blocks; then mal_heap_switch_more() indexes up to @blocks more of them each time,
- * until it returns false. In between, every call is allowed and does what it should,
- * but mal_heap_alloc() and mal_heap_largest() know only of the free blocks that are
- * indexed. Another switch may begin at any time.
+ * Change to another fit; all blocks stay. mal_heap_switch() empties the index, in a
+ * time that does not depend on the number of blocks. Then each mal_heap_switch_more()
+ * adds the free ones of up to @blocks more blocks to the index, and returns false when
+ * no block is left. In between, all calls are allowed and work, but mal_heap_alloc()
+ * and mal_heap_largest() see only free blocks that are in the index. Another switch
+ * may begin at any time.
  */
 void mal_heap_switch(struct mal_heap *heap, const struct mal_fit *fit);
 bool mal_heap_switch_more(struct mal_heap *heap, u32 blocks);
@@ -167,27 +175,27 @@ bool mal_heap_switch_more(struct mal_heap *heap, u32 blocks);
 /* The first granule of the block that holds @granule, which is inside the heap. */
 u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule);
 
-/* Granules of the largest free block; 0 if none is free. */
+/* Granules of the largest free block; 0 if no block is free. */
 u32 mal_heap_largest(const struct mal_heap *heap);
 
-/* Words of a bitmap that hold so many bits. */
+/* The number of words in a bitmap of @bits bits. */
 static inline u32 mal_map_words(u32 bits)
 {
 	return (bits + 63) / 64;
 }
 
 /*
- * Everything that must hold between tags, bitmap, index and counters; NULL, or
- * what does not. For tests and debug builds: O(granules).
+ * Check whether tags, bitmap, index and counters are consistent. Returns NULL, or what
+ * is wrong. For tests and debug builds: O(granules).
  */
 const char *mal_heap_check(const struct mal_heap *heap);
 
 /*
- * The same in slices, of a heap that may change between two of them, but for the counters
- * and for what the index has beside the free blocks. *@cursor begins with 0; MAL_NONE:
- * all has been seen. A slice ends with the word of the bitmap in which it has seen
- * MAL_CHECK_BLOCKS, and looks at no more than MAL_CHECK_WORDS. With good fit it takes no
- * more than MAL_CHECK_STEPS.
+ * The same check in slices; the heap may change between two slices. Not checked are the
+ * counters, and what the index has besides the free blocks. *@cursor is 0 for the first
+ * slice, and MAL_NONE after the last. A slice ends after the bitmap's word in which it
+ * reaches MAL_CHECK_BLOCKS blocks, or after MAL_CHECK_WORDS words. With good fit, a slice
+ * takes at most MAL_CHECK_STEPS.
  */
 const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
 
@@ -195,7 +203,7 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
 #define MAL_CHECK_WORDS		64
 #define MAL_CHECK_STEPS		1024
 
-/* Of the block that begins at @head: */
+/* For any block that begins at @head: */
 static inline u32 mal_block_size(const struct mal_heap *heap, u32 head)
 {
 	mal_step();
@@ -208,13 +216,16 @@ static inline bool mal_block_used(const struct mal_heap *heap, u32 head)
 	return heap->tags[head].word & MAL_TAG_USED;
 }
 
-/* Of a used one: */
+/* For a used block that begins at @head: */
 static inline u64 mal_block_owner(const struct mal_heap *heap, u32 head)
 {
 	return heap->tags[head].owner;
 }
 
-/* Its link is whatever the caller has set it to since the block became used; it is not moved. */
+/*
+ * The caller's link of a used block. It has no meaning until the caller has set it: a block
+ * that mal_heap_free_part() splits off does not get the link of the old block.
+ */
 static inline u32 mal_block_link(const struct mal_heap *heap, u32 head)
 {
 	return heap->tags[head].link0;

@@ -44,7 +44,7 @@ static inline u32 max(u32 a, u32 b)
 
 #endif
 
-/* Number of the highest and of the lowest bit that is set; @x is not 0. */
+/* The number of the highest and of the lowest bit that is set in @x, which is not 0. */
 static inline unsigned int mal_high_bit(u32 x)
 {
 	return 31 - __builtin_clz(x);
@@ -66,8 +66,8 @@ static inline unsigned int mal_low_bit64(u64 x)
 }
 
 /*
- * A step, the unit of the bounds that heap.h states, is one visit of a tag or of
- * a bitmap's word. Tests count them; everywhere else this is nothing.
+ * A step is one visit of a tag or of a bitmap's word; heap.h states its bounds in
+ * steps. Only tests count steps.
  */
 #ifdef MAL_COUNT_STEPS
 extern u64 mal_steps;
