@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* Whether what must hold of a heap does. Whatever is in it, nothing beyond it is read. */
+/* Checks whether a heap is consistent. Whatever the heap holds, nothing beyond it is read. */
 #include "fit.h"
 
-/* Does a block end where the one at @head begins? It does, if the foot there says so. */
+/* Does a block end where the block at @head begins? Its foot tag and its head tag tell. */
 static bool is_behind_a_block(const struct mal_heap *heap, u32 head)
 {
 	u32 size;
@@ -15,9 +15,9 @@ static bool is_behind_a_block(const struct mal_heap *heap, u32 head)
 }
 
 /*
- * What can be seen of one block that is in the bitmap: its tags, and that others are
- * beside it. If that holds of all, and a block begins at granule 0, there is none but
- * those, and none is missing.
+ * Check a block whose head is in the bitmap: its tags, and that blocks are next to it on
+ * both sides. If this holds for all heads in the bitmap, and a block begins at granule 0,
+ * the bitmap has the heads of all blocks, and no others.
  */
 static const char *check_block(const struct mal_heap *heap, u32 head)
 {
@@ -38,7 +38,7 @@ static const char *check_block(const struct mal_heap *heap, u32 head)
 	return NULL;
 }
 
-/* Whether the index has a block that it should have. */
+/* Check that the index has the block at @head, if it should. */
 static const char *check_indexed(const struct mal_heap *heap, u32 head)
 {
 	if (mal_block_used(heap, head) || !mal_is_indexed(heap, head))
@@ -46,7 +46,10 @@ static const char *check_indexed(const struct mal_heap *heap, u32 head)
 	return heap->fit->check_block(heap, head, mal_block_size(heap, head));
 }
 
-/* The summaries that begin with word @word of the bitmap. */
+/*
+ * Check the summary bit of word @word of the bitmap, and of each word above it whose first bit
+ * this is.
+ */
 static const char *check_summaries(const struct mal_heap *heap, u32 word)
 {
 	u32 words = mal_map_words(heap->granules);
@@ -55,10 +58,10 @@ static const char *check_summaries(const struct mal_heap *heap, u32 word)
 	for (level = 1; level < MAL_MAP_LEVELS; level++) {
 		if (!(heap->map[level][word / 64] >> word % 64 & 1) != !heap->map[level - 1][word])
 			return "a summary of the bitmap is wrong";
-		/* The last bit that means something, of a word that is not full. */
+		/* This is the last bit in use: the rest of its word must be 0. */
 		if (word == words - 1 && word % 64 != 63 &&
 		    heap->map[level][word / 64] >> (word % 64 + 1))
-			return "a summary of the bitmap is too long";
+			return "a summary of the bitmap has bits beyond its end";
 		if (word % 64)
 			break;
 		word /= 64;
@@ -74,7 +77,7 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
 	u32 n, blocks = 0;
 
 	if (heap->indexed > heap->granules)
-		return "more is indexed than there is";
+		return "the indexed part ends beyond the heap";
 	if (!(heap->map[0][0] & 1))
 		return "a block's head is not in the bitmap";
 	for (n = 0; !wrong && n < MAL_CHECK_WORDS && blocks < MAL_CHECK_BLOCKS; n++) {
@@ -98,7 +101,7 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
 	return wrong;
 }
 
-/* The counters, where the blocks are in order. */
+/* Check the counters. The blocks have been checked before. */
 static const char *check_counters(const struct mal_heap *heap)
 {
 	u32 free = 0, free_blocks = 0, used_blocks = 0;

@@ -7,32 +7,33 @@
  * Classes. Sizes are split as in two-level segregated fit (M. Masmano, I. Ripoll,
  * A. Crespo, J. Real, "TLSF: a new dynamic memory allocator for real-time
  * systems", ECRTS 2004): each range from 2^b to 2^(b+1) - 1 into 64 classes of
- * equal width. Bitmaps of the classes that have a block find the next one up in
- * two words.
+ * equal width. A bitmap of the classes that have a block, with a summary above it,
+ * finds the next such class in two words.
  *
  * Tries. Below 128 a class is one size. Above, the low bits of a size are *open*
  * in its class; a bitwise trie over them, the tree bin of D. Lea's dlmalloc 2.8,
  * finds the smallest block that will do, where TLSF would round up or miss it.
- * One block of each size is a node. A node at depth d agrees with all that hang
- * below it in the d highest open bits, and the next bit says on which side they
- * hang. Besides that nodes are in no order: a new one goes to the first empty
- * place on its size's path, and any leaf below can take the place of one that
- * leaves.
+ * One block of each size is a node. A node at depth d and all nodes below it have
+ * the same d highest open bits; the next bit of a lower node's size says on which side
+ * that node hangs. Nodes have no other order: a new node goes to the first empty
+ * place on its size's path, and when a node is removed, any leaf below can take its
+ * place.
  *
- * Lists. Blocks of one size form a list. A new one goes before those that are higher,
- * but passes no more than PLACES besides the first. So a list begins with low blocks,
- * which keeps the heap about as little fragmented as the lowest of all would. In a trie
- * the list's first block is the node and stays it, whatever its address: the others come
- * and go without touching the trie.
+ * Lists. Blocks of one size form a list. A new block goes before the first block of
+ * higher address, but no further back than behind the list's first block and PLACES
+ * more. So a list begins with blocks of low addresses. They keep the heap about as
+ * little fragmented as always taking the lowest block would. In a trie, the list's
+ * first block is the node, and stays the node whatever its address: the others come
+ * and go without a change in the trie.
  *
  * A path has at most as many nodes as its class has open bits, plus one, and each
- * is another block of at least the class's size. In the largest heap, blocks of
- * 2^25 or more have 19 open bits and 31 of them can be free at once; of 2^26 or
- * more, only 15. So no path has more than 20 nodes.
+ * node is another block of at least the class's size. In the largest heap, blocks of
+ * 2^25 or more have 19 open bits, and 31 such blocks can be free at once; only 15
+ * blocks of 2^26 or more can be free. So no path has more than 20 nodes.
  */
 #include "good.h"
 
-#define PLACES		3	/* of a list, behind the first, that are in order */
+#define PLACES		3	/* blocks that a new one may pass, behind a list's first */
 
 static void mark_filled(struct good *good, u32 class)
 {
@@ -80,7 +81,7 @@ static void good_init(struct mal_heap *heap)
 	memset(good->first, 0xff, (class_of(heap->granules) + 1) * sizeof(u32));
 }
 
-/* Put a block before @next, which is the first of its list, or MAL_NONE. */
+/* Put a block at the beginning of its list, before @next, the first so far or MAL_NONE. */
 static void list_begin(struct mal_tag *tags, u32 next, u32 head, u32 size)
 {
 	*next_of(tags, head) = next;
@@ -89,7 +90,7 @@ static void list_begin(struct mal_tag *tags, u32 next, u32 head, u32 size)
 		*prev_of(tags, next, size) = head;
 }
 
-/* Put a block behind @first, and behind up to PLACES others that are lower. */
+/* Put a block behind @first, and behind up to PLACES others of lower address. */
 static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
 {
 	u32 prev = first;
@@ -156,7 +157,7 @@ static void good_insert(struct mal_heap *heap, u32 head, u32 size)
 		mark_filled(good, size);
 }
 
-/* Take a leaf from below @node; MAL_NONE if it has no children. */
+/* Take a leaf below @node out of the trie; MAL_NONE if @node has no children. */
 static u32 take_leaf(struct mal_tag *tags, u32 node)
 {
 	u32 *children = children_of(tags, node);
@@ -188,7 +189,7 @@ static void adopt(struct mal_tag *tags, u32 heir, u32 node, u32 parent)
 	}
 }
 
-/* Take @node; @next is what comes after it in its list. */
+/* Remove @node from its trie. @next, or if that is MAL_NONE a leaf, takes the place. */
 static noinline void trie_remove(struct mal_heap *heap, u32 node, u32 size, u32 next)
 {
 	struct good *good = heap->index;
@@ -232,8 +233,8 @@ static void good_remove(struct mal_heap *heap, u32 head, u32 size)
 }
 
 /*
- * The smallest node from @node down, if smaller than @best; or @best, which may be
- * MAL_NONE. It is on the path that keeps to the side of the zeros.
+ * The smaller one of @best, which may be MAL_NONE, and the smallest node in the subtree at
+ * @node. The smallest node is on the path that goes to the side of the zeros if it can.
  */
 static u32 trie_least(struct mal_tag *tags, u32 node, u32 best)
 {
@@ -252,9 +253,9 @@ static u32 trie_least(struct mal_tag *tags, u32 node, u32 best)
 }
 
 /*
- * The smallest node of @size or more in the trie of that size's class; or
- * MAL_NONE. It is on the path of @size, or else what is least on the larger
- * side of the last fork where the path turned to the smaller.
+ * The smallest node of @size or more in the trie of that size's class, whose root is
+ * @node; or MAL_NONE. That is a node on the path of @size, or the smallest node in the
+ * larger subtree of the last fork at which the path goes to the smaller side.
  */
 static noinline u32 trie_find(struct mal_tag *tags, u32 node, u32 size)
 {
@@ -281,7 +282,7 @@ static noinline u32 trie_find(struct mal_tag *tags, u32 node, u32 size)
 	return trie_least(tags, larger, best);
 }
 
-/* The block to take among those of @size or more when none of these is below OPEN. */
+/* The block to take among those of @size or more, if none of them is smaller than OPEN. */
 static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 {
 	const struct good *good = heap->index;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* How good fit keeps its blocks, for good.c, which has the algorithm, and for its checks. */
+/* The data structures of good fit. good.c has the algorithm, good_check.c the checks. */
 #ifndef MAL_GOOD_H
 #define MAL_GOOD_H
 
 #include "fit.h"
 
 #define CLASS_BITS	6
-#define CLASSES		64	/* 2^CLASS_BITS: of a range, and bits in a bitmap's word */
+#define CLASSES		64	/* 2^CLASS_BITS: in a range of sizes, and in a bitmap's word */
 #define OPEN		128	/* sizes from here on have open bits */
 #define WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
 
 /*
- * A free block's links, which need its size to find its foot tag. All blocks have
- * @next, in the head tag's link0, and @prev, in the foot tag's link[1]: a block of
- * one granule, whose head and foot are one tag, has room for both. A node has
- * @parent in the foot tag's link[0] and two children in the head tag's link[], so
- * that a walk down a trie reads head tags only. Their @word is nothing but the size.
+ * The links of a free block; @size leads to its foot tag. Each block has @next, in
+ * link0 of its head tag, and @prev, in link[1] of its foot tag: a block of one granule,
+ * whose head and foot are one tag, has room for both. A node of a trie also has
+ * @parent, in link[0] of its foot tag, and two children, in link[] of its head tag, so
+ * that a walk down a trie reads only head tags. The @word of a free block is its size.
  */
 static inline u32 *next_of(struct mal_tag *tags, u32 head)
 {
@@ -42,9 +42,9 @@ static inline u32 *children_of(struct mal_tag *tags, u32 node)
 }
 
 struct good {
-	u64 filled[WORDS];	/* classes that have a block */
-	u32 words;		/* words of @filled that are not 0 */
-	u32 first[];		/* of each class: of the list, root of the trie, or MAL_NONE */
+	u64 filled[WORDS];	/* a bitmap: which classes have a block */
+	u32 words;		/* a bitmap: which words of @filled are not 0 */
+	u32 first[];		/* per class: first of the list, root of the trie, or MAL_NONE */
 };
 
 /* How many low bits of a size are open in its class. */
@@ -54,9 +54,9 @@ static inline unsigned int open_bits(u32 size)
 }
 
 /*
- * Larger sizes have the same class or a higher one. Below OPEN the class is the
- * size. From there on, each count of open bits is that of one range, whose sizes
- * without those bits are 64 to 127.
+ * A larger size has the same class or a higher one. Below OPEN, the class is the size.
+ * From OPEN on, all sizes of a range, 2^b to 2^(b+1) - 1, have the same number of open
+ * bits, and without these bits they are 64 to 127.
  */
 static inline u32 class_of(u32 size)
 {

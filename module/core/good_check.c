@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* Whether the lists, tries and bitmaps of good fit are in order. */
+/* Checks whether the lists, tries and bitmaps of good fit are consistent. */
 #include "good.h"
 
 /*
- * Does @link, which may be anything, lead to a block of @class that is the first of
- * its list, and, in a trie, the child of @parent?
+ * Is @link, which may have any value, the head of a free block of @class that is the
+ * first of its list and, in a trie, a child of @parent?
  */
 static bool is_first(const struct mal_heap *heap, u32 link, u32 class, u32 parent)
 {
@@ -17,7 +17,7 @@ static bool is_first(const struct mal_heap *heap, u32 link, u32 class, u32 paren
 	       (class < OPEN || *parent_of(heap->tags, link, size) == parent);
 }
 
-/* The links between the free block at @head and its list. */
+/* Check the links between the free block at @head and its neighbours in the list. */
 static const char *check_list(const struct mal_heap *heap, u32 head, u32 size)
 {
 	u32 next = *next_of(heap->tags, head);
@@ -34,7 +34,7 @@ static const char *check_list(const struct mal_heap *heap, u32 head, u32 size)
 	return NULL;
 }
 
-/* That the path of @size leads to @first, and that its children are on theirs. */
+/* Check that the path of @size leads to @first, and its children hang on the right sides. */
 static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
 {
 	const struct good *good = heap->index;
@@ -44,7 +44,7 @@ static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
 	u32 parent = MAL_NONE;
 	u32 side, child;
 
-	/* No step into a node before it has proved to be one. */
+	/* Check that a node is one before its links are read. */
 	while (is_first(heap, at, class, parent) && at != first && open) {
 		parent = at;
 		at = children_of(heap->tags, at)[size >> --open & 1];
@@ -65,7 +65,7 @@ static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
 	return NULL;
 }
 
-/* The bitmap of classes, its summary, and the class's way into list or trie. */
+/* Check the bitmap of classes, its summary, and the first block of each class. */
 static const char *check_classes(const struct mal_heap *heap)
 {
 	const struct good *good = heap->index;
@@ -102,7 +102,7 @@ const char *mal_good_check(const struct mal_heap *heap)
 	u32 blocks = 0, listed = 0;
 	u32 head, size, at;
 
-	/* All links have proved to be mutual, so that none but a ring is without end. */
+	/* All links are mutual: only a block in a ring is in no list that has a first block. */
 	for (head = mal_next_indexed(heap, 0); head < heap->granules;
 	     head = mal_next_indexed(heap, head + size)) {
 		size = mal_block_size(heap, head);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Next fit: the search goes on where the last one left off. Of the free blocks that are
- * large enough it picks the one of lowest address from there on, or else of lowest
- * address. Requests with constraints begin there, too, but leave it where it is.
+ * Next fit: a search begins at the rover, which is where the last block that was taken
+ * ends. Of the free blocks that are large enough, next fit picks the one of lowest address
+ * from the rover on, or if there is none, the one of lowest address. Requests with
+ * constraints begin at the rover, too, but do not move it.
  */
 #include "tree.h"
 
 struct next {
-	struct mal_tree tree;	/* first, for tree.c */
-	u32 rover;		/* the end of what was taken last */
+	struct mal_tree tree;	/* comes first: tree.c takes the index for a mal_tree */
+	u32 rover;		/* where the last block that was taken ends */
 };
 
 static size_t next_index_bytes(u32 granules)
@@ -26,7 +27,10 @@ static u32 find_from(const struct mal_heap *heap, u32 size, u32 from)
 	u32 found = MAL_NONE, later = MAL_NONE;
 	const struct mal_tag *tag;
 
-	/* Along the path of @from; what is last on its side of the ones comes first. */
+	/*
+	 * Along the path of @from. Subtrees on its side of the ones come after @from, and the
+	 * last one on the path comes first.
+	 */
 	while (mal_tree_has_room(heap, node, size)) {
 		tag = &heap->tags[node];
 		if (tag->word >= size && node >= from && node < found)
@@ -69,7 +73,7 @@ static const char *next_check(const struct mal_heap *heap)
 	const struct next *next = heap->index;
 
 	if (next->rover > heap->granules)
-		return "next fit: it left off outside the heap";
+		return "next fit: the rover is outside the heap";
 	return mal_tree_check(heap);
 }
 

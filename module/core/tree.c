@@ -2,7 +2,7 @@
 /* A tree of free blocks, for the exact fits. See tree.h. */
 #include "tree.h"
 
-/* Which tree a block belongs to. */
+/* Which tree a block of @size belongs to. */
 static unsigned int root_of(const struct mal_heap *heap, u32 size)
 {
 	const struct mal_tree *tree = heap->index;
@@ -11,8 +11,8 @@ static unsigned int root_of(const struct mal_heap *heap, u32 size)
 }
 
 /*
- * The highest bit of a size is the same in all of its tree, so that it counts only
- * where keys of two trees are compared.
+ * The bits that differ between the keys of one tree. The highest bit of the size does not
+ * count: it is the same in all keys of the tree.
  */
 static unsigned int key_bits(const struct mal_heap *heap, u32 size)
 {
@@ -68,7 +68,7 @@ void mal_tree_insert(struct mal_heap *heap, u32 head, u32 size)
 	tree->filled |= 1u << root_of(heap, size);
 }
 
-/* Find out anew which is the largest block from @node down; false: the same as before. */
+/* Recompute the size of the largest block in the subtree at @node; has it changed? */
 static bool update_largest(const struct mal_heap *heap, u32 node)
 {
 	struct mal_tag *tag = mal_tree_node(heap, node);
@@ -109,7 +109,7 @@ void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
 		children = mal_tree_node(heap, *last)->link;
 	}
 
-	/* The leaf where the path ends goes to the place of the block, if it is another. */
+	/* The leaf at the end of the path takes the block's place, unless it is the block. */
 	leaf = *last;
 	*last = MAL_NONE;
 	if (leaf != head) {
@@ -117,7 +117,7 @@ void mal_tree_remove(struct mal_heap *heap, u32 head, u32 size)
 		*place = leaf;
 		path[above] = leaf;
 	}
-	/* Above that place nothing else has changed. */
+	/* Above that place, the first size that stays the same leaves all above it the same. */
 	while (depth--)
 		if (!update_largest(heap, path[depth]) && depth < above)
 			break;
@@ -148,7 +148,7 @@ u32 mal_tree_find(const struct mal_heap *heap, u32 size)
 	const struct mal_tree *tree = heap->index;
 	u32 filled = tree->filled >> root_of(heap, size) << root_of(heap, size);
 
-	/* Only the first of these trees may have nothing but smaller blocks. */
+	/* Only the first of these trees may have no block that is large enough. */
 	while (filled && !mal_tree_has_room(heap, tree->root[mal_low_bit(filled)], size))
 		filled &= filled - 1;
 	if (!filled)
@@ -175,8 +175,8 @@ u32 mal_tree_largest(const struct mal_heap *heap)
 }
 
 /*
- * That the key's path leads to the free block at @head, and its children are on
- * their own paths, on which no other link can lead to them.
+ * Check that the path of its key leads to the free block at @head, and that each child
+ * is on the path of its own key. No other link on that path can lead to the child.
  */
 const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size)
 {
@@ -187,11 +187,11 @@ const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size
 	u32 largest = size;
 	u32 child, side;
 
-	/* No step into a node before it has proved to be one, nor by the last bit. */
+	/* Check that a node is one before its links are read; the last bit leads nowhere. */
 	while (mal_is_free_head(heap, at) && at != head && bits > 1)
 		at = heap->tags[at].link[key >> --bits & 1];
 	if (at != head)
-		return "tree: the path of a block does not lead to it";
+		return "tree: the path of a block's key does not lead to the block";
 
 	for (side = 0; side < 2; side++) {
 		child = heap->tags[head].link[side];
@@ -204,7 +204,7 @@ const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size
 		largest = max(largest, heap->tags[child].link0);
 	}
 	if (heap->tags[head].link0 != largest)
-		return "tree: the size of the largest block below one is wrong";
+		return "tree: a node has a wrong size of the largest block";
 	return NULL;
 }
 
@@ -224,6 +224,6 @@ const char *mal_tree_check(const struct mal_heap *heap)
 	if (tree->filled >> MAL_TREE_ROOTS)
 		return "tree: the bitmap of roots is wrong";
 	if (tree->by_size > 1)
-		return "tree: there is no such order";
+		return "tree: the order of the blocks is neither by address nor by size";
 	return NULL;
 }

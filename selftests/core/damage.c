@@ -168,7 +168,7 @@ static void summary_too_long(void)
 {
 	begin();
 	heap.map[4][0] |= 2;
-	expect_wrong("a summary of the bitmap is too long");
+	expect_wrong("a summary of the bitmap has bits beyond its end");
 }
 
 /* A heap of @words words of bitmap, with a block that begins in the last. */
@@ -184,7 +184,7 @@ static void summary_too_long_by(u32 words, unsigned int bit)
 {
 	begin_words(words);
 	heap.map[1][(words - 1) / 64] |= 1ull << bit;
-	expect_wrong("a summary of the bitmap is too long");
+	expect_wrong("a summary of the bitmap has bits beyond its end");
 }
 
 static void summaries_too_long(void)
@@ -323,7 +323,7 @@ static void tree_child_lost(void)
 {
 	begin_fit(&mal_fit_first);
 	head_tag(0)->link[1] = MAL_NONE;
-	expect_wrong("tree: the path of a block does not lead to it");
+	expect_wrong("tree: the path of a block's key does not lead to the block");
 }
 
 static void tree_child_on_wrong_side(void)
@@ -340,7 +340,7 @@ static void tree_ring(void)
 	begin_fit(&mal_fit_first);
 	EXPECT(tree()->root[0] == 0);
 	head_tag(0)->link[0] = 0;
-	expect_wrong("tree: the path of a block does not lead to it");
+	expect_wrong("tree: the path of a block's key does not lead to the block");
 }
 
 /* Below the last bit of an address: of 0, which is below 6, which is below 4 and 2. */
@@ -359,7 +359,7 @@ static void tree_too_deep(void)
 	heap.tags[4].link[0] = 6;
 	heap.tags[6].link[0] = 0;
 	heap.tags[0].link[0] = 2;
-	expect_wrong("tree: the path of a block does not lead to it");
+	expect_wrong("tree: the path of a block's key does not lead to the block");
 }
 
 static void tree_child_of_other_root(void)
@@ -374,7 +374,7 @@ static void tree_largest(void)
 {
 	begin_fit(&mal_fit_worst);
 	head_tag(3)->link0++;
-	expect_wrong("tree: the size of the largest block below one is wrong");
+	expect_wrong("tree: a node has a wrong size of the largest block");
 }
 
 static void tree_root_of_other_range(void)
@@ -404,7 +404,7 @@ static void tree_block_not_indexed(void)
 {
 	begin_fit(&mal_fit_first);
 	heap.fit->remove(&heap, head[7], row[7]);
-	expect_wrong("tree: the path of a block does not lead to it");
+	expect_wrong("tree: the path of a block's key does not lead to the block");
 }
 
 static void tree_used_block_indexed(void)
@@ -421,7 +421,7 @@ static void next_outside(void)
 	*(u32 *)(tree() + 1) = heap.granules;
 	EXPECT_SOUND(&heap);
 	++*(u32 *)(tree() + 1);
-	expect_wrong("next fit: it left off outside the heap");
+	expect_wrong("next fit: the rover is outside the heap");
 }
 
 /* What is not indexed yet is not looked for, and what is indexed too early is seen. */
@@ -440,7 +440,7 @@ static void indexed_beyond_the_end(void)
 {
 	begin();
 	heap.indexed++;
-	expect_wrong("more is indexed than there is");
+	expect_wrong("the indexed part ends beyond the heap");
 }
 
 /* Flip each bit of @bytes at @memory; the check tells if and only if it @counts. */
