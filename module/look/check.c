@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Checks a region, also one in use: nothing is stopped for it. What is seen of one block
- * holds at any time, so blocks are looked at in slices. A sum over all of them is compared
- * only if no block came, went or changed its state from before the first slice until after
- * the last; the arena's figures tell, since each of that changes one that never comes back.
+ * Checks a region, also while it is in use: nothing is stopped for a check. What has to hold
+ * for one block holds at any time, so blocks are checked in slices. A sum over all blocks is
+ * compared only if no block came, went or changed its state from before the first slice until
+ * after the last. The arena's figures show this: each such change changes a figure that never
+ * returns to its old value.
  */
 #include <linux/memalloc.h>
 
@@ -20,7 +21,7 @@ const char *mal_check_blocks(struct mal_region *region)
 	return mal_arena_check(&region->arena) ?: ok;
 }
 
-/* Did nothing happen to any block between the two? That an ALLOC fails does nothing to one. */
+/* Did no block change between the two? @failures may differ: a failed ALLOC changes no block. */
 static bool is_unchanged(const struct memalloc_stats *before, const struct memalloc_stats *after)
 {
 	return before->allocs == after->allocs && before->frees == after->frees &&
@@ -60,7 +61,7 @@ static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 	}
 }
 
-/* What is in quarantine may be several blocks of one buffer, which are not told apart here. */
+/* A quarantined buffer may have several blocks, so @buffers is compared only without any. */
 static const char *compare_sums(const struct memalloc_stats *sums,
 				const struct memalloc_stats *stats)
 {
@@ -137,8 +138,8 @@ const char *mal_check_quarantine(struct mal_region *region)
 }
 
 /*
- * Somebody who gives back a buffer counts its pages as dirty before the map says so, for as
- * long as that takes. So it is told only where there is no buffer, nor a page being zeroed.
+ * When a buffer is freed, its pages are counted as dirty before the map says that they are.
+ * So count and map are compared only while there is no buffer and no page is being zeroed.
  */
 const char *mal_check_clean(struct mal_region *region)
 {

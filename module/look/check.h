@@ -5,21 +5,21 @@
 struct mal_region;
 
 /*
- * Whether what must hold holds, of a region that is in use. "ok", or in words what is
- * wrong, or why it can't be told. They sleep, and nobody waits long for them.
+ * Checks whether a region is consistent, also while it is in use. Each function returns "ok",
+ * what is wrong, or why it could not check. They sleep, and delay others only briefly.
  *
- * Of the blocks: each one's tags, its neighbours, its place in the bitmap of heads and, if
- * it is free, in the index.
+ * The blocks: the tags of each block, its neighbours, its bit in the bitmap of heads and, if
+ * it is free, its links in the index.
  */
 const char *mal_check_blocks(struct mal_region *region);
 
-/* Of the figures of STATS, all that are sums of blocks. */
+/* The figures of STATS that are sums over all blocks. */
 const char *mal_check_sums(struct mal_region *region);
 
-/* Of those of the quarantine, that they are sums of its buffers. */
+/* The figures of the quarantine, which are sums over what is in its lists. */
 const char *mal_check_quarantine(struct mal_region *region);
 
-/* Of what is dirty, that it is what the map of clean memory says. */
+/* The count of dirty granules, which has to agree with the map of clean memory. */
 const char *mal_check_clean(struct mal_region *region);
 
 #endif /* MAL_CHECK_H */

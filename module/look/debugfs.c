@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who has what, and whether all is as it should be, for root: /sys/kernel/debug/NAME/ of a
- * region's name. An open file holds the module. Columns are explained by each file's first
- * line; names, which may be anything, are escaped, and that of a buffer may be missing.
+ * The files of /sys/kernel/debug/NAME/, NAME being the region's: for root, who has which
+ * memory, and whether the region is consistent. An open file holds a reference to the module.
+ * The first line of layout and clients names the columns. Names may have any character, and
+ * are escaped; a buffer may have no name.
  *
  *   layout   the blocks in order, read in slices: see struct memalloc_layout
  *   clients  open files of the device
- *   check    what check.c finds
+ *   check    the results of check.c
  */
 #include <linux/debugfs.h>
 #include <linux/kref.h>
@@ -23,7 +24,7 @@
 #include "debugfs.h"
 #include "region.h"
 
-/* A block and, if somebody has it, who, and what it was like: it may be gone by now. */
+/* What a block was like and, if it has an extent, who pays for it. It may be gone by now. */
 struct entry {
 	u64 offset;
 	u64 length;
@@ -38,7 +39,7 @@ struct entry {
 	struct mal_opener payer;
 };
 
-/* An open file: the slice that is being shown. A position is a page of the region. */
+/* An open file, with the slice that it shows now. A position is a page of the region. */
 struct layout {
 	struct mal_region *region;
 	struct entry entries[MAL_ARENA_SLICE];
@@ -46,7 +47,7 @@ struct layout {
 	u32 shown;
 };
 
-/* Under the arena's lock, so that block and extent, and with it who pays, are there. */
+/* The arena calls this under its lock, so the block, its extent and its payer still exist. */
 static void copy_piece(const struct mal_arena_piece *piece, void *data)
 {
 	const struct mal_extent *extent = mal_extent_of(piece->block);
@@ -105,7 +106,7 @@ static void layout_stop(struct seq_file *seq, void *v)
 static void show_opener(struct seq_file *seq, const struct mal_opener *opener)
 {
 	seq_printf(seq, " %d %u ", opener->pid, from_kuid_munged(seq_user_ns(seq), opener->uid));
-	/* Whatever the process called itself: a terminal is to show that, not to obey it. */
+	/* A process may take any name: a terminal has to show it, not to obey it. */
 	seq_escape_str(seq, opener->comm, ESCAPE_OCTAL | ESCAPE_NP | ESCAPE_APPEND, " \\");
 }
 
@@ -227,7 +228,7 @@ DEFINE_SHOW_ATTRIBUTE(check);
 
 struct dentry *mal_debugfs_create(struct mal_region *region)
 {
-	/* An error instead of a folder makes the files errors, too, and is nothing to remove. */
+	/* If @folder is an error, to create files in it or to remove it does nothing. */
 	struct dentry *folder = debugfs_create_dir(region->name, NULL);
 
 	debugfs_create_file("layout", 0400, folder, region, &layout_fops);

@@ -5,7 +5,7 @@
 struct dentry;
 struct mal_region;
 
-/* The folder of files about a region. That they can't be made is no failure. Sleeps. */
+/* Make a region's folder; debugfs_remove() takes the result, also if it is an error. Sleeps. */
 struct dentry *mal_debugfs_create(struct mal_region *region);
 
 #endif /* MAL_DEBUGFS_H */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Figures of a region for people and scripts: files of /sys/class/misc/NAME/ that hold
- * one of STATS each, in bytes where it is not a number of something. Everybody may read
- * them, so nothing here tells where the region or a buffer lies.
+ * Figures of a region for people and scripts: each file of /sys/class/misc/NAME/ holds one
+ * figure of STATS, in the same unit, or the fit. Everybody may read the files, so none of
+ * them discloses where the region or a buffer lies.
  */
 #include <linux/device.h>
 #include <linux/miscdevice.h>

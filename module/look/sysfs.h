@@ -4,7 +4,7 @@
 
 struct attribute_group;
 
-/* Of the region's device; its driver data is the miscdevice in a struct mal_region. */
+/* For the region's device. Its driver data must be the miscdevice in a struct mal_region. */
 extern const struct attribute_group *mal_region_groups[];
 
 #endif /* MAL_SYSFS_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints: /sys/kernel/tracing/events/memalloc/. Places are pages from where the region
- * begins. A page belongs to one buffer at a time: @block, where its block begins, says
- * which one; @first and @pages are what of it the event is about, and @length the bytes
- * that it was asked for.
+ * Tracepoints: /sys/kernel/tracing/events/memalloc/. Places are pages, counted from the
+ * beginning of the region. @block is where a buffer's block begins, and so identifies the
+ * buffer: a page belongs to one buffer at a time. The event is about the @pages pages of the
+ * buffer from @first on. @length is the bytes that were asked for.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM memalloc
@@ -41,24 +41,24 @@ DECLARE_EVENT_CLASS(memalloc_buffer,
 			      u32 pages),					\
 		     TP_ARGS(region, block, first, pages))
 
-/* A new buffer has a block. */
+/* A new buffer got its block. */
 MAL_BUFFER_EVENT(memalloc_alloc);
 
-/* Pages are about to be free: those of a buffer without users, or of one in quarantine. */
+/* Pages of a buffer without users, or of a buffer in quarantine, are about to be freed. */
 MAL_BUFFER_EVENT(memalloc_free);
 
-/* A mapping into a program. */
+/* A program mapped pages of a buffer. */
 MAL_BUFFER_EVENT(memalloc_map);
 
-/* A new dma-buf. */
+/* A buffer got a new dma-buf. */
 MAL_BUFFER_EVENT(memalloc_export);
 
-/* The last user is gone; pages stay out of use until nothing holds them. */
+/* The last user of a buffer is gone; its pages stay out of use until nothing holds them. */
 MAL_BUFFER_EVENT(memalloc_quarantine);
 
 /*
- * Somebody who asked for a buffer of @length got @error, a negative errno, instead. 0: for
- * a batch of them, and no one of these is to blame.
+ * An allocation of @length bytes failed with @error, a negative errno. @length is 0 if a batch
+ * of allocations failed and no single one is to blame.
  */
 TRACE_EVENT(memalloc_failure,
 	    TP_PROTO(const char *region, u64 length, int error),
@@ -74,7 +74,7 @@ TRACE_EVENT(memalloc_failure,
 
 #endif /* MAL_TRACE_H */
 
-/* From module/, which Kbuild has the compiler look in. */
+/* Relative to module/, which Kbuild adds to the include path. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH look
 #undef TRACE_INCLUDE_FILE
