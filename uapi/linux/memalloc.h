@@ -15,30 +15,30 @@
  * more. Closing the last descriptor of the open file, in whatever way the
  * process ends, gives up all its handles. A new buffer reads as zeros.
  *
- * Limits. What a client allocates is charged to the client and to its user, the one who
- * opened the device (by the real user ID); passing the descriptor on, or changing IDs,
- * changes nothing in that. The charge, one buffer and its length rounded to granules,
- * stays until the memory is free again, or retired, through EXPORT, mappings, the end of
- * the client, quarantine, and until RELEASE if it waits for that; whoever else uses the
- * buffer, by IMPORT, is charged nothing. Both have limits, of bytes and of buffers,
- * which do not hold for an ALLOC by a caller with CAP_SYS_RESOURCE (in the initial user
- * namespace). The administrator sets them, for all users alike and for all clients
- * alike, by parameters of the module. Until then, each user but root may have all bytes of
- * the region but a sixteenth.
+ * Limits. What a client allocates is charged to the client and to its user, who is the
+ * one who opened the device (by the real user ID). Passing the descriptor on, or changing
+ * IDs, does not change who is charged. The charge is one buffer, and its length rounded up
+ * to granules. It lasts until the memory is free again or retired: through EXPORT,
+ * mappings, the end of the client and quarantine, and until RELEASE if the buffer waits for
+ * RELEASE. Others who use the buffer, by IMPORT, are charged nothing. Clients and users
+ * have limits, of bytes and of buffers. The limits do not hold for an ALLOC by a caller
+ * with CAP_SYS_RESOURCE (in the initial user namespace). The administrator sets the limits,
+ * the same for all users and the same for all clients, by parameters of the module. By
+ * default, each user but root may have all bytes of the region but a sixteenth.
  *
- * Physical addresses. QUERY tells the address of a buffer to those who may access
- * hardware. The buffer then stays where it is, and each handle through which the
- * address was told has to be given up by FREE: that is the promise that no device
- * that was given the address uses it any more. If such a handle goes in another way,
- * with its client, a device may still write there. So once all users of the buffer
- * are gone, whether they were told or not, it stays out of use until an
- * administrator gives the promise, by RELEASE. Only what QUERY told counts.
+ * Physical addresses. QUERY discloses the address of a buffer to those who may access
+ * hardware. The buffer then does not move, and each handle through which the address was
+ * disclosed has to be given up by FREE: this is the promise that no device uses the
+ * address any more. If such a handle ends with its client instead, a device may still
+ * write to the buffer. So once all users of the buffer are gone, also those who did not
+ * ask for the address, the buffer stays out of use until an administrator gives the
+ * promise, by RELEASE. Only a QUERY counts as a disclosure.
  *
  * Growing. Every argument begins with its own size in bytes. A program may pass
  * a shorter struct than the kernel knows (but not shorter than the first
- * version), or a longer one if what the kernel does not know is zero. Of the
- * answer the kernel writes what both know. Whether something is supported is
- * told by the feature bits of INFO, not by a version number.
+ * version), or a longer struct if the part that the kernel does not know is zero.
+ * The kernel writes the part of the answer that both know. The feature bits of INFO
+ * say what is supported; there is no version number.
  *
  * Errors. Each errno has one meaning:
  *
@@ -52,40 +52,40 @@
  *   EFAULT      the argument, or memory it points to, can't be read or written
  *   ENOTTY      no such call
  *   ENOENT      not a handle of this client, or no longer one; mmap: no buffer
- *               of this client is at that offset; RELEASE: no block that waits for it
- *               begins at that offset
- *   ERANGE      FREE: the length given is not the one that was asked for; RELEASE: it
- *               is not the block's
+ *               of this client is at that offset; RELEASE: no block that waits for
+ *               RELEASE begins at that offset
+ *   ERANGE      FREE: the length given is not the length that was asked for; RELEASE:
+ *               the length given is not the block's
  *   EFBIG       the length is larger than the region
- *   ENOMEM      no room for it now, or the kernel itself is out of memory
- *   ENOSPC      RESIZE: mmap() has offsets for less of this buffer; a new one of that
- *               length would have more
+ *   ENOMEM      no room for that length now, or the kernel itself is out of memory
+ *   ENOSPC      RESIZE: this buffer has too few offsets for mmap(); a new buffer of that
+ *               length would have enough
  *   EDQUOT      more than a limit of the client or of its user allows
- *   EBUSY       RESIZE: others have the buffer, or its address, too, or have it mapped
+ *   EBUSY       RESIZE: others also have the buffer or its address, or have it mapped
  *   EACCES      the handle, or the descriptor, does not allow writing; IMPORT: the
  *               descriptor does not allow reading; RESIZE: another client is charged
- *               for the buffer, and would be for more
- *   EPERM       that takes a capability which the caller does not have
+ *               for the buffer, and would be charged for more
+ *   EPERM       the call takes a capability which the caller does not have
  *   EBADF       IMPORT: not an open descriptor
  *   EMFILE      EXPORT: no descriptor is left to this process
  *   ENFILE      EXPORT, mmap: no open file is left to the system
- *   EINTR       a fatal signal arrived, or any while SYNC waited; nothing was done
+ *   EINTR       a fatal signal arrived, or any signal while SYNC waited; nothing was done
  *
- * dma-heap. Programs that know the kernel's dma-buf heaps (linux/dma-heap.h) find one
- * more of them, /dev/dma_heap/NAME of the region's name. Its DMA_HEAP_IOCTL_ALLOC makes
- * a buffer that only its dma-buf keeps; IMPORT gives a client a handle for that. It is
- * charged as if the open node were a client. Errors: EINVAL, EFAULT, EMFILE, ENFILE,
- * EINTR, EDQUOT, ENOMEM (also: larger than the region).
+ * dma-heap. The region is also one of the kernel's dma-buf heaps (linux/dma-heap.h), with
+ * the node /dev/dma_heap/NAME, NAME being the region's. DMA_HEAP_IOCTL_ALLOC makes a buffer
+ * that has a dma-buf and no handle; IMPORT of the dma-buf gives a client a handle. The
+ * buffer is charged as if the open node were a client. Errors: EINVAL, EFAULT, EMFILE,
+ * ENFILE, EINTR, EDQUOT, ENOMEM (also: larger than the region).
  *
- * Looking on. /sys/class/misc/NAME/ of the region's name has a file for each of these
+ * Observing. /sys/class/misc/NAME/, NAME being the region's, has a file for each of these
  * figures of STATS: size (region_length), used, free, largest_free, fragmentation, buffers,
  * quarantined; and fit, as in INFO. /proc/PID/fdinfo/FD of a client has the lines
  * memalloc-region (the region's name), memalloc-access (read-write or read-only, as the
- * device was opened), memalloc-handles, memalloc-buffers (that it has handles for) and
- * memalloc-bytes (of these buffers, rounded to granules).
+ * device was opened), memalloc-handles, memalloc-buffers (that the client has handles for)
+ * and memalloc-bytes (of these buffers, rounded up to granules).
  *
- * A call that fails has changed nothing but counters of STATS, and wrote nothing to
- * its argument but what may have been copied before an EFAULT.
+ * A call that fails changes nothing but counters of STATS, and writes nothing to its
+ * argument, except what it may have copied before an EFAULT.
  */
 #ifndef _UAPI_LINUX_MEMALLOC_H
 #define _UAPI_LINUX_MEMALLOC_H
@@ -117,13 +117,13 @@
 
 /* memalloc_info.features */
 #define MEMALLOC_FEATURE_DMABUF	(1ULL << 0)	/* EXPORT and IMPORT work */
-#define MEMALLOC_FEATURE_LIMITS	(1ULL << 1)	/* LIMITS works, ALLOC heeds them */
-/* ALLOC takes what follows mmap_offset; QUERY tells addresses, and RELEASE works. */
+#define MEMALLOC_FEATURE_LIMITS	(1ULL << 1)	/* LIMITS works, ALLOC heeds limits */
+/* ALLOC takes the fields after mmap_offset; QUERY discloses addresses; RELEASE works. */
 #define MEMALLOC_FEATURE_PLACEMENT	(1ULL << 2)
 #define MEMALLOC_FEATURE_SYNC	(1ULL << 3)	/* SYNC works */
 #define MEMALLOC_FEATURE_BATCH	(1ULL << 4)	/* ALLOC_BATCH and FREE_BATCH work */
 #define MEMALLOC_FEATURE_RESIZE	(1ULL << 5)	/* RESIZE works */
-#define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY tells names */
+#define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY answers names */
 
 /**
  * struct memalloc_info - what the device is: MEMALLOC_IOC_INFO
@@ -138,7 +138,7 @@
  * @name:          out: name of the region, zero-terminated
  * @fit:           out: name of the fit that picks free blocks, zero-terminated
  * @client:        out: a number that no other open file of the region has or had, never 0:
- *                 whoever counts on a descriptor can see whether it is still the same open file
+ *                 it shows whether a descriptor still is the same open file
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -166,27 +166,28 @@ struct memalloc_info {
  * @reserved:      in: 0
  * @real_length:   out: @length rounded up to granules
  * @mmap_offset:   out: the offset to give to mmap(), valid as long as the handle;
- *                 it says nothing of where the buffer lies
+ *                 it does not disclose where the buffer lies
  * @boundary:      in: a power of two, in bytes, of which no multiple lies inside the
- *                 buffer's physical range; 0: none. One above memalloc_info.max_alignment
- *                 is taken as that, which is stricter
- * @dma_mask_bits: in: the buffer's last physical address has no more bits than that,
- *                 as the DMA mask of a device: 1 to 64; 0: any. Without CAP_SYS_RAWIO,
- *                 see below
+ *                 buffer's physical range; 0: none. A larger boundary than
+ *                 memalloc_info.max_alignment is taken as max_alignment, which is stricter
+ * @dma_mask_bits: in: the buffer's last physical address has no more bits than this,
+ *                 like the DMA mask of a device: 1 to 64; 0: any. See below for callers
+ *                 without CAP_SYS_RAWIO
  * @reserved2:     in: 0
  * @window_start:  in: the lowest physical address that the buffer may have,
  * @window_end:    in: and the highest; both 0: any. Takes CAP_SYS_RAWIO
  *
- * Constraints hold for all @real_length bytes, and all of them at a time. If there is
- * a place that meets them, it is found.
+ * All constraints hold at the same time, for all @real_length bytes. If a free place
+ * meets them all, it is found.
  *
- * What comes of an alignment or a boundary tells nothing of where the region lies,
- * as it starts at a multiple of the largest. A DMA mask that does not reach the region is
- * ENOMEM, as when what it reaches is in use. The same goes for a window.
+ * The result of an alignment or a boundary does not disclose where the region lies, as
+ * the region starts at a multiple of the largest alignment. A DMA mask or a window that
+ * does not reach the region is ENOMEM, as if all that it reaches were in use.
  *
- * Without CAP_SYS_RAWIO, DMA masks tell one thing: whether all of the region is within 32
- * bits. If it is, masks of 32 bits and more reach all of it. If not, only those do that reach
- * all memory which the machine had when the region was made. Narrower ones reach nothing.
+ * Without CAP_SYS_RAWIO, DMA masks disclose one thing: whether all of the region is within
+ * 32 bits. If it is, masks of 32 bits and more reach all of the region. If it is not, only
+ * masks that reach all memory which the machine had when the region was made reach the
+ * region. Narrower masks reach nothing.
  *
  * Errors: EINVAL (also: @alignment not a power of two, or above the maximum; @boundary
  * not a power of two, or less than @real_length; @dma_mask_bits above 64; @window_start
@@ -239,7 +240,7 @@ struct memalloc_free {
 /**
  * struct memalloc_query - what a handle stands for: MEMALLOC_IOC_QUERY
  * @size:        in: sizeof(struct memalloc_query)
- * @flags:       in: MEMALLOC_QUERY_PHYSICAL: tell @physical, too; that pins the buffer,
+ * @flags:       in: MEMALLOC_QUERY_PHYSICAL: answer @physical, too, and pin the buffer:
  *               see "Physical addresses" above. Takes CAP_SYS_RAWIO
  * @handle:      in: the handle
  * @access:      out: MEMALLOC_ACCESS_* bits: what this handle allows; never WRITE
@@ -247,15 +248,15 @@ struct memalloc_free {
  * @length:      out: bytes that were asked for
  * @real_length: out: bytes that the buffer has
  * @mmap_offset: out: the offset to give to mmap()
- * @physical:    out: the physical address of the first byte, all others follow; 0
- *               without the flag
+ * @physical:    out: the physical address of the first byte, which all others follow;
+ *               0 without the flag
  * @name:        out: what NAME called the buffer, zero-terminated and then all zeros;
  *               empty if it has no name
  *
- * After EFAULT the address counts as told if it was asked for: a part of the answer
- * may have been read.
+ * After EFAULT the address counts as disclosed if the flag was set: the caller may have
+ * read a part of the answer.
  *
- * Errors: EINVAL (also: the flag, but a struct without @physical), EPERM, E2BIG,
+ * Errors: EINVAL (also: the flag in a struct that has no @physical), EPERM, E2BIG,
  * EFAULT, ENOENT.
  */
 struct memalloc_query {
@@ -279,47 +280,48 @@ struct memalloc_query {
  * @largest_free:    out: bytes of the largest free block
  * @free_blocks:     out: number of free blocks
  * @used:            out: bytes in used blocks, quarantined ones included
- * @requested:       out: bytes that were asked for, of @used; quarantined buffers don't
- *                   count
- * @quarantined:     out: bytes whose last user is gone while something, for
- *                   example direct I/O, still holds a page of them, or that wait for
- *                   RELEASE; not free yet
+ * @requested:       out: bytes of @used that were asked for, without those of
+ *                   quarantined buffers
+ * @quarantined:     out: bytes that have no user any more and are not free yet: something,
+ *                   for example direct I/O, still holds their pages, or they wait for
+ *                   RELEASE
  * @buffers:         out: number of buffers, quarantined ones included
  * @clients:         out: number of open files
  * @allocs:          out: buffers allocated since the region was made
- * @frees:           out: buffers all of whose memory came back, or was retired, since
- *                   then
+ * @frees:           out: buffers whose memory has all become free again, or was retired,
+ *                   since then
  * @failures:        out: ALLOC and ALLOC_BATCH calls since then that answered ENOMEM or
  *                   EFBIG, and calls of a dma-heap that answered ENOMEM; not EDQUOT,
- *                   which says nothing of the region
- * @allocated:       out: bytes allocated since then, rounded to granules, by RESIZE, too
- * @freed:           out: bytes that came back since then, rounded to granules
+ *                   which says nothing about the region
+ * @allocated:       out: bytes allocated since then, also by RESIZE, rounded up to granules
+ * @freed:           out: bytes that became free again since then, rounded up to granules
  * @fragmentation:   out: 1000 * (1 - @largest_free / @free), rounded down;
  *                   0 when nothing is free
  * @reserved:        out: 0
  * @dirty:           out: bytes that are in no buffer any more and are not known to be
- *                   zero. They are zeroed when a buffer gets them, or, with no effect
- *                   on who allocates what, in the background before that
- * @unreleased:      out: bytes that wait for RELEASE, of @quarantined
- * @retired:         out: bytes of pages in which the hardware has found a fault; they
- *                   are part of @used, but of no buffer, nor of @dirty. Nobody gets
- *                   them any more, nor is charged for them
- * @abandoned_buffers: out: of all clients that were closed since the region was made, in
- *                   whatever way their process ended, the buffers that they still had
- *                   handles for; a buffer counts for each client that did
- * @abandoned_bytes: out: bytes of these buffers, rounded to granules
+ *                   zero. They are zeroed when a buffer gets them, or in the background
+ *                   before that, which has no effect on who allocates what
+ * @unreleased:      out: bytes of @quarantined that wait for RELEASE
+ * @retired:         out: bytes of pages in which the hardware has found a fault. They
+ *                   count in @used, but in no buffer, and not in @dirty. No buffer gets
+ *                   them any more, and nobody is charged for them
+ * @abandoned_buffers: out: buffers for which clients still had handles when they were
+ *                   closed, in whatever way their process ended, since the region was
+ *                   made; a buffer counts once for each such client
+ * @abandoned_bytes: out: bytes of these buffers, rounded up to granules
  *
- * Of a quarantined buffer, the granules that nothing holds come back at once, and are
- * charged no longer. It counts in @buffers, and is charged as one, as long as a granule
- * of it is left. But not what RESIZE has cut off: that is in @used, in no buffer.
+ * When a buffer is quarantined, the granules that nothing holds become free at once, and
+ * are charged no longer. The buffer counts in @buffers, and is charged as one buffer, as
+ * long as a granule of it is left. Granules that RESIZE has cut off count in @used while
+ * they are quarantined, but in no buffer.
  *
- * A page with a fault is retired when the buffer that has it is given back. A free one is
- * noticed if it has to be zeroed for a buffer, which gets another one instead. What is known
- * to be zero is not looked at: if a buffer gets it, whoever touches the page gets SIGBUS,
- * as for any memory, and it is retired after that.
+ * A page with a fault is retired when its buffer is freed. A fault in a free page is
+ * noticed if the page has to be zeroed for a buffer; the buffer then gets another page.
+ * A page that is known to be zero is not checked: if a buffer gets the page, whoever
+ * touches it gets SIGBUS, as with any memory, and the page is retired after that.
  *
- * The figures of one call belong together, but for @clients, @dirty and what was
- * abandoned: @region_length == @free + @used, @used == @allocated - @freed,
+ * The figures of one call are consistent, except @clients, @dirty, @abandoned_buffers and
+ * @abandoned_bytes: @region_length == @free + @used, @used == @allocated - @freed,
  * @buffers == @allocs - @frees.
  *
  * Errors: EINVAL, E2BIG, EFAULT.
@@ -361,9 +363,9 @@ struct memalloc_stats {
  * struct memalloc_block - one block of the region
  * @offset: bytes from the start of the region
  * @length: bytes
- * @state:  MEMALLOC_BLOCK_*; there may be more some day, all of them not free
+ * @state:  MEMALLOC_BLOCK_*; later kernels may have more states, none of which is free
  * @handle: this client's handle for the buffer in the block (the writable one,
- *          if it has two); 0: not mine
+ *          if the client has two); 0: the client has none
  */
 struct memalloc_block {
 	__aligned_u64 offset;
@@ -377,15 +379,15 @@ struct memalloc_block {
  * @size:       in: sizeof(struct memalloc_layout)
  * @flags:      in: 0
  * @offset:     in: start with the block that holds this offset; out: where the
- *              next page starts, the region's length after the last block
+ *              next call has to start, the region's length after the last block
  * @blocks:     in: pointer to room for @count entries
  * @count:      in: entries that fit, 1 or more; out: entries that were written
  * @block_size: in: sizeof(struct memalloc_block); entries are written at this
- *              stride, what the kernel does not know of them is zero
+ *              stride; the part that the kernel does not know is zero
  *
  * Blocks come in order of their offset. Others may allocate and free between
- * two pages and, on long pages, within one. Each entry was true when it was read,
- * but neighbours may then overlap or leave a gap.
+ * two calls and, if @count is large, during a call. Each entry was true when it was
+ * read, but the blocks of two entries may then overlap or leave a gap.
  * Start at 0 and call again until @offset is the region's length.
  *
  * Errors: EINVAL (also: @count 0, @offset not inside the region, @block_size
@@ -432,12 +434,12 @@ struct memalloc_export {
 /**
  * struct memalloc_import - a handle for a dma-buf: MEMALLOC_IOC_IMPORT
  * @size:        in: sizeof(struct memalloc_import)
- * @flags:       in: MEMALLOC_IMPORT_READ_ONLY: a read-only handle though the
+ * @flags:       in: MEMALLOC_IMPORT_READ_ONLY: make a read-only handle even if the
  *               descriptor can write
  * @fd:          in: a dma-buf descriptor that EXPORT of this device made, in
  *               this process or another
- * @handle:      out: this client's handle for the buffer. If the client has one with
- *               that access already, it is that one, and one FREE gives it up
+ * @handle:      out: this client's handle for the buffer. If the client already has a
+ *               handle with that access, @handle is that handle, and one FREE gives it up
  * @length:      out: bytes that were asked for when the buffer was made
  * @real_length: out: bytes that the buffer has
  * @mmap_offset: out: the offset to give to mmap()
@@ -446,7 +448,7 @@ struct memalloc_export {
  *               was opened with O_RDONLY
  * @reserved:    in: 0
  *
- * Nobody is charged: the buffer stays charged to whom it was allocated for.
+ * An import charges nobody: the buffer stays charged to whoever allocated it.
  * The descriptor may be closed at once. A read-only handle can't be mapped
  * writable nor exported O_RDWR (EACCES).
  *
@@ -473,28 +475,28 @@ struct memalloc_import {
 #define MEMALLOC_NO_LIMIT	(~0ULL)
 
 /**
- * struct memalloc_limits - what may be had, and what is: MEMALLOC_IOC_LIMITS
+ * struct memalloc_limits - limits, and what is charged: MEMALLOC_IOC_LIMITS
  * @size:               in: sizeof(struct memalloc_limits)
  * @flags:              in: MEMALLOC_LIMITS_SET_BYTES: set this client's own limit to
  *                      @client_bytes_max; MEMALLOC_LIMITS_SET_BUFFERS: the same with
- *                      @client_buffers_max; 0: only tell
+ *                      @client_buffers_max; 0: change nothing
  * @client_bytes_max:   in: see @flags; out: bytes that this client may have: its own
  *                      limit or the one of all clients, whichever is lower
- * @client_buffers_max: in: see @flags; out: buffers that it may have
- * @client_bytes:       out: bytes that are charged to it
- * @client_buffers:     out: buffers that are charged to it
- * @user_bytes_max:     out: bytes that its user, with all clients, may have
+ * @client_buffers_max: in: see @flags; out: buffers that this client may have
+ * @client_bytes:       out: bytes that are charged to this client
+ * @client_buffers:     out: buffers that are charged to this client
+ * @user_bytes_max:     out: bytes that the client's user, with all clients, may have
  * @user_buffers_max:   out: buffers that its user may have
  * @user_bytes:         out: bytes that are charged to its user
  * @user_buffers:       out: buffers that are charged to its user
  *
- * A limit is a number, 0 included, or MEMALLOC_NO_LIMIT. A client begins without an own
- * one. It lasts as long as the open file, whoever uses that; whoever does may lower it,
- * also below what is charged, which then stays. The limits of all clients and of users
- * may be changed by the administrator at any time.
+ * A limit is a number, 0 included, or MEMALLOC_NO_LIMIT. A client begins without a limit
+ * of its own. The client's own limit lasts as long as the open file. Whoever uses the
+ * open file may lower the limit, also below what is charged; the charge then stays. The
+ * administrator may change the limits of all clients and of users at any time.
  *
- * Errors: EINVAL, E2BIG, EFAULT, EPERM (a limit above @client_bytes_max or
- * @client_buffers_max as they are, without CAP_SYS_RESOURCE).
+ * Errors: EINVAL, E2BIG, EFAULT, EPERM (a limit above the current @client_bytes_max or
+ * @client_buffers_max, without CAP_SYS_RESOURCE).
  */
 struct memalloc_limits {
 	__u32 size;
@@ -515,13 +517,13 @@ struct memalloc_limits {
 /**
  * struct memalloc_release - promise that no device writes there: MEMALLOC_IOC_RELEASE
  * @size:   in: sizeof(struct memalloc_release)
- * @flags:  in: MEMALLOC_RELEASE_ALL: all that wait for it now
- * @offset: in: the block, as LAYOUT tells it
- * @length: in: the block's, as a check; 0: don't check
+ * @flags:  in: MEMALLOC_RELEASE_ALL: all blocks that wait for RELEASE now
+ * @offset: in: the block's offset, as LAYOUT answers it
+ * @length: in: the block's length, as a check; 0: don't check
  *
- * Takes CAP_SYS_ADMIN. The memory comes back at once, and the charge for it is given
- * back, but for pages that something else still holds: they are quarantined as if the
- * buffer had been freed.
+ * Takes CAP_SYS_ADMIN. The memory becomes free at once, and is charged no longer, except
+ * pages that something else still holds: these stay quarantined, as if the buffer had been
+ * given up by FREE.
  *
  * Errors: EINVAL (also: @offset or @length not 0 and MEMALLOC_RELEASE_ALL), EPERM,
  * E2BIG, EFAULT, ENOENT, ERANGE.
@@ -541,23 +543,23 @@ struct memalloc_release {
 /**
  * struct memalloc_sync - before and after accesses by the CPU: MEMALLOC_IOC_SYNC
  * @size:     in: sizeof(struct memalloc_sync)
- * @flags:    in: what the CPU does with the range, MEMALLOC_SYNC_READ, MEMALLOC_SYNC_WRITE
- *            or both: it is about to; with MEMALLOC_SYNC_END: it has done so
+ * @flags:    in: MEMALLOC_SYNC_READ, MEMALLOC_SYNC_WRITE or both: the CPU is about to
+ *            read or write the range; with MEMALLOC_SYNC_END: the CPU has done so
  * @handle:   in: the handle
  * @reserved: in: 0
  * @offset:   in: where in the buffer the range begins
  * @length:   in: bytes of the range, 1 or more, within real_length
  *
  * Needed where devices have the buffer mapped for DMA and don't see memory as the CPU
- * does: because of caches, or because they work on a copy (bounce buffers). As
- * DMA_BUF_IOCTL_SYNC of any dma-buf of the buffer, but for a range instead of all of it:
- * what CPU and device do outside of it at the same time stays as it is, but for cache
- * lines that are partly in it. Reaches every device that has the buffer mapped.
+ * does: because of caches, or because they work on a copy (bounce buffers). SYNC does
+ * what DMA_BUF_IOCTL_SYNC does on any dma-buf of the buffer, but for a range: it does not
+ * disturb what CPU and devices do outside the range at the same time, except in cache
+ * lines that are partly in the range. SYNC reaches every device that has the buffer mapped.
  *
- * Before an access it also waits until devices have done to the buffer what its dma-bufs
- * have fences for: written; before MEMALLOC_SYNC_WRITE, read as well. A signal ends that,
- * unless its handler has SA_RESTART. The call gives no access and asks for none: it moves
- * what devices and those who may write have written, also for a read-only handle.
+ * Before an access, SYNC also waits for fences of the buffer's dma-bufs: until devices
+ * have finished writing and, before MEMALLOC_SYNC_WRITE, reading. A signal ends the wait,
+ * unless the signal's handler has SA_RESTART. SYNC gives no access, and a read-only handle
+ * is enough: SYNC only transfers what devices, and those who may write, have written.
  *
  * Errors: EINVAL (also: neither READ nor WRITE, a range that leaves the buffer), E2BIG,
  * EFAULT, ENOENT, EINTR.
@@ -579,22 +581,22 @@ struct memalloc_sync {
  * MEMALLOC_IOC_FREE_BATCH
  * @size:       in: sizeof(struct memalloc_batch)
  * @flags:      in: 0
- * @entries:    in: pointer to @count arguments, as of as many ALLOC, or FREE, calls
+ * @entries:    in: pointer to @count arguments of ALLOC, or of FREE
  * @count:      in: how many, 1 to MEMALLOC_BATCH_MAX
  * @entry_size: in: bytes from one entry to the next, sizeof(struct memalloc_alloc) or
  *              sizeof(struct memalloc_free); the size field of each entry is the same
  *
- * Each entry is read, and answered, as the argument of a single call of that size would
- * be: it may be shorter or longer than the kernel knows, see "Growing" above. What would
- * be an error there is one here, for the whole batch, and nothing is done then: no
- * buffer is left, or none is gone. No handle works before all of them do; in the entries
- * of an ALLOC_BATCH that fails there may be answers, which mean nothing.
+ * Each entry is read, and answered, like the argument of a single ALLOC or FREE: the entry
+ * may be shorter or longer than the kernel knows, see "Growing" above. An error of one
+ * entry is the error of the whole batch, and then nothing is done: no buffer is made, or
+ * no handle is given up. No handle works before all of them do. The entries of an
+ * ALLOC_BATCH that fails may have answers in them, which mean nothing.
  *
- * Of a handle that is in a FREE_BATCH twice, the second is ENOENT. In STATS, an
+ * If a handle is in a FREE_BATCH twice, its second entry is ENOENT. In STATS, an
  * ALLOC_BATCH that fails counts as one call.
  *
  * Errors: those of ALLOC or FREE, and EINVAL (@count 0 or above the maximum; @entry_size
- * below the first version's; the size of an entry is another), E2BIG (@entry_size above
+ * below the first version's; an entry has another size), E2BIG (@entry_size above
  * a page), EFAULT (@entries), ENOMEM (also FREE_BATCH: for the kernel itself), EINTR (not
  * FREE_BATCH).
  */
@@ -615,23 +617,23 @@ struct memalloc_batch {
  * @length:   in: bytes wanted, 1 or more; the buffer then has them rounded up to granules
  *
  * The buffer stays where it is, with its handle, its mmap offset, its mappings and the
- * bytes that it keeps. What is cut off goes back as if it were freed: all mappings lose it
- * at once, and whoever touches the mapping there gets SIGBUS; granules of which something
- * still holds the page are quarantined. They stay charged, but count in no number of
- * buffers. What is added reads as zeros, through the mappings that the buffer had there
- * before, too. It is charged as by ALLOC.
+ * bytes that it keeps. The part that is cut off is freed: all mappings lose it at once,
+ * and whoever touches a mapping there gets SIGBUS. Granules of this part whose page
+ * something still holds are quarantined: they stay charged, but count in no number of
+ * buffers. The part that is added reads as zeros, also through mappings that the buffer
+ * had there before. The added part is charged as by ALLOC.
  *
- * Growing needs free space directly behind the buffer, and none of the constraints that
- * ALLOC was given may be broken by it: else ENOMEM. ENOSPC: above twice the real_length
- * that ALLOC answered; up to there never, and above that not always.
+ * Growing needs free space directly behind the buffer, and may break no constraint that
+ * ALLOC was given: else ENOMEM. ENOSPC: possible for a @length above twice the real_length
+ * that ALLOC answered, never up to there.
  *
  * EBUSY: the buffer has a dma-buf or another handle, of whichever client; or its address
- * was told, once and to whomever; or a device has not finished with it; or it is mapped, but
- * for mappings that were made through the client which allocated it, in whichever process,
- * if it is that client which resizes it.
+ * was disclosed, once and to whomever; or a device has not finished with the buffer; or the
+ * buffer is mapped. If the client which allocated the buffer resizes it, mappings that were
+ * made through that client, in whichever process, do not count.
  *
- * An importer that is the last to have a handle may make the buffer shorter, not longer
- * (EACCES). STATS does not count a failure.
+ * If the last handle is that of an importer, the importer may make the buffer shorter, not
+ * longer (EACCES). STATS does not count a failure.
  *
  * Errors: EINVAL, E2BIG, EFAULT, ENOENT, EACCES, EFBIG, EBUSY, ENOSPC, EDQUOT, ENOMEM
  * (also when it is made shorter: for the kernel itself), EINTR.
@@ -650,12 +652,12 @@ struct memalloc_resize {
  * @flags:    in: 0
  * @handle:   in: the handle, which must be writable
  * @reserved: in: 0
- * @name:     in: printable characters of ASCII (32 to 126), then a zero, what follows does
- *            not matter; empty: no name
+ * @name:     in: printable characters of ASCII (32 to 126), then a zero; what follows the
+ *            zero does not matter; empty: no name
  *
- * The name belongs to the buffer: whoever has a handle is told it by QUERY, and
- * administrators see it. The last one counts. It is told apart from no other, and means
- * nothing to the device.
+ * The name belongs to the buffer: QUERY answers it to whoever has a handle, and
+ * administrators see it. A new name replaces the old one. Buffers may have the same name,
+ * and names mean nothing to the device.
  *
  * Errors: EINVAL (also: another character, or no zero in @name), E2BIG, EFAULT, ENOENT,
  * EACCES.
@@ -673,10 +675,10 @@ struct memalloc_name {
  *
  * Maps @length bytes of the buffer from @delta on, both within real_length; any
  * part of it, as often as wanted. The mapping outlives the handle and the
- * descriptor; fork() shares it; mremap() can move or shrink it, not grow it. What
- * RESIZE has cut off of the buffer is SIGBUS. All mappings of a buffer, those of its dma-bufs,
- * too, take one open file of the system. Mutexes that processes share, and robust ones, may lie
- * in a buffer: a futex there is the same through each of its mappings.
+ * descriptor; fork() shares it; mremap() can move or shrink it, not grow it. Whoever touches
+ * what RESIZE has cut off gets SIGBUS. All mappings of a buffer together, also those of its
+ * dma-bufs, take one open file of the system. Process-shared and robust mutexes may lie in a
+ * buffer: a futex there is the same through all mappings of the buffer.
  *
  * Errors: those of mmap(2), and EINVAL (MAP_PRIVATE, or past the end of the
  * buffer), ENOENT (no buffer of this client there), EACCES (PROT_WRITE, but the
