@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds everything into build/, never into the source folders. `make help` lists the targets.
 #
-#   KDIR=PATH       build the module for the kernel with this build folder; without it for the
-#                   running kernel, or for Debian's stock kernel if that one has no headers here
+#   KDIR=PATH       build the module for the kernel with this build folder. The default is the
+#                   running kernel, or Debian's stock kernel if the running one has no headers here
 #   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan, minimal) instead of the
-#                   stock one; it is built when it is needed first, which takes a quarter of an hour
-#   V=1             show the commands, not a short line a file
+#                   stock one. Its first use builds the kernel, which takes a quarter of an hour
+#   V=1             show the commands instead of a short line per file
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
 
@@ -19,7 +19,7 @@ PREFIX := /usr/local
 MINUTES := 10
 setup := $(CURDIR)/scripts/setup
 
-# Looked up when a recipe uses it: scripts/setup may just have installed the headers.
+# Expanded when a recipe uses it, because scripts/setup may have installed the headers just before.
 KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
 stock = $(shell $(setup) --print stock_headers)
 
@@ -30,7 +30,7 @@ $(error KERNEL=$(KERNEL) is none of $(kernels))
 endif
 endif
 
-# What the VM boots.
+# The build folder of the kernel that the VM boots, and how scripts are told that kernel.
 tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(stock))
 vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
 
@@ -40,15 +40,15 @@ vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
 
 all: module lib			## module and library (the default)
 
-# kbuild puts objects beside the sources, so it gets a folder of symlinks to build in: $$tree, of
+# kbuild puts objects beside the sources. So it builds in the folder $$tree, which gets symlinks to
 # what $(1) names.
 symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
 
-# Compiles what $(1) names for the kernel of KDIR, in build/kernel-RELEASE/$(2).
+# Compiles what $(1) names in build/kernel-RELEASE/$(2), for the kernel of KDIR.
 kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	{ [ -f "$$kdir/include/generated/utsrelease.h" ] || \
-		{ echo >&2 "KDIR=$$kdir is no folder to build modules in"; exit 1; }; } && \
+		{ echo >&2 "KDIR=$$kdir is no build folder of a kernel"; exit 1; }; } && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
 	tree='$(BUILD)'/kernel-$$release/$(2) && \
 	$(call symlinks,$(1)) && \
@@ -72,7 +72,7 @@ vm-module: setup
 demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo
 
-test: vm-module tests		## all tests: natively, and in VMs; with KERNEL, in VMs with that
+test: vm-module tests		## all tests, natively and in VMs; with KERNEL, only those in VMs
 	@scripts/test $(vm_kernel)
 
 test-faults: tests		## whether the tests notice faults that are put in on purpose
@@ -88,19 +88,19 @@ coverage-module: tests		## lines and branches of the module that the tests in VM
 mutate-core: setup		## whether the tests notice each small change to the core (slow)
 	@scripts/mutate-core
 
-fuzz: vm-module tests		## random calls whose answers are known, in a VM (MINUTES=10, SEED=n)
+fuzz: vm-module tests		## random calls, compared with a model, in a VM (MINUTES=10, SEED=n)
 	@scripts/vm $(vm_kernel) --timeout $$(($(MINUTES) * 60 + 300)) selftests/boots/fuzz.sh \
 		MINUTES=$(MINUTES) SEED=$(or $(SEED),$(shell date +%s))
 
 fuzz-core: setup		## fuzzes the core for a minute
 	@scripts/fuzz-core
 
-bench-core: setup		## strategies on traces of real programs (TRACES=DIR: on these)
+bench-core: setup		## compares fits on traces of real programs (TRACES=DIR: on those)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
 	@scripts/bench-core
 
 bench-kernel: KDIR = $(stock)
-bench-kernel: setup		## allocators in the kernel, counted in instructions, in a VM
+bench-kernel: setup		## compares allocators in the kernel by instructions, in a VM
 	+@for unit in instructions steps; do \
 		export UNIT=$$unit && \
 		$(call kbuild,$(CURDIR)/selftests/bench-kernel/. $(CURDIR)/module/core,bench-$$unit) || \
@@ -108,17 +108,17 @@ bench-kernel: setup		## allocators in the kernel, counted in instructions, in a 
 	done
 	@scripts/bench-kernel
 
-bench-calls: vm-module tests	## instructions it takes to get a buffer and give it back, in a VM
+bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
 	@scripts/vm $(vm_kernel) selftests/bench-calls.sh
 
-bench-malloc: setup lib		## the drop-in malloc and others, on workloads and programs (ROUNDS=7)
+bench-malloc: setup lib		## compares the drop-in malloc with others (ROUNDS=7)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
 	@ROUNDS=$(ROUNDS) scripts/bench-malloc
 
 vm: vm-module tests		## a shell in a VM with the module loaded
 	@scripts/vm $(vm_kernel) --shell
 
-setup: setup-build		## installs and fetches what building and testing take (Debian)
+setup: setup-build		## installs and fetches what building and testing need (Debian)
 	@$(setup)
 
 setup-build:
