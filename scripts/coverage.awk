@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Adds up what gcov says, in files *.gcov: how many lines and branches were reached, and which were
-# not. A line counts once, though an inline function of a header is in several objects, and each
-# boot of a VM counts anew: as reached where one of them reaches it. So does each of its branches.
+# Adds up gcov's reports, files *.gcov: how many lines and branches were reached, and which were
+# not. Several reports may have the same line: an inline function of a header is in several objects,
+# and each boot of a VM has reports of its own. The line counts once, and is reached if one report
+# says so. The same goes for each branch of the line.
 #
 # Only sources in a folder module/ count; a kernel's headers do not. With -v explained=FILE, that
 # file names lines that need not be reached as "FILE: LINE OF CODE", each below a comment that says
-# why. The exit status says whether all others were.
+# why. The exit status is 0 if all other lines were reached.
 
 BEGIN {
 	while (explained && (getline line <explained) > 0)

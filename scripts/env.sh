@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034 # the scripts that source it use them
 # Sourced by the other scripts: where things are, and which kernel the tests run on.
-# Machines are not prepared here; that is scripts/setup.
+# It does not prepare the machine: scripts/setup does.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$project/build
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/memalloc
 
-# A make that is started by a script is a new one, not part of the one that started the script.
+# A script may run under make: a make that the script starts must not become a part of that.
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
 die() {
@@ -15,8 +15,8 @@ die() {
 	exit 1
 }
 
-# in_cache DIR COMMAND...: makes DIR by running COMMAND in a new folder that gets the name DIR
-# only when it is complete.
+# in_cache DIR COMMAND...: makes DIR, unless it exists, by running COMMAND in a new folder. The
+# folder gets the name DIR only when it is complete.
 in_cache() {
 	local dir=$1
 	shift
@@ -39,8 +39,8 @@ show_help() {
 	exit 0
 }
 
-# "Stock" is the kernel whose headers Debian's linux-headers-amd64 stands for; the matching image
-# is the one that the VM boots. Empty as long as the headers are not installed.
+# The "stock" kernel: Debian's linux-headers-amd64 depends on its headers, and the VM boots its
+# image. stock_release is empty as long as the headers are not installed.
 stock_release=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
 	sed -n 's/^linux-headers-\([^ ]*\).*/\1/p' || true)
 stock_headers=/usr/src/linux-headers-$stock_release
