@@ -177,7 +177,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 
 	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
 				  extent->block.granules);
-	atomic_inc(&quarantine->coming);
+	atomic_inc(&quarantine->in_transit);
 	/* They lie where the lock of the size was. */
 	extent->unscanned = 0;
 	extent->scanned = 0;
@@ -189,7 +189,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	} else {
 		admit_extent(extent);
 	}
-	atomic_dec(&quarantine->coming);
+	atomic_dec(&quarantine->in_transit);
 }
 
 /* Off the list of those that wait for it, which is locked, to @released. */
@@ -197,7 +197,7 @@ static void release_extent(struct mal_quarantine *quarantine, struct mal_extent 
 			   struct list_head *released)
 {
 	lockdep_assert_held(&quarantine->lock);
-	atomic_inc(&quarantine->coming);
+	atomic_inc(&quarantine->in_transit);
 	mal_arena_release(&extent->region->arena, &extent->block);
 	list_move_tail(&extent->node, released);
 }
@@ -211,7 +211,7 @@ static void admit_released(struct mal_quarantine *quarantine, struct list_head *
 	list_for_each_entry_safe(extent, next, released, node) {
 		list_del(&extent->node);
 		admit_extent(extent);
-		atomic_dec(&quarantine->coming);
+		atomic_dec(&quarantine->in_transit);
 		cond_resched();
 	}
 }
@@ -286,7 +286,7 @@ void mal_quarantine_init(struct mal_quarantine *quarantine)
 {
 	mutex_init(&quarantine->lock);
 	INIT_LIST_HEAD(&quarantine->unreleased);
-	atomic_set(&quarantine->coming, 0);
+	atomic_set(&quarantine->in_transit, 0);
 }
 
 void mal_quarantine_destroy(struct mal_quarantine *quarantine)

@@ -29,7 +29,7 @@ struct mal_ward {
 struct mal_quarantine {
 	struct mutex lock;		/* of @unreleased; before the arena's */
 	struct list_head unreleased;
-	atomic_t coming;		/* extents that are quarantined, and in no list yet */
+	atomic_t in_transit;		/* extents that are quarantined, and in no list yet */
 };
 
 #endif /* MAL_WARD_H */

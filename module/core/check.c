@@ -3,7 +3,7 @@
 #include "fit.h"
 
 /* Does a block end where the block at @head begins? Its foot tag and its head tag tell. */
-static bool is_behind_a_block(const struct mal_heap *heap, u32 head)
+static bool follows_a_block(const struct mal_heap *heap, u32 head)
 {
 	u32 size;
 
@@ -23,7 +23,7 @@ static const char *check_block(const struct mal_heap *heap, u32 head)
 {
 	u32 size, next;
 
-	if (head >= heap->granules || !is_behind_a_block(heap, head))
+	if (head >= heap->granules || !follows_a_block(heap, head))
 		return "the bitmap has a head where no block begins";
 	size = mal_block_size(heap, head);
 	if (!size || size > heap->granules - head)
@@ -81,17 +81,17 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
 	if (!(heap->map[0][0] & 1))
 		return "a block's head is not in the bitmap";
 	for (n = 0; !wrong && n < MAL_CHECK_WORDS && blocks < MAL_CHECK_BLOCKS; n++) {
-		bool again = *cursor >= words;
-		u32 word = again ? *cursor - words : *cursor;
+		bool index_pass = *cursor >= words;
+		u32 word = index_pass ? *cursor - words : *cursor;
 		u64 heads = heap->map[0][word];
 
 		for (; !wrong && heads; heads &= heads - 1) {
 			u32 head = word * 64 + mal_low_bit64(heads);
 
-			wrong = again ? check_indexed(heap, head) : check_block(heap, head);
+			wrong = index_pass ? check_indexed(heap, head) : check_block(heap, head);
 			blocks++;
 		}
-		if (!wrong && !again)
+		if (!wrong && !index_pass)
 			wrong = check_summaries(heap, word);
 		if (++*cursor == 2 * words) {
 			*cursor = MAL_NONE;

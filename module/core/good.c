@@ -20,7 +20,7 @@
  * place.
  *
  * Lists. Blocks of one size form a list. A new block goes before the first block of
- * higher address, but no further back than behind the list's first block and PLACES
+ * higher address, but no further back than behind the list's first block and LIST_PASSES_MAX
  * more. So a list begins with blocks of low addresses. They keep the heap about as
  * little fragmented as always taking the lowest block would. In a trie, the list's
  * first block is the node, and stays the node whatever its address: the others come
@@ -33,40 +33,40 @@
  */
 #include "good.h"
 
-#define PLACES		3	/* blocks that a new one may pass, behind a list's first */
+#define LIST_PASSES_MAX		3	/* blocks that a new one may pass, behind a list's first */
 
 static void mark_filled(struct good *good, u32 class)
 {
 	mal_step();
-	good->filled[class / CLASSES] |= 1ull << class % CLASSES;
-	good->words |= 1u << class / CLASSES;
+	good->class_bits[class / GOOD_CLASSES] |= 1ull << class % GOOD_CLASSES;
+	good->word_bits |= 1u << class / GOOD_CLASSES;
 }
 
 static void mark_empty(struct good *good, u32 class)
 {
 	mal_step();
-	good->filled[class / CLASSES] &= ~(1ull << class % CLASSES);
-	if (!good->filled[class / CLASSES])
-		good->words &= ~(1u << class / CLASSES);
+	good->class_bits[class / GOOD_CLASSES] &= ~(1ull << class % GOOD_CLASSES);
+	if (!good->class_bits[class / GOOD_CLASSES])
+		good->word_bits &= ~(1u << class / GOOD_CLASSES);
 }
 
 /* The first class from @class on that has a block, or MAL_NONE. */
 static u32 next_filled(const struct good *good, u32 class)
 {
-	u32 word = class / CLASSES;
-	u64 filled = good->filled[word] & ~0ull << class % CLASSES;
+	u32 word = class / GOOD_CLASSES;
+	u64 filled = good->class_bits[word] & ~0ull << class % GOOD_CLASSES;
 	u32 words;
 
 	mal_step();
 	if (!filled) {
-		words = good->words & ~1u << word;
+		words = good->word_bits & ~1u << word;
 		if (!words)
 			return MAL_NONE;
 		mal_step();
 		word = mal_low_bit(words);
-		filled = good->filled[word];
+		filled = good->class_bits[word];
 	}
-	return word * CLASSES + mal_low_bit64(filled);
+	return word * GOOD_CLASSES + mal_low_bit64(filled);
 }
 
 static size_t good_index_bytes(u32 granules)
@@ -90,14 +90,14 @@ static void list_begin(struct mal_tag *tags, u32 next, u32 head, u32 size)
 		*prev_of(tags, next, size) = head;
 }
 
-/* Put a block behind @first, and behind up to PLACES others of lower address. */
+/* Put a block behind @first, and behind up to LIST_PASSES_MAX others of lower address. */
 static void list_push(struct mal_tag *tags, u32 first, u32 head, u32 size)
 {
 	u32 prev = first;
 	u32 next = *next_of(tags, first);
-	unsigned int places;
+	unsigned int passes;
 
-	for (places = PLACES; next < head && places; places--) {
+	for (passes = LIST_PASSES_MAX; next < head && passes; passes--) {
 		prev = next;
 		next = *next_of(tags, prev);
 	}
@@ -142,7 +142,7 @@ static void good_insert(struct mal_heap *heap, u32 head, u32 size)
 	struct good *good = heap->index;
 	u32 first;
 
-	if (size >= OPEN) {
+	if (size >= GOOD_OPEN_MIN) {
 		trie_insert(heap, head, size);
 		return;
 	}
@@ -223,7 +223,7 @@ static void good_remove(struct mal_heap *heap, u32 head, u32 size)
 		*next_of(tags, prev) = next;
 		return;
 	}
-	if (size >= OPEN) {
+	if (size >= GOOD_OPEN_MIN) {
 		trie_remove(heap, head, size, next);
 		return;
 	}
@@ -282,14 +282,14 @@ static noinline u32 trie_find(struct mal_tag *tags, u32 node, u32 size)
 	return trie_least(tags, larger, best);
 }
 
-/* The block to take among those of @size or more, if none of them is smaller than OPEN. */
+/* The block to take among those of @size or more, if none of them is smaller than GOOD_OPEN_MIN. */
 static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 {
 	const struct good *good = heap->index;
-	u32 first = MAL_NONE, class = OPEN;
+	u32 first = MAL_NONE, class = GOOD_OPEN_MIN;
 	u32 second;
 
-	if (size >= OPEN) {
+	if (size >= GOOD_OPEN_MIN) {
 		class = class_of(size);
 		first = trie_find(heap->tags, good->first[class], size);
 		class++;
@@ -307,9 +307,9 @@ static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 static u32 good_find(const struct mal_heap *heap, u32 size)
 {
 	const struct good *good = heap->index;
-	u32 class = size < OPEN ? next_filled(good, size) : OPEN;
+	u32 class = size < GOOD_OPEN_MIN ? next_filled(good, size) : GOOD_OPEN_MIN;
 
-	return class < OPEN ? good->first[class] : find_open(heap, size);
+	return class < GOOD_OPEN_MIN ? good->first[class] : find_open(heap, size);
 }
 
 static noinline u32 take_open(struct mal_heap *heap, u32 size)
@@ -324,10 +324,10 @@ static noinline u32 take_open(struct mal_heap *heap, u32 size)
 static u32 good_take(struct mal_heap *heap, u32 size)
 {
 	struct good *good = heap->index;
-	u32 class = size < OPEN ? next_filled(good, size) : OPEN;
+	u32 class = size < GOOD_OPEN_MIN ? next_filled(good, size) : GOOD_OPEN_MIN;
 	u32 head, next;
 
-	if (class >= OPEN)
+	if (class >= GOOD_OPEN_MIN)
 		return take_open(heap, size);
 	head = good->first[class];
 	next = *next_of(heap->tags, head);
@@ -346,11 +346,11 @@ static u32 good_largest(const struct mal_heap *heap)
 	const u32 *children;
 	u32 class, node;
 
-	if (!good->words)
+	if (!good->word_bits)
 		return 0;
-	class = mal_high_bit(good->words) * CLASSES;
-	class += mal_high_bit64(good->filled[class / CLASSES]);
-	if (class < OPEN)
+	class = mal_high_bit(good->word_bits) * GOOD_CLASSES;
+	class += mal_high_bit64(good->class_bits[class / GOOD_CLASSES]);
+	if (class < GOOD_OPEN_MIN)
 		return class;
 	for (node = good->first[class]; node != MAL_NONE;
 	     node = children[children[1] != MAL_NONE]) {

@@ -5,10 +5,10 @@
 
 #include "fit.h"
 
-#define CLASS_BITS	6
-#define CLASSES		64	/* 2^CLASS_BITS: in a range of sizes, and in a bitmap's word */
-#define OPEN		128	/* sizes from here on have open bits */
-#define WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
+#define GOOD_CLASS_BITS	6
+#define GOOD_CLASSES		64	/* 2^GOOD_CLASS_BITS: of a range, and in a bitmap word */
+#define GOOD_OPEN_MIN		128	/* sizes from here on have open bits */
+#define GOOD_WORDS		26	/* of bitmap, for sizes up to MAL_HEAP_MAX */
 
 /*
  * The links of a free block; @size leads to its foot tag. Each block has @next, in
@@ -42,27 +42,27 @@ static inline u32 *children_of(struct mal_tag *tags, u32 node)
 }
 
 struct good {
-	u64 filled[WORDS];	/* a bitmap: which classes have a block */
-	u32 words;		/* a bitmap: which words of @filled are not 0 */
+	u64 class_bits[GOOD_WORDS];	/* a bitmap: which classes have a block */
+	u32 word_bits;		/* a bitmap: which words of @class_bits are not 0 */
 	u32 first[];		/* per class: first of the list, root of the trie, or MAL_NONE */
 };
 
 /* How many low bits of a size are open in its class. */
 static inline unsigned int open_bits(u32 size)
 {
-	return mal_high_bit(size | CLASSES) - CLASS_BITS;
+	return mal_high_bit(size | GOOD_CLASSES) - GOOD_CLASS_BITS;
 }
 
 /*
- * A larger size has the same class or a higher one. Below OPEN, the class is the size.
- * From OPEN on, all sizes of a range, 2^b to 2^(b+1) - 1, have the same number of open
+ * A larger size has the same class or a higher one. Below GOOD_OPEN_MIN, the class is the size.
+ * From GOOD_OPEN_MIN on, all sizes of a range, 2^b to 2^(b+1) - 1, have the same number of open
  * bits, and without these bits they are 64 to 127.
  */
 static inline u32 class_of(u32 size)
 {
 	unsigned int open = open_bits(size);
 
-	return open * CLASSES + (size >> open);
+	return open * GOOD_CLASSES + (size >> open);
 }
 
 const char *mal_good_check_block(const struct mal_heap *heap, u32 head, u32 size);

@@ -14,7 +14,7 @@ static bool is_first(const struct mal_heap *heap, u32 link, u32 class, u32 paren
 		return false;
 	size = mal_block_size(heap, link);
 	return class_of(size) == class && *prev_of(heap->tags, link, size) == MAL_NONE &&
-	       (class < OPEN || *parent_of(heap->tags, link, size) == parent);
+	       (class < GOOD_OPEN_MIN || *parent_of(heap->tags, link, size) == parent);
 }
 
 /* Check the links between the free block at @head and its neighbours in the list. */
@@ -51,7 +51,7 @@ static const char *check_path(const struct mal_heap *heap, u32 first, u32 size)
 	}
 	if (at != first || !is_first(heap, at, class, parent))
 		return "good fit: the path of a size does not lead to its block";
-	if (class < OPEN)
+	if (class < GOOD_OPEN_MIN)
 		return NULL;
 
 	for (side = 0; side < 2; side++) {
@@ -73,17 +73,17 @@ static const char *check_classes(const struct mal_heap *heap)
 	u32 words = 0;
 	u32 class, first;
 
-	for (class = 0; class < WORDS * CLASSES; class++) {
+	for (class = 0; class < GOOD_WORDS * GOOD_CLASSES; class++) {
 		first = class <= last ? good->first[class] : MAL_NONE;
-		if (good->filled[class / CLASSES] >> class % CLASSES & 1) {
+		if (good->class_bits[class / GOOD_CLASSES] >> class % GOOD_CLASSES & 1) {
 			if (!is_first(heap, first, class, MAL_NONE))
 				return "good fit: a class begins with a wrong block";
-			words |= 1u << class / CLASSES;
+			words |= 1u << class / GOOD_CLASSES;
 		} else if (first != MAL_NONE) {
 			return "good fit: a class that has a block is not in the bitmap";
 		}
 	}
-	if (good->words != words)
+	if (good->word_bits != words)
 		return "good fit: the summary of the bitmap is wrong";
 	return NULL;
 }

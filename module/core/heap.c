@@ -241,7 +241,7 @@ static noinline u32 alloc_constrained(struct mal_heap *heap, const struct mal_re
 {
 	u32 place = MAL_NONE;
 	u32 cursor = 0;
-	u32 head, sure;
+	u32 head, always_enough;
 
 	if (!is_possible(heap, req))
 		return MAL_NONE;
@@ -253,11 +253,11 @@ static noinline u32 alloc_constrained(struct mal_heap *heap, const struct mal_re
 		return place;
 
 	/* A free block of that many granules has a place, wherever in the window it begins. */
-	sure = req->size + req->align - 1;
+	always_enough = req->size + req->align - 1;
 	if (req->boundary)
-		sure += req->size - 1;
-	if (sure <= heap->granules) {
-		head = heap->fit->find(heap, sure);
+		always_enough += req->size - 1;
+	if (always_enough <= heap->granules) {
+		head = heap->fit->find(heap, always_enough);
 		if (head != MAL_NONE)
 			place = take_placed(heap, head, req, owner);
 	}

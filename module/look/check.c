@@ -109,7 +109,7 @@ const char *mal_check_sums(struct mal_region *region)
 		if (is_unchanged(&before, &after))
 			return compare_sums(&sums, &after);
 	}
-	return "not told: blocks come and go";
+	return "not checked: blocks come and go";
 }
 
 const char *mal_check_quarantine(struct mal_region *region)
@@ -121,10 +121,10 @@ const char *mal_check_quarantine(struct mal_region *region)
 
 	for (i = 0; i < MAL_CHECK_TRIES; i++) {
 		mal_arena_stats(&region->arena, &before);
-		if (atomic_read(&quarantine->coming))
+		if (atomic_read(&quarantine->in_transit))
 			continue;
 		pages = mal_quarantine_count(quarantine, &region->users, &unreleased);
-		if (atomic_read(&quarantine->coming))
+		if (atomic_read(&quarantine->in_transit))
 			continue;
 		mal_arena_stats(&region->arena, &after);
 		if (!is_unchanged(&before, &after))
@@ -134,7 +134,7 @@ const char *mal_check_quarantine(struct mal_region *region)
 			return ok;
 		return "its buffers are not what is counted";
 	}
-	return "not told: buffers come and go";
+	return "not checked: buffers come and go";
 }
 
 /*
@@ -149,14 +149,14 @@ const char *mal_check_clean(struct mal_region *region)
 
 	mal_arena_stats(&region->arena, &before);
 	if (before.used != before.retired)
-		return "not told: there are buffers";
+		return "not checked: there are buffers";
 	if (!mal_clean_is_resting(clean, &counted))
-		return "not told: memory is being zeroed";
+		return "not checked: memory is being zeroed";
 	found = mal_clean_count_dirty(clean);
 	if (!mal_clean_is_resting(clean, &after.dirty) || counted != after.dirty)
-		return "not told: memory is being zeroed";
+		return "not checked: memory is being zeroed";
 	mal_arena_stats(&region->arena, &after);
 	if (!is_unchanged(&before, &after))
-		return "not told: buffers come and go";
+		return "not checked: buffers come and go";
 	return counted == found ? ok : "dirty is wrong";
 }
