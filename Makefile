@@ -109,7 +109,7 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 	@scripts/bench-kernel
 
 bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
-	@scripts/vm $(vm_kernel) selftests/bench-calls.sh
+	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench/calls.sh
 
 bench-malloc: setup lib		## compares the drop-in malloc with others (ROUNDS=7)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'

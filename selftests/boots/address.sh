@@ -8,7 +8,7 @@
 #vm --memory 8G --nodes 2
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 seen=$OUT/seen
 four_gib=$((1 << 32))

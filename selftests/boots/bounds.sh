@@ -8,7 +8,7 @@
 #vm --icount --memory 1G --timeout 900
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_ok size=128M user_bytes=0
 sleep 5 # until the kernel has nothing to do in the background

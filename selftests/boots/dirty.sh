@@ -8,7 +8,7 @@
 #vm --memory 1G --append init_on_alloc=0
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 echo "# program: dirty"
 soiled=$("$tools/soil")

@@ -8,7 +8,7 @@
 #kernel debug
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_drivers
 load_ok size=256M

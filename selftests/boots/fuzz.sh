@@ -9,7 +9,7 @@
 #vm --memory 1G --timeout 600
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 for setting; do export "${setting?}"; done
 modprobe vgem

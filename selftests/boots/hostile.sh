@@ -6,7 +6,7 @@
 #vm --memory 2G --disk 64M --timeout 600
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_drivers
 load_ok size=256M

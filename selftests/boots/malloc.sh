@@ -10,7 +10,7 @@
 #kernel stock
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 library=$BUILD/lib/libmemalloc-malloc.so
 export MEMALLOC_MALLOC_BACKEND=device

@@ -7,7 +7,7 @@
 #vm --memory 2G
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 # refuses ERRNO MESSAGE PARAMETER...: so, with a line in the log that matches, and in time.
 refuses() {

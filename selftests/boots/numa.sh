@@ -6,7 +6,7 @@
 #vm --memory 2G --cpus 2 --nodes 2
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 region_mib=256
 

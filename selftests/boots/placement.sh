@@ -7,7 +7,7 @@
 #vm --memory 1536M
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_ok size=600M
 export REGION_IS_CUT=yes

@@ -7,7 +7,7 @@
 #vm --memory 1G
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 modprobe hwpoison_inject
 load_ok size=64M

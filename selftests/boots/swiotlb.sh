@@ -11,7 +11,7 @@
 #vm --qemu "-device edu,dma_mask=0xffffffff -device edu,dma_mask=0xffffffff"
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_ok size=64M
 insmod "${MEMALLOC_KO%/*}/edu/edu.ko"

@@ -6,7 +6,7 @@
 #vm --icount --memory 1G
 
 set -eu
-. "$SRC/selftests/tap.sh"
+. "$SRC/selftests/lib/tap.sh"
 
 load_ok size=64M
 echo "branch mitigations: $(cat /sys/devices/system/cpu/vulnerabilities/spectre_v2)"
