@@ -33,6 +33,7 @@
 #include <sys/wait.h>
 
 #include "kselftest.h"
+#include "argument.h"
 #include "dmaheap.h"
 #include "drivers.h"
 #include "masks.h"
@@ -140,38 +141,6 @@ enum where {
 	HALF,			/* its end can't be read */
 	NOWHERE,
 	PLACES
-};
-
-union argument {
-	struct {
-		__u32 size;
-		__u32 flags;
-	} header;
-	struct memalloc_info info;
-	struct memalloc_alloc alloc;
-	struct memalloc_free free;
-	struct memalloc_query query;
-	struct memalloc_stats stats;
-	struct memalloc_layout layout;
-	struct memalloc_export export;
-	struct memalloc_import import;
-	struct memalloc_limits limits;
-	struct memalloc_release release;
-	struct memalloc_sync sync;
-	struct memalloc_resize resize;
-	struct memalloc_name name;
-	struct memalloc_batch batch;
-	struct dma_heap_allocation_data heap;
-	/* Of calls that are no ioctl; what they are is told in calls.c. */
-	struct {
-		__u64 size;	/* none: 0 */
-		__u64 what;
-		__u64 offset;
-		__u64 length;
-		__u64 prot;
-		__u64 flags;
-		__s64 fd;
-	} other;
 };
 
 /* What a process can run out of when it asks for a descriptor. */

@@ -7,6 +7,7 @@
 #ifndef CALLS_H
 #define CALLS_H
 
+#include "argument.h"
 #include "hostile.h"
 
 #include <stddef.h>
@@ -21,25 +22,6 @@ struct subject {
 	int others;			/* a dma-buf of one of its buffers, for IMPORT */
 	struct memalloc_block *blocks;	/* room for LAYOUT */
 	__u32 count;
-};
-
-union argument {
-	struct {
-		__u32 size;
-		__u32 flags;
-	};
-	struct memalloc_info info;
-	struct memalloc_alloc alloc;
-	struct memalloc_free free;
-	struct memalloc_query query;
-	struct memalloc_stats stats;
-	struct memalloc_layout layout;
-	struct memalloc_export export;
-	struct memalloc_import import;
-	struct memalloc_limits limits;
-	struct memalloc_sync sync;
-	struct memalloc_resize resize;
-	struct memalloc_name name;
 };
 
 static inline void fill_nothing(union argument *arg, const struct subject *s)
@@ -115,7 +97,7 @@ static inline int undo_import(const union argument *arg, struct subject *s)
 
 static inline void fill_sync(union argument *arg, const struct subject *s)
 {
-	arg->flags = MEMALLOC_SYNC_READ;
+	arg->sync.flags = MEMALLOC_SYNC_READ;
 	arg->sync.handle = s->buffer.handle;
 	arg->sync.length = PAGE;
 }
@@ -172,7 +154,7 @@ static inline void right_argument(const struct hostile_call *c, const struct sub
 				  union argument *arg)
 {
 	memset(arg, 0, sizeof(*arg));
-	arg->size = c->size;
+	arg->header.size = c->size;
 	c->fill(arg, s);
 }
 

@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(changing_argument, has_two_sizes, 600)
 	for (which = 0; which < ARRAY_SIZE(hostile_calls); which++) {
 		const struct hostile_call *c = &hostile_calls[which];
 		__u32 first = c->size;
-		struct changer changer = { .word = &self->arg->size };
+		struct changer changer = { .word = &self->arg->header.size };
 		int err;
 
 		for (i = 0; i < ARRAY_SIZE(grown); i++)

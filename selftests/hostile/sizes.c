@@ -249,7 +249,7 @@ TEST_F_TIMEOUT(sizes, any_two_fields, 600)
 				const __u64 b = extremes[i / ARRAY_SIZE(extremes)];
 
 				right_argument(c, &self->subject, &asked);
-				asked.flags = variant->flags;
+				asked.header.flags = variant->flags;
 				set(&asked, &fields[second], b);
 				set(&asked, &fields[first], a);
 				err = try_fields(self, variant, c, &asked, &wrong);
