@@ -13,6 +13,7 @@ set -eu
 load_drivers
 load_ok size=256M
 run_program failures
+run_program failures_system
 run_program failures_module
 
 echo "# program: failures_boot"
