@@ -4,7 +4,7 @@
  * argument, tails that this kernel does not know, unknown flags, numbers that
  * are no call, and arguments that can't be read or written.
  * Tests are named call.CALL.ERRNO_WHY; what is particular to one call is in
- * errors.c.
+ * errors.c and errors_sharing.c.
  */
 #include "memalloc_test.h"
 

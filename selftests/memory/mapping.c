@@ -2,7 +2,7 @@
 /*
  * Mappings of buffers: what they show, what of them can be reached, and how
  * they stand up to fork(), mremap(), mprotect(), madvise() and partial unmapping.
- * The errnos of mmap() are in errors.c.
+ * The errnos of mmap() are in errors_sharing.c.
  */
 #include "memalloc_test.h"
 

@@ -2,7 +2,7 @@
 /*
  * Sharing: dma-bufs of buffers, clients that import them, and descriptors that
  * are passed to another process. Drivers that import are in vivid.c and vgem.c,
- * the errnos of EXPORT and IMPORT in errors.c.
+ * the errnos of EXPORT and IMPORT in errors_sharing.c.
  */
 #include "memalloc_test.h"
 
