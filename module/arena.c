@@ -183,8 +183,8 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block)
 	mal_block_set_link(&arena->heap, block->first, MAL_NONE);
 	arena->quarantined += block->granules;
 	arena->requested -= block->length;
-	if (block->unreleased)
-		arena->unreleased += block->granules;
+	if (block->retained)
+		arena->retained += block->granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -290,8 +290,8 @@ bool mal_arena_retire_free(struct mal_arena *arena, u32 granule)
 void mal_arena_release(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
-	block->unreleased = false;
-	arena->unreleased -= block->granules;
+	block->retained = false;
+	arena->retained -= block->granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -316,7 +316,7 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 	stats->used = (u64)(heap->granules - heap->free) << PAGE_SHIFT;
 	stats->requested = arena->requested;
 	stats->quarantined = arena->quarantined << PAGE_SHIFT;
-	stats->unreleased = arena->unreleased << PAGE_SHIFT;
+	stats->retained = arena->retained << PAGE_SHIFT;
 	stats->retired = arena->retired << PAGE_SHIFT;
 	stats->buffers = arena->allocs - arena->frees;
 	stats->allocs = arena->allocs;
@@ -352,7 +352,7 @@ static u32 state_of(const struct mal_block *block)
 		return MEMALLOC_BLOCK_RETIRED;
 	if (!block->quarantined)
 		return MEMALLOC_BLOCK_USED;
-	return block->unreleased ? MEMALLOC_BLOCK_UNRELEASED : MEMALLOC_BLOCK_QUARANTINED;
+	return block->retained ? MEMALLOC_BLOCK_RETAINED : MEMALLOC_BLOCK_QUARANTINED;
 }
 
 u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,

@@ -31,7 +31,7 @@ struct mal_arena {
 	/* Now. */
 	u64 requested;		/* bytes, of buffers that are not quarantined */
 	u64 quarantined;	/* granules */
-	u64 unreleased;		/* granules, of these */
+	u64 retained;		/* granules, of these */
 	u64 retired;		/* granules; their blocks have no owner */
 };
 
@@ -105,7 +105,7 @@ void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 firs
 /* Nobody gets @granule any more, which is free. False: it is not. */
 bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
 
-/* The quarantined block is not unreleased any more. */
+/* The quarantined block is not retained any more. */
 void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
 
 /* Count an allocation that failed, for whatever reason. */

@@ -23,7 +23,7 @@ struct mal_block {
 
 	/* Under the arena's lock: */
 	bool quarantined;
-	bool unreleased;	/* only RELEASE lets it come back; set before it is quarantined */
+	bool retained;		/* only RELEASE lets it come back; set before it is quarantined */
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated */
 
 	/* Of a quarantined block: the pieces that are left of it, a list, see arena.h. */

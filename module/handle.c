@@ -26,7 +26,7 @@ void mal_handles_destroy(struct mal_handles *handles)
 
 	rbtree_postorder_for_each_entry_safe(handle, next, &handles->by_id, by_id) {
 		if (handle->disclosed)
-			WRITE_ONCE(handle->buffer->extent.block.unreleased, true);
+			WRITE_ONCE(handle->buffer->extent.block.retained, true);
 		mal_buffer_unshare(handle->buffer);
 		kfree(handle);
 		cond_resched();

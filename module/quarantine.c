@@ -158,7 +158,7 @@ bool mal_quarantine_scan(struct mal_user *user)
 	return any || others;
 }
 
-/* The extent is quarantined, and not unreleased: what nobody holds comes back. */
+/* The extent is quarantined, and not retained: what nobody holds comes back. */
 static void admit_extent(struct mal_extent *extent)
 {
 	u32 unlimited = U32_MAX;
@@ -182,9 +182,9 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	extent->unscanned = 0;
 	extent->scanned = 0;
 	mal_arena_quarantine(&extent->region->arena, &extent->block);
-	if (extent->block.unreleased) {
+	if (extent->block.retained) {
 		mutex_lock(&quarantine->lock);
-		list_add_tail(&extent->node, &quarantine->unreleased);
+		list_add_tail(&extent->node, &quarantine->retained);
 		mutex_unlock(&quarantine->lock);
 	} else {
 		admit_extent(extent);
@@ -223,7 +223,7 @@ int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pag
 	int err = -ENOENT;
 
 	mutex_lock(&quarantine->lock);
-	list_for_each_entry(extent, &quarantine->unreleased, node) {
+	list_for_each_entry(extent, &quarantine->retained, node) {
 		if (extent->block.first != first)
 			continue;
 		err = pages && pages != extent->block.granules ? -ERANGE : 0;
@@ -243,7 +243,7 @@ void mal_quarantine_release_all(struct mal_quarantine *quarantine)
 	LIST_HEAD(released);
 
 	mutex_lock(&quarantine->lock);
-	list_for_each_entry_safe(extent, next, &quarantine->unreleased, node)
+	list_for_each_entry_safe(extent, next, &quarantine->retained, node)
 		release_extent(quarantine, extent, &released);
 	mutex_unlock(&quarantine->lock);
 	admit_released(quarantine, &released);
@@ -260,15 +260,15 @@ static u64 count_pages(const struct list_head *extents)
 }
 
 u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *users,
-			 u64 *unreleased)
+			 u64 *retained)
 {
 	struct mal_user *user = NULL;
 	u64 pages;
 
 	mutex_lock(&quarantine->lock);
-	*unreleased = count_pages(&quarantine->unreleased);
+	*retained = count_pages(&quarantine->retained);
 	mutex_unlock(&quarantine->lock);
-	pages = *unreleased;
+	pages = *retained;
 
 	while ((user = mal_users_next(users, user))) {
 		struct mal_ward *ward = &user->ward;
@@ -285,12 +285,12 @@ u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *us
 void mal_quarantine_init(struct mal_quarantine *quarantine)
 {
 	mutex_init(&quarantine->lock);
-	INIT_LIST_HEAD(&quarantine->unreleased);
+	INIT_LIST_HEAD(&quarantine->retained);
 	atomic_set(&quarantine->in_transit, 0);
 }
 
 void mal_quarantine_destroy(struct mal_quarantine *quarantine)
 {
-	WARN_ON(!list_empty(&quarantine->unreleased));
+	WARN_ON(!list_empty(&quarantine->retained));
 	mutex_destroy(&quarantine->lock);
 }

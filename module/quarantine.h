@@ -30,7 +30,7 @@ void mal_quarantine_work(struct work_struct *work);
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent);
 
 /*
- * The unreleased extent whose block begins at @first, and has @pages unless that is 0,
+ * The retained extent whose block begins at @first, and has @pages unless that is 0,
  * is an ordinary one from now on. Sleeps. -ENOENT: there is none; -ERANGE: it has
  * another number of pages.
  */
@@ -44,8 +44,8 @@ void mal_quarantine_release_all(struct mal_quarantine *quarantine);
  */
 bool mal_quarantine_scan(struct mal_user *user);
 
-/* The pages that are in the lists, in *@unreleased those that wait for RELEASE. Sleeps. */
+/* The pages that are in the lists, in *@retained those that wait for RELEASE. Sleeps. */
 u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *users,
-			 u64 *unreleased);
+			 u64 *retained);
 
 #endif /* MAL_QUARANTINE_H */

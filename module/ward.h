@@ -25,10 +25,10 @@ struct mal_ward {
 	struct delayed_work work;	/* pending or running: it has a reference to the user */
 };
 
-/* Of a region: the extents that are unreleased, which nobody scans before RELEASE. */
+/* Of a region: the extents that are retained, which nobody scans before RELEASE. */
 struct mal_quarantine {
-	struct mutex lock;		/* of @unreleased; before the arena's */
-	struct list_head unreleased;
+	struct mutex lock;		/* of @retained; before the arena's */
+	struct list_head retained;
 	atomic_t in_transit;		/* extents that are quarantined, and in no list yet */
 };
 

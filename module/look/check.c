@@ -28,7 +28,7 @@ static bool is_unchanged(const struct memalloc_stats *before, const struct memal
 	       before->allocated == after->allocated && before->freed == after->freed &&
 	       before->requested == after->requested &&
 	       before->quarantined == after->quarantined &&
-	       before->unreleased == after->unreleased && before->retired == after->retired;
+	       before->retained == after->retained && before->retired == after->retired;
 }
 
 static void add_to_sums(const struct mal_arena_piece *piece, void *data)
@@ -49,8 +49,8 @@ static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 		sums->requested += piece->block->length;
 		sums->buffers += piece->block->is_buffer;
 		break;
-	case MEMALLOC_BLOCK_UNRELEASED:
-		sums->unreleased += length;
+	case MEMALLOC_BLOCK_RETAINED:
+		sums->retained += length;
 		fallthrough;
 	case MEMALLOC_BLOCK_QUARANTINED:
 		sums->quarantined += length;
@@ -79,8 +79,8 @@ static const char *compare_sums(const struct memalloc_stats *sums,
 		return "requested is wrong";
 	if (sums->quarantined != stats->quarantined)
 		return "quarantined is wrong";
-	if (sums->unreleased != stats->unreleased)
-		return "unreleased is wrong";
+	if (sums->retained != stats->retained)
+		return "retained is wrong";
 	if (sums->retired != stats->retired)
 		return "retired is wrong";
 	if (!sums->quarantined && sums->buffers != stats->buffers)
@@ -116,21 +116,21 @@ const char *mal_check_quarantine(struct mal_region *region)
 {
 	struct mal_quarantine *quarantine = &region->quarantine;
 	struct memalloc_stats before, after;
-	u64 pages, unreleased;
+	u64 pages, retained;
 	unsigned int i;
 
 	for (i = 0; i < MAL_CHECK_TRIES; i++) {
 		mal_arena_stats(&region->arena, &before);
 		if (atomic_read(&quarantine->in_transit))
 			continue;
-		pages = mal_quarantine_count(quarantine, &region->users, &unreleased);
+		pages = mal_quarantine_count(quarantine, &region->users, &retained);
 		if (atomic_read(&quarantine->in_transit))
 			continue;
 		mal_arena_stats(&region->arena, &after);
 		if (!is_unchanged(&before, &after))
 			continue;
 		if (after.quarantined == pages << PAGE_SHIFT &&
-		    after.unreleased == unreleased << PAGE_SHIFT)
+		    after.retained == retained << PAGE_SHIFT)
 			return ok;
 		return "its buffers are not what is counted";
 	}

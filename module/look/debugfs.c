@@ -116,7 +116,7 @@ static int layout_show(struct seq_file *seq, void *v)
 		[MEMALLOC_BLOCK_FREE] = "free",
 		[MEMALLOC_BLOCK_USED] = "used",
 		[MEMALLOC_BLOCK_QUARANTINED] = "quarantined",
-		[MEMALLOC_BLOCK_UNRELEASED] = "unreleased",
+		[MEMALLOC_BLOCK_RETAINED] = "retained",
 		[MEMALLOC_BLOCK_RETIRED] = "retired",
 	};
 	const struct entry *entry = v;

@@ -358,7 +358,7 @@ FIXTURE_SETUP(release)
 	self->offset = offset_of_handle(self->c.fd, self->c.buffer.handle);
 	ASSERT_EQ(0, query_physical(self->c.fd, self->c.buffer.handle, &query));
 	close(self->c.fd);
-	ASSERT_TRUE(WAIT_UNTIL(!get_stats(self->c.other, &stats) && stats.unreleased));
+	ASSERT_TRUE(WAIT_UNTIL(!get_stats(self->c.other, &stats) && stats.retained));
 }
 
 FIXTURE_TEARDOWN(release)

@@ -145,7 +145,7 @@ static bool is_address(struct scene *s, int ret)
 }
 
 /* Of a client that was told where its buffer lies, and went. */
-static int leave_unreleased(struct scene *s)
+static int leave_retained(struct scene *s)
 {
 	int client = open_device();
 	struct memalloc_stats stats;
@@ -153,7 +153,7 @@ static int leave_unreleased(struct scene *s)
 		    !query_physical(client, s->arg.alloc.handle, &s->arg.query);
 
 	close(client);
-	return !good || !WAIT_UNTIL(!get_stats(s->fd, &stats) && stats.unreleased);
+	return !good || !WAIT_UNTIL(!get_stats(s->fd, &stats) && stats.retained);
 }
 
 static int release_call(struct scene *s)
@@ -163,7 +163,7 @@ static int release_call(struct scene *s)
 
 static bool is_released(struct scene *s, int ret)
 {
-	return !ret && !get_stats(s->fd, &s->arg.stats) && !s->arg.stats.unreleased &&
+	return !ret && !get_stats(s->fd, &s->arg.stats) && !s->arg.stats.retained &&
 	       s->arg.stats.used == LENGTH;
 }
 
@@ -367,7 +367,7 @@ FIXTURE_VARIANT_ADD(call, query_address) {
 
 FIXTURE_VARIANT_ADD(call, release) {
 	.request = MEMALLOC_IOC_RELEASE,
-	.prepare = leave_unreleased,
+	.prepare = leave_retained,
 	.act = release_call,
 	.holds = is_released,
 	.answers = { EFAULT },

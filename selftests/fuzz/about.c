@@ -99,7 +99,7 @@ const struct call_type call_stats = {
 	CALL(STATS, memalloc_stats, reserved), .share = 4,
 	.fields = { "size flags region_length: free: largest_free: free_blocks: used:",
 		    "requested: quarantined: buffers: clients: allocs: frees: failures:",
-		    "allocated: freed: fragmentation reserved dirty: unreleased: retired:" },
+		    "allocated: freed: fragmentation reserved dirty: retained: retired:" },
 	.errors = { EINVAL, E2BIG, EFAULT },
 	.choose = choose_client_only, .apply = apply_stats,
 };
@@ -270,7 +270,7 @@ const struct call_type call_limits = {
 /* RELEASE */
 
 /* The buffer that waits for RELEASE at @place; with ~0: any. */
-static struct buffer *find_unreleased(struct worker *w, __u64 place)
+static struct buffer *find_retained(struct worker *w, __u64 place)
 {
 	unsigned int i;
 
@@ -287,7 +287,7 @@ static struct buffer *find_unreleased(struct worker *w, __u64 place)
 static bool choose_release(struct worker *w, struct call *c)
 {
 	struct memalloc_release *release = &c->arg.release;
-	const struct buffer *buffer = find_unreleased(w, ~0ULL);
+	const struct buffer *buffer = find_retained(w, ~0ULL);
 
 	c->client = some_client(w);
 	if (one_in(w, 12))
@@ -306,7 +306,7 @@ static bool choose_release(struct worker *w, struct call *c)
 static void predict_release(struct worker *w, struct call *c)
 {
 	const struct memalloc_release *release = &c->arg.release;
-	const struct buffer *buffer = find_unreleased(w, release->offset);
+	const struct buffer *buffer = find_retained(w, release->offset);
 
 	may_fail(c, EPERM, !w->root);
 	if (release->flags & MEMALLOC_RELEASE_ALL) {
@@ -323,7 +323,7 @@ static const char *apply_release(struct worker *w, struct call *c)
 	unsigned int i;
 
 	if (!(c->arg.release.flags & MEMALLOC_RELEASE_ALL)) {
-		release_buffer(find_unreleased(w, c->arg.release.offset));
+		release_buffer(find_retained(w, c->arg.release.offset));
 		return NULL;
 	}
 	for (i = 0; i < BUFFERS; i++)

@@ -80,7 +80,7 @@ struct user {
 
 struct buffer {
 	unsigned int users;	/* handles, dma-bufs, mappings */
-	bool unreleased;	/* once there are none, it waits for RELEASE */
+	bool retained;	/* once there are none, it waits for RELEASE */
 	__u64 length;		/* 0: there is no such buffer */
 	__u64 pages;
 	__u64 mmap_offset;

@@ -61,13 +61,13 @@ static void remove_buffer(struct buffer *buffer)
 
 void put_buffer(struct buffer *buffer)
 {
-	if (!--buffer->users && !buffer->unreleased)
+	if (!--buffer->users && !buffer->retained)
 		remove_buffer(buffer);
 }
 
 void release_buffer(struct buffer *buffer)
 {
-	buffer->unreleased = false;
+	buffer->retained = false;
 	remove_buffer(buffer);
 }
 
@@ -166,7 +166,7 @@ void close_client(struct client *client)
 		if (!handle->id)
 			continue;
 		handle->id = 0;
-		handle->buffer->unreleased |= handle->told;
+		handle->buffer->retained |= handle->told;
 		put_buffer(handle->buffer);
 	}
 }
@@ -315,7 +315,7 @@ static unsigned int used_blocks(struct worker *w, struct client *client,
 		blocks[n++] = (struct memalloc_block){
 			.offset = buffer->place,
 			.length = buffer->pages * PAGE,
-			.state = buffer->users ? MEMALLOC_BLOCK_USED : MEMALLOC_BLOCK_UNRELEASED,
+			.state = buffer->users ? MEMALLOC_BLOCK_USED : MEMALLOC_BLOCK_RETAINED,
 			.handle = handle ? handle->id : 0,
 		};
 	}
@@ -366,7 +366,7 @@ void expected_stats(struct worker *w, struct memalloc_stats *stats)
 		1000 * (stats->free - stats->largest_free) / stats->free : 0;
 	stats->requested = w->before.requested;
 	stats->quarantined = w->before.quarantined;
-	stats->unreleased = w->before.unreleased;
+	stats->retained = w->before.retained;
 	stats->retired = w->before.retired;
 	stats->buffers = w->before.buffers;
 	stats->clients = w->before.clients;
@@ -383,7 +383,7 @@ void expected_stats(struct worker *w, struct memalloc_stats *stats)
 			stats->requested += buffer->length;
 		} else {
 			stats->quarantined += buffer->pages * PAGE;
-			stats->unreleased += buffer->pages * PAGE;
+			stats->retained += buffer->pages * PAGE;
 		}
 	}
 }

@@ -223,8 +223,8 @@ static inline const char *stats_wrong(const struct memalloc_stats *s)
 		return "quarantined > used";
 	if (s->retired > s->used - s->quarantined)
 		return "retired > used - quarantined";
-	if (s->unreleased > s->quarantined)
-		return "unreleased > quarantined";
+	if (s->retained > s->quarantined)
+		return "retained > quarantined";
 	if (s->largest_free > s->free)
 		return "largest_free > free";
 	if (!s->free != !s->free_blocks || !s->free != !s->largest_free)

@@ -140,7 +140,7 @@ TEST_F(debugfs, layout_tells_of_the_quarantine)
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
 	EXPECT_TRUE(has_line("layout", "0 4096 quarantined 12288 0 t-- %d 0 holder\n", getpid()));
 	EXPECT_TRUE(has_line("layout", "4096 8192 free\n"));
-	EXPECT_TRUE(has_line("layout", "12288 4096 unreleased 4096 0 td- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "12288 4096 retained 4096 0 td- %d 0 holder\n", getpid()));
 	EXPECT_TRUE(has_line("check", "sums: ok\n"));
 	EXPECT_TRUE(has_line("check", "quarantine: ok\n"));
 	close(pipes[0]);
@@ -178,7 +178,7 @@ TEST_F(debugfs, layout_tells_who_pays)
 static const char *parse_line(const char *line, struct memalloc_block *block)
 {
 	static const char *const states[] = {
-		"free", "used", "quarantined", "unreleased", "retired",
+		"free", "used", "quarantined", "retained", "retired",
 	};
 	char state[16];
 

@@ -40,11 +40,11 @@ static __u64 tell(int fd, __u32 handle)
 	return query_physical(fd, handle, &query) ? 0 : query.physical;
 }
 
-static __u64 unreleased_bytes(int fd)
+static __u64 retained_bytes(int fd)
 {
 	struct memalloc_stats stats;
 
-	return get_stats(fd, &stats) || *stats_wrong(&stats) ? ~0ULL : stats.unreleased;
+	return get_stats(fd, &stats) || *stats_wrong(&stats) ? ~0ULL : stats.retained;
 }
 
 /* The state of the block at @offset. */
@@ -67,12 +67,12 @@ static __u32 import_handle(int fd, const struct memalloc_alloc *buffer, int othe
 	return import.handle;
 }
 
-#define EXPECT_UNRELEASED()							\
+#define EXPECT_RETAINED()							\
 do {										\
-	EXPECT_TRUE(WAIT_UNTIL(unreleased_bytes(self->watcher) == LENGTH));	\
+	EXPECT_TRUE(WAIT_UNTIL(retained_bytes(self->watcher) == LENGTH));	\
 	EXPECT_EQ(LENGTH, quarantined_bytes(self->watcher));			\
 	EXPECT_EQ(LENGTH, used_bytes(self->watcher));				\
-	EXPECT_EQ(MEMALLOC_BLOCK_UNRELEASED, state_at(self->watcher, self->offset));	\
+	EXPECT_EQ(MEMALLOC_BLOCK_RETAINED, state_at(self->watcher, self->offset)); \
 } while (0)
 
 #define EXPECT_RETURNED()	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->watcher)))
@@ -97,7 +97,7 @@ TEST_F(told, freed_returns)
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	EXPECT_EQ(0, free_buffer(self->fd, self->buffer.handle));
 	EXPECT_EQ(0, used_bytes(self->watcher));
-	EXPECT_EQ(0, unreleased_bytes(self->watcher));
+	EXPECT_EQ(0, retained_bytes(self->watcher));
 }
 
 /* Who was not told, may go without a word. */
@@ -112,12 +112,12 @@ TEST_F(told, closed_stays)
 {
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	close(self->fd);
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	/* Time does not heal it, nor does need. */
 	sleep_ms(200);
 	take_all(self->watcher);
-	EXPECT_EQ(MEMALLOC_BLOCK_UNRELEASED, state_at(self->watcher, self->offset));
-	EXPECT_EQ(LENGTH, unreleased_bytes(self->watcher));
+	EXPECT_EQ(MEMALLOC_BLOCK_RETAINED, state_at(self->watcher, self->offset));
+	EXPECT_EQ(LENGTH, retained_bytes(self->watcher));
 	EXPECT_EQ(0, release_block(self->watcher, self->offset, LENGTH));
 	EXPECT_EQ(0, quarantined_bytes(self->watcher));
 	EXPECT_EQ(LENGTH, take_all(self->watcher));
@@ -138,7 +138,7 @@ TEST_F(told, killed_stays)
 		kill(getpid(), SIGKILL);
 	}
 	ASSERT_EQ(128 + SIGKILL, wait_child(child));
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	EXPECT_EQ(0, release_block(self->watcher, self->offset, 0));
 	EXPECT_RETURNED();
 }
@@ -153,7 +153,7 @@ TEST_F(told, each_client_promises)
 	ASSERT_NE(0, tell(other, handle));
 	close(other);
 	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	EXPECT_EQ(0, release_all(self->watcher));
 	EXPECT_RETURNED();
 }
@@ -178,7 +178,7 @@ TEST_F(told, each_handle_promises)
 	ASSERT_EQ(tell(self->fd, handle), tell(self->fd, self->buffer.handle));
 	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
 	close(self->fd);
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	EXPECT_EQ(0, release_all(self->watcher));
 	EXPECT_RETURNED();
 }
@@ -192,11 +192,11 @@ TEST_F(told, users_come_first)
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	close(self->fd);
 	ASSERT_TRUE(WAIT_UNTIL(state_at(self->watcher, self->offset) == MEMALLOC_BLOCK_USED));
-	EXPECT_EQ(0, unreleased_bytes(self->watcher));
+	EXPECT_EQ(0, retained_bytes(self->watcher));
 	EXPECT_EQ(-ENOENT, release_block(self->watcher, self->offset, LENGTH));
 	EXPECT_EQ(0, release_all(self->watcher));
 	close(dmabuf);
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	EXPECT_EQ(0, release_block(self->watcher, self->offset, LENGTH));
 	EXPECT_RETURNED();
 }
@@ -216,7 +216,7 @@ TEST_F(told, efault_counts_as_told)
 	ASSERT_EQ(0, mprotect(query, PAGE, PROT_READ));
 	ASSERT_EQ(-EFAULT, call(self->fd, MEMALLOC_IOC_QUERY, query));
 	close(self->fd);
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 }
 
 /* Released while a pipe holds a page of it: quarantined as any other. */
@@ -232,9 +232,9 @@ TEST_F(told, released_while_pinned)
 	munmap(data.iov_base, LENGTH);
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	close(self->fd);
-	EXPECT_UNRELEASED();
+	EXPECT_RETAINED();
 	EXPECT_EQ(0, release_block(self->watcher, self->offset, LENGTH));
-	EXPECT_EQ(0, unreleased_bytes(self->watcher));
+	EXPECT_EQ(0, retained_bytes(self->watcher));
 	EXPECT_NE(0, quarantined_bytes(self->watcher));
 	EXPECT_EQ(MEMALLOC_BLOCK_QUARANTINED, state_at(self->watcher, self->offset));
 	EXPECT_EQ(-ENOENT, release_block(self->watcher, self->offset, LENGTH));
@@ -256,11 +256,11 @@ TEST_F(told, released_one_by_one)
 		ASSERT_NE(0, tell(self->fd, buffers[i].handle));
 	}
 	close(self->fd);
-	ASSERT_TRUE(WAIT_UNTIL(unreleased_bytes(self->watcher) == 6 * PAGE));
+	ASSERT_TRUE(WAIT_UNTIL(retained_bytes(self->watcher) == 6 * PAGE));
 	EXPECT_EQ(0, release_block(self->watcher, offsets[1], 2 * PAGE));
 	EXPECT_EQ(4 * PAGE, used_bytes(self->watcher));
 	EXPECT_EQ(MEMALLOC_BLOCK_FREE, state_at(self->watcher, offsets[1]));
-	EXPECT_EQ(4 * PAGE, unreleased_bytes(self->watcher));
+	EXPECT_EQ(4 * PAGE, retained_bytes(self->watcher));
 	EXPECT_EQ(0, release_all(self->watcher));
 	EXPECT_EQ(0, used_bytes(self->watcher));
 }

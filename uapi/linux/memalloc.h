@@ -301,7 +301,7 @@ struct memalloc_query {
  * @dirty:           out: bytes that are in no buffer any more and are not known to be
  *                   zero. They are zeroed when a buffer gets them, or in the background
  *                   before that, which has no effect on who allocates what
- * @unreleased:      out: bytes of @quarantined that wait for RELEASE
+ * @retained:        out: bytes of @quarantined that wait for RELEASE
  * @retired:         out: bytes of pages in which the hardware has found a fault. They
  *                   count in @used, but in no buffer, and not in @dirty. No buffer gets
  *                   them any more, and nobody is charged for them
@@ -346,7 +346,7 @@ struct memalloc_stats {
 	__u32 fragmentation;
 	__u32 reserved;
 	__aligned_u64 dirty;
-	__aligned_u64 unreleased;
+	__aligned_u64 retained;
 	__aligned_u64 retired;
 	__aligned_u64 abandoned_buffers;
 	__aligned_u64 abandoned_bytes;
@@ -356,7 +356,7 @@ struct memalloc_stats {
 #define MEMALLOC_BLOCK_FREE		0U
 #define MEMALLOC_BLOCK_USED		1U
 #define MEMALLOC_BLOCK_QUARANTINED	2U	/* see memalloc_stats.quarantined */
-#define MEMALLOC_BLOCK_UNRELEASED	3U	/* quarantined, until RELEASE */
+#define MEMALLOC_BLOCK_RETAINED		3U	/* quarantined, until RELEASE */
 #define MEMALLOC_BLOCK_RETIRED		4U	/* see memalloc_stats.retired */
 
 /**
