@@ -11,8 +11,8 @@ set -eu
 . "$SRC/selftests/lib/tap.sh"
 
 echo "# program: dirty"
-soiled=$("$tools/soil")
-check most_memory_is_dirty test "$soiled" -gt 600
+dirty=$("$tools/leave_dirty")
+check most_memory_is_dirty test "$dirty" -gt 600
 check load load_ok size=256M
 end_checks
 

@@ -12,7 +12,7 @@ set -eu
 load_drivers
 load_ok size=512M
 for program in abi calls errors errors_sharing batch fit placement zero clean mapping share \
-	lifetime told limits charge limits_parameters resize resize_errors resize_races name races \
+	lifetime disclosed limits charge limits_parameters resize resize_errors resize_races name races \
 	observe trace debugfs dmaheap vivid vgem direct accounting abi32 batch32 calls32 dmaheap32 \
 	errors32 errors_sharing32 mapping32 share32; do
 	run_program "$program"

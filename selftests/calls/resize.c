@@ -131,7 +131,7 @@ TEST_F(resize, longer)
 	ASSERT_EQ(0, switch_to("good"));
 }
 
-/* Not even where other clients have soiled it. */
+/* Not even where other clients have dirtied it. */
 TEST_F(resize, longer_into_dirty_memory)
 {
 	struct memalloc_alloc theirs;

@@ -188,7 +188,7 @@ TEST_F(clean, what_nobody_touched_is_clean)
 }
 
 /* A buffer that was written to all over is given back. */
-static int soil(int fd, __u64 length)
+static int leave_dirty(int fd, __u64 length)
 {
 	struct memalloc_alloc buffer;
 	void *map;
@@ -210,7 +210,7 @@ TEST_F_TIMEOUT(clean, background_zeroes, 60)
 	struct memalloc_alloc buffer;
 	void *map;
 
-	ASSERT_EQ(0, soil(self->fd, LENGTH));
+	ASSERT_EQ(0, leave_dirty(self->fd, LENGTH));
 	ASSERT_EQ(0, get_stats(self->fd, &before));
 	EXPECT_LT(LENGTH / 2, before.dirty);
 	ASSERT_TRUE(becomes_clean(self->fd));

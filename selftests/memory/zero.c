@@ -27,7 +27,7 @@ FIXTURE_TEARDOWN(zero)
  * Take the whole region in buffers of @length, look at each for a byte that is
  * not zero, and write a pattern over it. Bytes that were looked at; 0: found one.
  */
-static __u64 take_look_and_soil(int fd, __u64 length)
+static __u64 take_look_and_dirty(int fd, __u64 length)
 {
 	struct memalloc_alloc buffer;
 	__u64 seen = 0;
@@ -52,13 +52,13 @@ TEST_F_TIMEOUT(zero, whole_region_twice, 120)
 		client = open_device();
 		ASSERT_LE(0, client);
 		EXPECT_LT(self->info.region_length - 16 * MIB,
-			  take_look_and_soil(client, 16 * MIB));
+			  take_look_and_dirty(client, 16 * MIB));
 		close(client);
 		ASSERT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
 	}
 }
 
-/* Small buffers out of what a large one soiled, and a large one of what small ones did. */
+/* Small buffers out of what a large one dirtied, and a large one of what small ones did. */
 TEST_F_TIMEOUT(zero, other_sizes, 60)
 {
 	const __u64 lengths[] = { MIB, PAGE, 3 * PAGE, 255 * PAGE, MIB };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Physical addresses: who is told, and that memory whose address somebody was told is
- * not given out again before he, or else an administrator, has promised that no device
- * writes there any more.
+ * Physical addresses: who gets them, and that memory whose address was disclosed is
+ * not given out again before those who know it, or else an administrator, have promised
+ * that no device writes there any more.
  */
 #include "memalloc_test.h"
 
@@ -10,14 +10,14 @@
 
 #define LENGTH	(8 * PAGE)
 
-FIXTURE(told) {
+FIXTURE(disclosed) {
 	int fd;
 	int watcher;		/* a client that has nothing */
 	struct memalloc_alloc buffer;
 	__u64 offset;		/* of its block */
 };
 
-FIXTURE_SETUP(told)
+FIXTURE_SETUP(disclosed)
 {
 	self->watcher = open_idle_device();
 	ASSERT_LE(0, self->watcher);
@@ -27,7 +27,7 @@ FIXTURE_SETUP(told)
 	self->offset = offset_of_handle(self->fd, self->buffer.handle);
 }
 
-FIXTURE_TEARDOWN(told)
+FIXTURE_TEARDOWN(disclosed)
 {
 	release_all(self->watcher);
 }
@@ -78,7 +78,7 @@ do {										\
 #define EXPECT_RETURNED()	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->watcher)))
 
 /* As the kernel's own table of this process's pages says. */
-TEST_F(told, where_it_lies)
+TEST_F(disclosed, where_it_lies)
 {
 	struct memalloc_query query;
 	__u64 at;
@@ -92,7 +92,7 @@ TEST_F(told, where_it_lies)
 }
 
 /* FREE is the promise. */
-TEST_F(told, freed_returns)
+TEST_F(disclosed, freed_returns)
 {
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	EXPECT_EQ(0, free_buffer(self->fd, self->buffer.handle));
@@ -100,15 +100,15 @@ TEST_F(told, freed_returns)
 	EXPECT_EQ(0, retained_bytes(self->watcher));
 }
 
-/* Who was not told, may go without a word. */
-TEST_F(told, closed_returns_if_not_told)
+/* A client that does not know the address may end without FREE. */
+TEST_F(disclosed, closed_returns_if_not_told)
 {
 	ASSERT_EQ(0, query_errno(self->fd, self->buffer.handle));
 	close(self->fd);
 	EXPECT_RETURNED();
 }
 
-TEST_F(told, closed_stays)
+TEST_F(disclosed, closed_stays)
 {
 	ASSERT_NE(0, tell(self->fd, self->buffer.handle));
 	close(self->fd);
@@ -123,7 +123,7 @@ TEST_F(told, closed_stays)
 	EXPECT_EQ(LENGTH, take_all(self->watcher));
 }
 
-TEST_F(told, killed_stays)
+TEST_F(disclosed, killed_stays)
 {
 	pid_t child;
 
@@ -143,8 +143,8 @@ TEST_F(told, killed_stays)
 	EXPECT_RETURNED();
 }
 
-/* Each client that was told has to promise; what one says counts for no other. */
-TEST_F(told, each_client_promises)
+/* Each client that knows the address has to promise; the promise of one counts for no other. */
+TEST_F(disclosed, each_client_promises)
 {
 	int other = open_device();
 	__u32 handle = import_handle(self->fd, &self->buffer, other, O_RDWR);
@@ -158,7 +158,7 @@ TEST_F(told, each_client_promises)
 	EXPECT_RETURNED();
 }
 
-TEST_F(told, others_need_not_promise)
+TEST_F(disclosed, others_need_not_promise)
 {
 	int other = open_device();
 
@@ -170,7 +170,7 @@ TEST_F(told, others_need_not_promise)
 }
 
 /* So does each handle of one client. */
-TEST_F(told, each_handle_promises)
+TEST_F(disclosed, each_handle_promises)
 {
 	__u32 handle = import_handle(self->fd, &self->buffer, self->fd, O_RDONLY);
 
@@ -184,7 +184,7 @@ TEST_F(told, each_handle_promises)
 }
 
 /* As long as there are users it is theirs, and nobody's to release. */
-TEST_F(told, users_come_first)
+TEST_F(disclosed, users_come_first)
 {
 	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR);
 
@@ -202,7 +202,7 @@ TEST_F(told, users_come_first)
 }
 
 /* The address may have been read where copying it failed later. */
-TEST_F(told, efault_counts_as_told)
+TEST_F(disclosed, efault_counts_as_told)
 {
 	struct memalloc_query *query = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -220,7 +220,7 @@ TEST_F(told, efault_counts_as_told)
 }
 
 /* Released while a pipe holds a page of it: quarantined as any other. */
-TEST_F(told, released_while_pinned)
+TEST_F(disclosed, released_while_pinned)
 {
 	struct iovec data = { map_buffer(self->fd, &self->buffer), PAGE };
 	char seen[PAGE];
@@ -243,7 +243,7 @@ TEST_F(told, released_while_pinned)
 }
 
 /* One of several, in any order. */
-TEST_F(told, released_one_by_one)
+TEST_F(disclosed, released_one_by_one)
 {
 	struct memalloc_alloc buffers[3];
 	__u64 offsets[3];
@@ -266,7 +266,7 @@ TEST_F(told, released_one_by_one)
 }
 
 /* Nobody without the capability learns an address, by an answer or by errors. */
-TEST_F(told, eperm_unprivileged)
+TEST_F(disclosed, eperm_unprivileged)
 {
 	pid_t child = fork_child();
 
@@ -295,7 +295,7 @@ TEST_F(told, eperm_unprivileged)
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_child(child));
-	/* And so it does not count as told. */
+	/* And so the address does not count as disclosed. */
 	close(self->fd);
 	EXPECT_RETURNED();
 }

@@ -12,9 +12,9 @@ int main(void)
 {
 	const size_t step = 1 << 20;
 	size_t left = sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE) / 10 * 9;
-	size_t soiled = 0;
+	size_t dirtied = 0;
 
-	for (; left > step; left -= step, soiled++) {
+	for (; left > step; left -= step, dirtied++) {
 		void *memory = mmap(NULL, step, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -22,6 +22,6 @@ int main(void)
 			return 1;
 		memset(memory, 0xa5, step);
 	}
-	printf("%zu\n", soiled);
+	printf("%zu\n", dirtied);
 	return 0;
 }
