@@ -14,17 +14,17 @@ struct mal_request;
  */
 int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 
-/* Take that back, of an extent that nobody has seen. It stays. Sleeps. */
+/* Undo mal_alloc(), if nobody has seen the extent. The extent stays. Sleeps. */
 void mal_alloc_undo(struct mal_extent *extent);
 
 /*
- * Nobody uses @extent any more. The extent, its block and its charge go: at once if it @is_idle,
- * which mal_extent_is_idle() said, and released; or later. Sleeps; may be called with mmap_lock
- * held.
+ * Nobody uses @extent any more. The extent, its block and its charge go: at once if @is_idle, the
+ * answer of mal_extent_is_idle(), and if the extent is not retained; else later, from quarantine.
+ * Sleeps; may be called with mmap_lock held.
  */
 void mal_free(struct mal_extent *extent, bool is_idle);
 
-/* Somebody who asked for a buffer of @length gets @err instead: count and trace it. */
+/* A request for a buffer of @length bytes failed with @err: count and trace it. */
 void mal_alloc_failed(struct mal_region *region, u64 length, int err);
 
 #endif /* MAL_ALLOC_H */

@@ -12,13 +12,13 @@
 struct memalloc_stats;
 
 /*
- * A heap and its spinlock. The owner of each used block is its struct mal_block. Granules
- * are pages. What may be called from where: any context that may take a spinlock, unless a
- * function says that it sleeps.
+ * A heap and its spinlock. To the heap, the owner of a used block is its struct mal_block.
+ * A granule is a page. Any context that may take a spinlock may call these functions, except
+ * those that say that they sleep.
  */
 struct mal_arena {
-	spinlock_t lock;	/* of all below; innermost, nothing is taken under it */
-	struct mutex switching;	/* to another fit; before @lock */
+	spinlock_t lock;	/* of all below; innermost: nothing is taken under it */
+	struct mutex switching;	/* held during the change to another fit; before @lock */
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
@@ -31,19 +31,19 @@ struct mal_arena {
 	/* Now. */
 	u64 requested;		/* bytes, of buffers that are not quarantined */
 	u64 quarantined;	/* granules */
-	u64 retained;		/* granules, of these */
+	u64 retained;		/* granules of @quarantined */
 	u64 retired;		/* granules; their blocks have no owner */
 };
 
-/* What the arena has at one place. */
+/* A run of granules in one state, as visitors see it. */
 struct mal_arena_piece {
 	u32 first;
 	u32 granules;
 	u32 state;			/* MEMALLOC_BLOCK_* */
-	const struct mal_block *block;	/* that it is, or is left of; NULL: free or retired */
+	const struct mal_block *block;	/* it is all or a piece of; NULL: free or retired */
 };
 
-/* Called under the lock, where the block, too, can be looked into. */
+/* Called under the lock, so that the block can be read, too. */
 typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
 /* Sleeps. @granules is at most MAL_HEAP_MAX. */
@@ -52,14 +52,14 @@ int __must_check mal_arena_init(struct mal_arena *arena, u32 granules, const str
 void mal_arena_destroy(struct mal_arena *arena);
 
 /*
- * Change to another fit. Sleeps. All blocks stay, and allocations go on: those that
- * do not find a block in the half-made index look everywhere.
+ * Change to another fit. Sleeps. All blocks stay, and allocations go on: an allocation that
+ * finds no block in the half-made index searches all blocks.
  */
 void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
 const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
- * Take what @req wants: @block, which must live until mal_arena_free(), gets its place. May
+ * Take the granules that @req asks for as @block, which must live until mal_arena_free(). May
  * sleep. -ENOMEM; -EINTR: a fatal signal arrived.
  */
 int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
@@ -67,9 +67,9 @@ int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *bloc
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 
 /*
- * Let @block have @granules and @length bytes. If it has more granules now, the others go to
- * @part, which must live until mal_arena_free(); if it has less, they are those that @part
- * has, just behind it, which is left with none.
+ * Resize @block to @granules and @length bytes. If it shrinks, the granules that are cut off become
+ * @part, which must live until mal_arena_free(). If it grows, it takes over all granules of @part,
+ * which is the block that follows it.
  */
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
@@ -79,13 +79,14 @@ void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const 
 void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, u8 *name);
 
 /*
- * From now on the block has no users, and comes back in parts, between which pieces of it
- * stay: it must live until it has no granules. Each piece is to the heap a used block of the same
- * owner, whose link is the next piece, so nothing has to be allocated.
+ * From now on @block has no users, and its granules come back a few at a time. The runs in between,
+ * which are not back yet, are its pieces. To the heap each piece is a used block with the same
+ * owner, and the link in its tag is the next piece, so nothing has to be allocated. @block must
+ * live until it has no granules.
  */
 void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block);
 
-/* The first piece of the quarantined block, which has one: *@granules from *@first on. */
+/* The first piece of the quarantined block, which has granules: *@granules from *@first on. */
 void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *block, u32 *first,
 			   u32 *granules);
 
@@ -93,45 +94,45 @@ void mal_arena_first_piece(struct mal_arena *arena, const struct mal_block *bloc
 void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block);
 
 /*
- * Give back @granules from @first on, which are a part of the first piece, or all of it. What is
- * left behind them is the first piece then, and what is left before them the last one.
+ * Give back @granules from @first on, which are a part of the first piece, or all of it. The rest
+ * of the piece after them becomes the first piece, the rest before them the last one.
  */
 void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
 			 u32 granules);
 
-/* The same, but nobody gets them any more. */
+/* The same, but the granules are never given out again. */
 void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules);
 
-/* Nobody gets @granule any more, which is free. False: it is not. */
+/* Never give out @granule again. False: it is not free now. */
 bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
 
-/* The quarantined block is not retained any more. */
+/* The quarantined block no longer waits for RELEASE. */
 void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
 
-/* Count an allocation that failed, for whatever reason. */
+/* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);
 
-/* Fill in what an arena knows of @stats. */
+/* Fill in those fields of @stats that an arena knows. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
 
 /*
- * Is the block that holds @granule free? *@end is where it ends. By the time that is
- * known, it may not be true any more.
+ * Is the block that holds @granule free? *@end is where the block ends. The answer may be
+ * out of date as soon as it is given.
  */
 bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
 
-/* The most blocks that one call looks at. */
+/* The most blocks that are visited under one hold of the lock. */
 #define MAL_ARENA_SLICE		32
 
 /*
- * Visit up to @max blocks, and no more than MAL_ARENA_SLICE, from the one that
- * holds *@cursor on; how many it were. *@cursor is where to go on, and the number
- * of granules of the arena after the last.
+ * Visit up to @max blocks, and no more than MAL_ARENA_SLICE, from the block that holds
+ * *@cursor on. Returns how many. *@cursor becomes where to continue: after the last block,
+ * the number of granules of the arena.
  */
 u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_visitor visit,
 		    void *data);
 
-/* What mal_heap_check_slice() finds, all over; NULL: nothing is wrong. Sleeps. */
+/* mal_heap_check_slice() of all slices; NULL: nothing is wrong. Sleeps. */
 const char *mal_arena_check(struct mal_arena *arena);
 
 #endif /* MAL_ARENA_H */

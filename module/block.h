@@ -6,27 +6,27 @@
 #include <linux/memalloc.h>
 
 /*
- * A used block of an arena, as its owner has it. Where it lies is constant. The owner sets
- * @granules, @length and @is_buffer before the arena gives it a place.
+ * A used block of an arena, in the hands of its owner. The owner sets @granules, @length and
+ * @is_buffer, then the arena sets @first, which is constant from then on.
  */
 struct mal_block {
-	u32 first;		/* the granule that it begins at */
+	u32 first;		/* its first granule */
 
 	/*
-	 * The granules that it has; once it is quarantined, those that are not back yet. As
-	 * @length, it changes under the arena's lock, and under others of the owner.
+	 * Its number of granules; in quarantine, without those that are back. This and @length
+	 * change under the arena's lock and under locks of the owner.
 	 */
 	u32 granules;
 	u64 length;		/* bytes that were asked for */
 
-	bool is_buffer;		/* figures count it as one; it is no part of another */
+	bool is_buffer;		/* counted as a buffer; false: a part of one, see resize.h */
 
 	/* Under the arena's lock: */
 	bool quarantined;
 	bool retained;		/* only RELEASE lets it come back; set before it is quarantined */
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated */
 
-	/* Of a quarantined block: the pieces that are left of it, a list, see arena.h. */
+	/* In quarantine: the list of its pieces that are not back yet, see arena.h. */
 	u32 first_piece;
 	u32 last_piece;
 };

@@ -13,32 +13,33 @@ struct file;
 
 /* An extent, and who may reach it. */
 struct mal_buffer {
-	struct mal_extent extent;	/* first: who has that last frees all of it */
+	struct mal_extent extent;	/* first: kfree() of the extent frees the buffer */
 
 	struct kref ref;		/* one per share and mapping */
 
 	/*
-	 * How many have the buffer: handles, dma-bufs, mappings of those whom it was given to, and
-	 * calls that are about to make one of these. Who has a share may make more of them; but
-	 * with that of a handle, only under the lock of its client. So under that, the only one
-	 * stays the only one.
+	 * Shares: one for each handle, each dma-buf, each mapping by somebody else than who pays,
+	 * and each call that is about to make one of these. The owner of a share may make further
+	 * ones; for the share of a handle, only under handles->lock. So while that lock is held,
+	 * a handle that has the only share keeps it.
 	 *
-	 * Pages and length change under that lock, the extent's and the arena's, all three: any of
-	 * them keeps them as they are, and so does a share, but for the only handle.
+	 * The block's granules and length change under three locks: handles->lock of the only
+	 * share, extent.size_lock and the arena's. Each of the three keeps them constant, and so
+	 * does any share but that of the only handle.
 	 */
 	atomic_t shares;
 
 	/* Constant from creation on. */
-	unsigned long pgoff;		/* where mmap() finds it, in pages */
-	u32 end_max;			/* constraints let it reach up to that granule */
+	unsigned long pgoff;		/* the mmap offset, in pages */
+	u32 end_max;			/* the granule at which it must end, by its constraints */
 
 	/*
-	 * A client knows its physical address; it must not be moved or resized. Set,
-	 * never cleared, under the lock of that client.
+	 * A client knows the physical address, so the buffer must not be moved or resized. Set
+	 * under handles->lock of that client, and never cleared.
 	 */
 	bool disclosed;
 
-	/* That of all mappings, see mapping.c. NULL before the first one; then it stays. */
+	/* The file of all mappings, see mapping.c. NULL until the first mapping; then constant. */
 	struct file *mapping_file;
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
@@ -46,14 +47,13 @@ struct mal_buffer {
 };
 
 /*
- * A new buffer of @length bytes, zeroed, in the granules that @req wants, with one
- * share, charged to @payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal
- * arrived.
+ * A new buffer of @length bytes, zeroed, in the granules that @req asks for, with one share,
+ * charged to @payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
  */
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req);
 
-/* Of an extent that is a buffer's. */
+/* @extent is that of a buffer, not a part. */
 static inline struct mal_buffer *mal_buffer_of(const struct mal_extent *extent)
 {
 	return container_of(extent, struct mal_buffer, extent);
@@ -78,7 +78,7 @@ static inline struct mal_buffer *mal_buffer_share(struct mal_buffer *buffer)
 /* Sleeps. */
 void mal_buffer_unshare(struct mal_buffer *buffer);
 
-/* The bytes that it has, and in *@length those that were asked for. Sleeps. */
+/* Its bytes, rounded to granules; *@length: the bytes that were asked for. Sleeps. */
 u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length);
 
 #endif /* MAL_BUFFER_H */

@@ -6,7 +6,7 @@
 
 struct mal_client;
 
-/* What every argument begins with. */
+/* The beginning of every argument. */
 struct mal_call_header {
 	u32 size;
 	u32 flags;
@@ -16,29 +16,29 @@ struct mal_call_header {
 struct mal_call {
 	const struct mal_call_type *type;
 	struct mal_client *client;
-	void __user *user;	/* the argument, */
-	u32 user_size;		/* as long as userspace knows it */
-	void *arg;		/* our copy */
+	void __user *user;	/* the argument */
+	u32 user_size;		/* the length that userspace knows */
+	void *arg;		/* a copy, of the length that this module knows */
 };
 
-/* What a call is like. */
+/* A kind of call. */
 struct mal_call_type {
 	unsigned int cmd;
 	int (*run)(struct mal_call *call);
-	u32 size;		/* of the argument, as long as we know it */
+	u32 size;		/* of the argument; the length that this module knows */
 	u32 min_size;
-	u32 flags;		/* the known ones */
-	const struct mal_call_type *entries;	/* of a batch: its entries are these arguments */
+	u32 flags;		/* all that are known */
+	const struct mal_call_type *entries;	/* a batch: the kind of its entries */
 };
 
 /*
- * Copy in an argument of which userspace knows @user_size bytes. -EFAULT; -EINVAL: it is too
- * short, or has unknown flags; -E2BIG: what is unknown in it is not zero.
+ * Copy in an argument of which userspace knows @user_size bytes. -EFAULT; -EINVAL: the argument is
+ * too short, or has unknown flags; -E2BIG: a byte that this module does not know is not zero.
  */
 int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u32 user_size,
 		   struct mal_call_header *arg);
 
-/* Tell userspace the answer: of the argument, what both sides know. -EFAULT. */
+/* Copy the answer out: the part of the argument that both sides know. -EFAULT. */
 int __must_check mal_call_respond(const struct mal_call *call);
 
 #endif /* MAL_CALL_H */

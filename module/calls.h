@@ -8,7 +8,7 @@ struct mal_client;
 struct mal_handle;
 struct memalloc_alloc;
 
-/* What each does, and its errors, is in uapi/linux/memalloc.h. */
+/* uapi/linux/memalloc.h says what each call does, and its errors. */
 int mal_call_info(struct mal_call *call);
 int mal_call_alloc(struct mal_call *call);
 int mal_call_free(struct mal_call *call);
@@ -25,13 +25,13 @@ int mal_call_free_batch(struct mal_call *call);
 int mal_call_resize(struct mal_call *call);
 int mal_call_name(struct mal_call *call);
 
-/* What an ALLOC makes. Nobody can use it before it is published. */
+/* The result of an ALLOC. Nobody can use it before it is published. */
 struct mal_new_buffer {
 	struct mal_handle *handle;
 	struct mal_buffer *buffer;
 };
 
-/* Make what @alloc asks for, and fill in the answer; then publish it, or undo it. Sleep. */
+/* Make the buffer that @alloc asks for, and fill in the answer; then publish or undo. Sleep. */
 int mal_new_buffer_make(struct mal_client *client, struct memalloc_alloc *alloc,
 			struct mal_new_buffer *new);
 void mal_new_buffer_publish(struct mal_client *client, const struct mal_new_buffer *new);

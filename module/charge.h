@@ -14,7 +14,7 @@
 
 struct memalloc_limits;
 
-/* What somebody has, may have at most, or asks for. */
+/* An amount that is charged, asked for, or a limit. */
 struct mal_amount {
 	u64 bytes;
 	u64 buffers;
@@ -22,12 +22,12 @@ struct mal_amount {
 
 #define MAL_NO_LIMIT	{ .bytes = U64_MAX, .buffers = U64_MAX }
 
-/* Of the bytes of users: nobody has set it. Each but root may have all but a sixteenth. */
+/* mal_user_limit.bytes is not set: each user but root may have all but a sixteenth. */
 #define MAL_DEFAULT_BYTES	0
 
 /*
- * What each user and each client may have; see READ_ONCE(). They may change at any time;
- * what is charged by then stays.
+ * The limits of each user and of each client. Parameters may change them at any time, hence
+ * READ_ONCE(). Charges above a lowered limit stay.
  */
 extern struct mal_amount mal_user_limit;
 extern struct mal_amount mal_client_limit;
@@ -36,9 +36,9 @@ extern struct mal_amount mal_client_limit;
 struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
-	u64 default_bytes;		/* that a user may have, if nothing else was said */
-	struct workqueue_struct *wq;	/* for what is to be done with their wards, */
-	work_func_t scan;		/* which is that */
+	u64 default_bytes;		/* the limit of a user, if none was set */
+	struct workqueue_struct *wq;	/* of the work of wards */
+	work_func_t scan;		/* the work of a ward */
 };
 
 /* All that is charged to one user. */
@@ -51,10 +51,10 @@ struct mal_user {
 
 	spinlock_t lock;		/* of what follows and of all payers; innermost */
 	struct mal_amount charged;
-	bool was_refused;		/* and the log says so: such a user is not forgotten */
+	bool was_refused;		/* the log says so; such a user is kept until unload */
 };
 
-/* Who has opened a file, as it was then: for people. */
+/* The process that opened a file, as it was then: for people. */
 struct mal_opener {
 	pid_t pid;			/* of the process, in the initial namespace */
 	kuid_t uid;
@@ -62,8 +62,8 @@ struct mal_opener {
 };
 
 /*
- * Who pays for what a client allocates: the client itself and its user. It lives on
- * without the client as long as anything is charged.
+ * Pays for what a client allocates: the client and its user are charged together. A payer
+ * outlives its client as long as anything is charged.
  */
 struct mal_payer {
 	struct mal_user *user;
@@ -75,7 +75,7 @@ struct mal_payer {
 	bool closed;			/* the client is gone */
 };
 
-/* For a region of that many pages. The work of wards is @scan. Sleeps. -ENOMEM. */
+/* For a region of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
 int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t scan);
 
 /* No payer may be left. Sleeps. */
@@ -85,21 +85,20 @@ void mal_user_get(struct mal_user *user);
 void mal_user_put(struct mal_user *user);
 
 /*
- * To look at all users: the next after @user, which is given back, or with NULL the first;
- * or NULL. Sleeps.
+ * Iterates over all users: returns the one after @user, with a reference, and drops the reference
+ * to @user. @user NULL: begins; returns NULL: there are no more. Sleeps.
  */
 struct mal_user *mal_users_next(struct mal_users *users, struct mal_user *user);
 
-/* The payer of a new client, whom this process has opened. Sleeps. NULL: no memory. */
+/* A payer for a client that this process opens. Sleeps. NULL: no memory. */
 struct mal_payer *mal_payer_open(struct mal_users *users);
 
-/* The client is gone; the payer goes with it, or with its last charge. Sleeps. */
+/* The client is gone. The payer goes now, or with its last charge. Sleeps. */
 void mal_payer_close(struct mal_payer *payer);
 
 /*
- * Whoever gets a part of the region is charged by the first of these before it is taken
- * from the heap, and no longer by the second after it has returned there. Another
- * controller, like the kernel's own for device memory, would be asked here, too.
+ * mal_charge() is called before memory is taken from the heap, mal_uncharge() after it has returned
+ * there. Another controller, like the kernel's own for device memory, would be asked here, too.
  *
  * No charge ever exceeds a limit, not for a moment, but for callers with CAP_SYS_RESOURCE.
  * -EDQUOT: nothing was charged. Both sleep.
@@ -108,17 +107,17 @@ int __must_check mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /*
- * The charge has been refused: the log says so if it is the first one of that user, and which
- * parameter stood against it. Not if it was a limit that the client has set itself. Sleeps.
+ * A charge was refused. The first time for a user, log it, with the name of the parameter that is
+ * the limit; but not if the client has set the limit itself. Sleeps.
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
-/* Fill in the limits that hold for the payer, and what is charged. */
+/* Fill in the limits of the payer, and what is charged to it. */
 void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limits);
 
 /*
- * Set the client's own limits that @wanted->flags name. Without @may_raise, those that
- * are lower already stay.
+ * Set the client's own limits that @wanted->flags name. Without @may_raise, a limit that is
+ * already lower stays.
  */
 void mal_payer_set_limits(struct mal_payer *payer, const struct memalloc_limits *wanted,
 			  bool may_raise);

@@ -17,20 +17,20 @@ struct seq_file;
 struct mal_client {
 	struct mal_region *region;
 	struct mal_payer *payer;	/* for what is allocated here */
-	u64 id;				/* no other has or had it; not 0 */
-	bool writable;			/* opened for writing: handles may be, too */
+	u64 id;				/* never used for another client; not 0 */
+	bool writable;			/* opened for writing, so handles may be writable */
 	struct list_head node;		/* in region->client_list */
 
 	struct mal_handles handles;
 
 	/*
-	 * Keeps two IMPORTs from making two handles for one buffer. Outermost: it is
+	 * Keeps two IMPORTs from making two handles for one buffer. Outermost: the lock is
 	 * held while userspace is written to, so mmap() and faults must not take it.
 	 */
 	struct mutex import_lock;
 };
 
-/* What its device node does with it. */
+/* The file operations of the device node. */
 int mal_client_open(struct inode *inode, struct file *file);
 int mal_client_release(struct inode *inode, struct file *file);
 int mal_client_mmap(struct file *file, struct vm_area_struct *vma);

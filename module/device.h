@@ -12,7 +12,7 @@ struct mal_region;
 struct mal_region *mal_device_create(const char *name, unsigned long pages, int node,
 				     const struct mal_fit *fit);
 
-/* Nobody may use the region any more. */
+/* Nobody may use the region any more. Sleeps. */
 void mal_device_destroy(struct mal_region *region);
 
 #endif /* MAL_DEVICE_H */

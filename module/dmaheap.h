@@ -8,9 +8,8 @@
 struct mal_region;
 
 /*
- * The region's node in /dev/dma_heap/: for programs that know the kernel's dma-buf
- * heaps, of which it is one more to them. Not to be confused with the heap of
- * core/heap.h, which knows nothing of any of this.
+ * The region's node in /dev/dma_heap/. To programs that know the kernel's dma-buf heaps,
+ * the region is one more of these. The heap of core/heap.h is something else.
  */
 struct mal_dmaheap {
 	struct mal_region *region;
@@ -21,7 +20,7 @@ struct mal_dmaheap {
 /* Make the node. It can't be opened before it is started. Sleeps. */
 int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region);
 
-/* From now on the region stays until its module is unloaded. */
+/* The region is complete: from now on the node can be opened. */
 void mal_dmaheap_start(struct mal_dmaheap *dmaheap);
 
 void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap);

@@ -12,20 +12,20 @@ struct mal_offsets;
 struct mal_payer;
 struct vm_area_struct;
 
-/* A client's name for a buffer. It has a share of it. */
+/* A client's name for a buffer. The handle has a share of the buffer. */
 struct mal_handle {
 	struct rb_node by_id;		/* in handles->by_id */
-	u32 id;				/* what userspace calls it; not 0 */
+	u32 id;				/* its number in userspace; not 0 */
 	bool published;			/* or only reserved. What follows is valid if it is: */
 	bool writable;
-	bool disclosed;			/* where the buffer lies; under handles->lock */
+	bool disclosed;			/* by it, the physical address; under handles->lock */
 	struct rb_node by_offset;	/* in handles->by_offset */
 	struct mal_buffer *buffer;
 };
 
-/* What there are handles for. */
+/* What the handles of a client amount to. */
 struct mal_holdings {
-	u64 handles;			/* that are published */
+	u64 handles;			/* published ones */
 	u64 buffers;
 	u64 bytes;			/* rounded to granules */
 };
@@ -34,31 +34,31 @@ struct mal_holdings {
 struct mal_handles {
 	/* Constant: */
 	const struct mal_offsets *offsets;	/* of the region */
-	const struct mal_payer *payer;		/* for what the client allocates */
+	const struct mal_payer *payer;		/* of the client */
 
-	struct mutex lock;		/* of what follows; between mmap_lock and the arena's */
+	struct mutex lock;		/* of all below; between mmap_lock and the arena's */
 	struct rb_root by_id;
 	struct rb_root by_offset;	/* by the buffer's mmap offset, then by access */
 	struct mal_holdings held;
-	u32 last_id;			/* numbers come round late: stale ones are noticed */
+	u32 last_id;			/* counts up, so a stale number is not soon used again */
 };
 
 void mal_handles_init(struct mal_handles *handles, const struct mal_offsets *offsets,
 		      const struct mal_payer *payer);
 
 /*
- * Nobody uses the handles any more: give up those that are left. That is not what FREE is for one
- * by which the address of its buffer was disclosed. Sleeps.
+ * Nobody uses the handles any more: give up all of them. Unlike FREE, this is no promise that
+ * devices are done: a buffer whose address was disclosed by a handle will be retained. Sleeps.
  */
 void mal_handles_destroy(struct mal_handles *handles);
 
-/* What there are handles for. Sleeps. */
+/* Sleeps. */
 struct mal_holdings mal_handles_holdings(struct mal_handles *handles);
 
 /*
- * A handle comes about in two steps, so that its number can be told to userspace
- * before anybody can use it: reserve, then publish, which can't fail, or cancel.
- * Each function here takes handles->lock, unless it says otherwise, and sleeps.
+ * A handle is made in two steps, so that userspace can get its number before anybody can use
+ * it: reserve, then publish, which can't fail, or cancel. Each function from here on takes
+ * handles->lock, unless it says otherwise, and sleeps.
  */
 struct mal_handle *mal_handle_reserve(struct mal_handles *handles);
 void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle);
@@ -69,49 +69,49 @@ void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
 
 /* A handle to be given up. */
 struct mal_removal {
-	struct memalloc_free free;	/* what is told of it */
-	struct mal_handle *handle;	/* for the function below */
+	struct memalloc_free free;	/* names it */
+	struct mal_handle *handle;	/* used by the function below */
 };
 
 /*
- * Give up all @count handles, or none. The length, unless it is 0, must be that of the
- * buffer. -ENOENT: no such handle, or it is there twice; -ERANGE: another length.
+ * Give up all @count handles, or none. Each length, unless it is 0, must be the buffer's.
+ * -ENOENT: no such handle, or one is named twice; -ERANGE: another length.
  */
 int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count);
 
 /*
- * Note that the address of the buffer of handle @id is about to be disclosed, before
- * it is. -ENOENT: no such handle.
+ * Called before the physical address is disclosed by handle @id. -ENOENT: no such handle.
  */
 int mal_handle_disclose(struct mal_handles *handles, u32 id);
 
-/* The buffer that @id stands for, with a reference, and its access; or NULL. */
+/* The buffer of handle @id, with a reference, and the handle's access; or NULL. */
 struct mal_buffer *mal_handle_lookup(struct mal_handles *handles, u32 id, bool *writable);
 
 /* The same, with a share. */
 struct mal_buffer *mal_handle_share(struct mal_handles *handles, u32 id, bool *writable);
 
 /*
- * Let the buffer of handle @id have @pages, and @length bytes of them. -ENOENT: no such
- * handle; -EACCES: it is not writable, or somebody else would be charged for more; -EBUSY:
- * others have the buffer, too, or know where it lies, or a device has not finished with it;
- * and the errors of mal_resize_prepare().
+ * Resize the buffer of handle @id to @pages, of which @length bytes were asked for. -ENOENT: no
+ * such handle; -EACCES: the handle is not writable, or somebody else would be charged for more;
+ * -EBUSY: the buffer has other shares, its address was disclosed, or a device has not finished
+ * with it; -EINTR: a fatal signal arrived; and the errors of mal_resize_prepare().
  */
 int mal_handle_resize(struct mal_handles *handles, u32 id, u32 pages, u64 length);
 
-/* The client's handle for @buffer with that access; or 0. */
+/* The number of the client's handle for @buffer with that access; or 0. */
 u32 mal_handle_find(struct mal_handles *handles, const struct mal_buffer *buffer, bool writable);
 
 /*
- * The same with either access, the writable handle first, for a @buffer that may be gone by
- * now, but was there, and at that offset, while the lock has been held. Under handles->lock.
+ * The number of a handle for @buffer, at mmap offset @pgoff, with either access; if there are two,
+ * of the writable one; or 0. The buffer may be gone by now, so it is only compared: the caller has
+ * seen it at @pgoff after taking the lock. Under handles->lock.
  */
 u32 __mal_handle_find_at(struct mal_handles *handles, unsigned long pgoff,
 			 const struct mal_buffer *buffer);
 
 /*
- * Map what is at the mmap offset that @vma has, with mmap_lock held. Sleeps. -ENOENT: there is no
- * handle for it; and the errors of mal_map().
+ * Map the buffer that the mmap offset of @vma stands for. Called with mmap_lock held. -ENOENT: the
+ * client has no handle there; and the errors of mal_map().
  */
 int mal_handle_mmap(struct mal_handles *handles, struct vm_area_struct *vma);
 

@@ -7,8 +7,9 @@ struct mal_request;
 struct memalloc_alloc;
 
 /*
- * What @alloc wants, in granules of @region. -EPERM: the caller may not ask for that;
- * -EINVAL: what no region can satisfy, wherever it lies; -EFBIG: more than this one has.
+ * Turn the constraints of @alloc into granules of @region. -EPERM: the caller may not ask for
+ * such constraints; -EINVAL: no region could meet them, wherever it lay; -EFBIG: the buffer is
+ * larger than the region.
  */
 int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
 		  struct mal_request *req);

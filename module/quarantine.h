@@ -11,10 +11,10 @@ struct mal_users;
 struct work_struct;
 
 /*
- * Extents are in quarantine whose last user is gone while a page of theirs is still held, as by
- * direct I/O in flight. Pages that nobody holds come back at once. A pin goes away without telling
- * anyone, so the others are looked at again now and then: see quarantine.c for what that costs, and
- * whom. Each extent there holds a reference to the module.
+ * An extent is in quarantine if its last user is gone and a page of it is still held, as by direct
+ * I/O in flight. Pages that nobody holds come back at once. Nobody is notified when a pin goes
+ * away, so the other pages are scanned again now and then: see quarantine.c for what that costs,
+ * and whom. Each extent in quarantine holds a reference to the module.
  */
 
 void mal_quarantine_init(struct mal_quarantine *quarantine);
@@ -24,27 +24,25 @@ void mal_quarantine_destroy(struct mal_quarantine *quarantine);
 void mal_quarantine_work(struct work_struct *work);
 
 /*
- * Takes over @extent, which nobody else knows any more, until its pages are back. Sleeps as long as
- * it takes to scan each of its pages once.
+ * Takes over @extent, which nobody else uses any more, until its pages are back. Sleeps; scans each
+ * page once.
  */
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent);
 
 /*
- * The retained extent whose block begins at @first, and has @pages unless that is 0,
- * is an ordinary one from now on. Sleeps. -ENOENT: there is none; -ERANGE: it has
- * another number of pages.
+ * The extent whose block begins at @first is no longer retained: its pages may come back. Sleeps.
+ * -ENOENT: no retained extent begins there; -ERANGE: @pages is not 0, and not its number of pages.
  */
 int mal_quarantine_release(struct mal_quarantine *quarantine, u64 first, u64 pages);
 void mal_quarantine_release_all(struct mal_quarantine *quarantine);
 
 /*
- * Give back what can be given back of what @user has there, at a bounded cost; whether something
- * may have come back since the caller was refused. Sleeps; waits for other callers of that user
- * alone, and a fatal signal ends that.
+ * Scan the quarantine of @user, at a bounded cost. True: something may have come back since the
+ * caller was refused. Sleeps; waits only for scans of the same user, and killably.
  */
 bool mal_quarantine_scan(struct mal_user *user);
 
-/* The pages that are in the lists, in *@retained those that wait for RELEASE. Sleeps. */
+/* The pages in all lists; *@retained: those that wait for RELEASE. Sleeps. */
 u64 mal_quarantine_count(struct mal_quarantine *quarantine, struct mal_users *users,
 			 u64 *retained);
 

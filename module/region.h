@@ -16,7 +16,7 @@
 #include "space.h"
 #include "ward.h"
 
-/* A claimed range, and what manages it. */
+/* A claimed range, and all that manages it. */
 struct mal_region {
 	const char *name;
 	struct mal_claim claim;
@@ -26,7 +26,7 @@ struct mal_region {
 	struct mal_quarantine quarantine;
 	struct mal_users users;
 	atomic_t clients;		/* open files */
-	atomic64_t client_ids;		/* the last one's */
+	atomic64_t client_ids;		/* the last that was given out */
 	struct mutex clients_lock;	/* of @client_list; before those of clients */
 	struct list_head client_list;
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */

@@ -8,25 +8,26 @@ struct mal_buffer;
 struct mal_extent;
 
 /*
- * Resizing in place. What is cut off a buffer, or added behind it, is an extent of its own for a
- * while, a part: it comes as that of any buffer, and goes as any, to quarantine even. So nothing
- * is left that can fail once the buffer itself is touched.
+ * Resizing in place. The pages that are cut off the end of a buffer, or added to it, are an extent
+ * of their own for a while: a part. A part is allocated and freed like the extent of a buffer, by
+ * way of quarantine if need be. All that can fail is done with the part, before the buffer changes.
  *
- * First the part that a buffer of @pages needs to have @new_pages: what lies behind, charged
- * and zeroed; an empty one, to take the rest; or NULL, if they are as many. Sleeps. -ENOSPC:
- * mmap() would not reach the end; -ENOMEM: also, something is behind, or a constraint of the
- * buffer ends there; and what mal_buffer_create() fails with.
+ * First get the part with which a buffer of @pages becomes one of @new_pages. To grow: the pages
+ * that follow the buffer, charged and zeroed. To shrink: an empty part, for the pages that are cut
+ * off. NULL: the number stays the same. Sleeps. -ENOSPC: mmap() would not reach the end; -ENOMEM:
+ * also, the following pages are in use, or a constraint of the buffer forbids them; and the errors
+ * of mal_alloc().
  */
 struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages);
 
 /*
- * Then let it have @new_pages and @length bytes. The caller holds the lock of the client
- * that has the only share, and has seen that the buffer still has the pages that @part was
- * made for. Sleeps. -EBUSY: a device has not finished with it.
+ * Then resize @buffer to @new_pages and @length bytes. The caller holds the lock of the handle that
+ * has the only share, and has checked that the buffer still has as many pages as @part was made
+ * for. Sleeps. -EBUSY: a device has not finished with the buffer.
  */
 int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages, u64 length);
 
-/* In the end, in any case: what is with @part has left the buffer. Sleeps. */
+/* In the end, after success and failure: free the pages that @part still has. Sleeps. */
 void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part);
 
 #endif /* MAL_RESIZE_H */

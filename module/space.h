@@ -8,9 +8,9 @@ struct file;
 struct vfsmount;
 
 /*
- * An address space is what the kernel has of all mappings of a file: it has a lock, and is
- * walked where a range is unmapped from every process. Each buffer that is mapped has one of
- * its own, so that nobody's mappings delay those of other buffers.
+ * An address space is the kernel's set of all mappings of a file. It has a lock, and is walked
+ * where a range is unmapped from every process. Each mapped buffer has an address space of its
+ * own, so that the mappings of one buffer delay no other.
  */
 
 /* Where the address spaces of a region come from. */
@@ -21,18 +21,18 @@ struct mal_spaces {
 /* Sleeps. -ENOMEM. */
 int mal_spaces_init(struct mal_spaces *spaces);
 
-/* No file of mal_space_create() may be left. Sleeps. */
+/* All files of mal_space_create() are gone. Sleeps. */
 void mal_spaces_destroy(struct mal_spaces *spaces);
 
 /*
- * A new file in whose address space mappings can be, called @name in /proc/PID/maps. It holds
+ * A new file, and an address space for its mappings. /proc/PID/maps shows @name. The file holds
  * the module. Sleeps. -ENOMEM, -ENFILE.
  */
 struct file *mal_space_create(struct mal_spaces *spaces, const char *name);
 
 /*
- * Before a page is mapped: note that it is page @index of @space. The kernel's key of a futex
- * that processes share is made of both. They hold until mal_space_remove_page().
+ * Called before @page is mapped: it becomes page @index of @space, until mal_space_remove_page().
+ * The kernel's key of a futex that processes share is made of the space and the index.
  */
 static inline void mal_space_add_page(struct address_space *space, struct page *page,
 				      unsigned long index)
@@ -40,13 +40,13 @@ static inline void mal_space_add_page(struct address_space *space, struct page *
 	if (READ_ONCE(page->mapping) == space)
 		return;
 	page->index = index;
-	/* Whoever is to see the page as one of @space finds it by its entry in a page table. */
+	/* Others find the page by its entry in a page table, which is written later. */
 	WRITE_ONCE(page->mapping, space);
 }
 
 /*
- * Once no process has the page mapped, and before its address space goes: forget that. Somebody
- * may still hold the page. Sleeps.
+ * The page leaves its address space: called when no process has the page mapped, and before the
+ * space goes. Somebody may still hold the page. Sleeps.
  */
 void mal_space_remove_page(struct page *page);
 

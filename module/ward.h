@@ -8,7 +8,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
-/* Where extents wait that are in quarantine; see quarantine.h. */
+/* The lists of extents in quarantine; see quarantine.h. */
 
 /* What one user has in quarantine. Nobody else ever scans it, nor waits for a scan of it. */
 struct mal_ward {
@@ -17,15 +17,15 @@ struct mal_ward {
 
 	struct mutex lock;		/* of what follows; after @scan_lock, before the arena's */
 	struct list_head extents;	/* the next to scan first; taken off with @scan_lock */
-	unsigned int count;		/* of them */
-	unsigned int todo;		/* of them, in this pass */
-	bool returned;			/* something came back in this pass; with @scan_lock */
+	unsigned int count;		/* of @extents */
+	unsigned int todo;		/* of @extents, still to be scanned in this pass */
+	bool returned;			/* a page came back in this pass; with @scan_lock */
 	unsigned int delay_ms;		/* from this pass to the next */
 	struct workqueue_struct *wq;
-	struct delayed_work work;	/* pending or running: it has a reference to the user */
+	struct delayed_work work;	/* has a reference to the user if pending or running */
 };
 
-/* Of a region: the extents that are retained, which nobody scans before RELEASE. */
+/* Of a region: its retained extents, which nobody scans before RELEASE. */
 struct mal_quarantine {
 	struct mutex lock;		/* of @retained; before the arena's */
 	struct list_head retained;
