@@ -65,7 +65,7 @@ const struct mal_fit *mal_arena_fit(struct mal_arena *arena)
 	return fit;
 }
 
-/* The heap gave @block its place. Under the lock. */
+/* The heap has allocated @block at @first. Under the lock. */
 static void count_allocation(struct mal_arena *arena, struct mal_block *block, u32 first)
 {
 	lockdep_assert_held(&arena->lock);
@@ -75,7 +75,7 @@ static void count_allocation(struct mal_arena *arena, struct mal_block *block, u
 	arena->requested += block->length;
 }
 
-/* Look everywhere, a slice at a time, for a placement that the fit did not find. */
+/* Search all blocks, a slice at a time, for a placement that the fit did not find. */
 static int sweep_arena(struct mal_arena *arena, struct mal_block *block,
 		       const struct mal_request *req)
 {
@@ -234,7 +234,7 @@ void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block)
 	spin_unlock(&arena->lock);
 }
 
-/* The block has a part less. False, which never happens: it is no part of the first piece. */
+/* Take granules off the first piece. False, by a bug only: they are not all in it. */
 static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules)
 {
 	const u32 piece = pop_piece(arena, block);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The buffer: from the block that it gets to the moment when its last user is gone. */
+/* The buffer, from its allocation until its last user is gone. */
 #include <linux/file.h>
 #include <linux/slab.h>
 
@@ -14,7 +14,7 @@ static void destroy_buffer(struct mal_buffer *buffer)
 	mal_extent_destroy(&buffer->extent);
 }
 
-/* The granule that @req does not let @buffer reach, however long it may become. */
+/* Where @buffer has to end at the latest, by the constraints of @req, when it grows. */
 static u32 end_max(const struct mal_buffer *buffer, const struct mal_request *req)
 {
 	const struct mal_extent *extent = &buffer->extent;
@@ -50,7 +50,7 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 	err = mal_offset_add(&region->offsets, req->size, &pgoff);
 	if (err)
 		goto undo_alloc;
-	/* Whoever reads the layout sees the block already. */
+	/* The block is in the layout already, where this is read. */
 	WRITE_ONCE(buffer->pgoff, pgoff);
 	return buffer;
 
@@ -82,7 +82,7 @@ void mal_buffer_put(struct mal_buffer *buffer)
 
 void mal_buffer_unshare(struct mal_buffer *buffer)
 {
-	/* Pairs with the acquire in handle.c: what was done with the share is seen there. */
+	/* Pairs with the acquire in handle.c, which sees all that was done with the share. */
 	(void)atomic_fetch_dec_release(&buffer->shares);
 	mal_buffer_put(buffer);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the calls do, but for those of batches.
+ * The calls, except those of batches.
  *
- * An answer is copied out before what it tells takes effect, so that a bad pointer
- * leaves nothing behind. No lock that mmap() or a page fault takes is held then:
- * the argument may itself lie in a mapping of ours.
+ * An answer is copied out before the call takes effect, so that a bad pointer changes nothing.
+ * No lock that mmap() or a page fault takes is held meanwhile: the argument may itself lie in a
+ * mapping of a buffer.
  */
 #include <linux/capability.h>
 #include <linux/ctype.h>
@@ -180,7 +180,7 @@ struct layout_slice {
 	u32 n;
 	struct memalloc_block entries[MAL_ARENA_SLICE];
 
-	/* Of the buffers: where mmap() finds them. They may be gone by now. */
+	/* The buffers among them, which may be gone by now, and their mmap offsets. */
 	const struct mal_buffer *buffers[MAL_ARENA_SLICE];
 	unsigned long pgoffs[MAL_ARENA_SLICE];
 };
@@ -209,7 +209,7 @@ static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct l
 	u32 i;
 
 	slice->n = 0;
-	/* While the lock is held, a buffer that this client has a handle for stays. */
+	/* While the lock is held, buffers that this client has handles for do not go away. */
 	mutex_lock(&handles->lock);
 	mal_arena_visit(&client->region->arena, cursor, max, add_to_slice, slice);
 	for (i = 0; i < slice->n; i++) {
@@ -220,7 +220,7 @@ static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct l
 	mutex_unlock(&handles->lock);
 }
 
-/* Write @n entries, @stride bytes apart; what we know nothing of is zero. */
+/* Write @n entries, @stride bytes apart. Bytes of an entry that are unknown here become zero. */
 static int copy_entries(u8 __user *to, u32 stride, const struct memalloc_block *entries, u32 n)
 {
 	size_t known = min_t(size_t, stride, sizeof(*entries));
@@ -374,7 +374,7 @@ int mal_call_limits(struct mal_call *call)
 		if (!may_raise)
 			return -EPERM;
 	}
-	/* The answer is how it will be: a raised one is still no more than any client has. */
+	/* Answer the limits that will hold: a client's own is never above mal_client_limit. */
 	if (wanted.flags & MEMALLOC_LIMITS_SET_BYTES)
 		limits->client_bytes_max = min(wanted.client_bytes_max,
 					       READ_ONCE(mal_client_limit.bytes));
@@ -447,7 +447,7 @@ int mal_call_resize(struct mal_call *call)
 	return mal_handle_resize(&call->client->handles, resize->handle, more + 1, resize->length);
 }
 
-/* Where the name ends; MEMALLOC_NAME_LEN if it is none. */
+/* The length of the name; MEMALLOC_NAME_LEN: it is too long, or not printable. */
 static u32 name_length(const u8 *name)
 {
 	u32 i;

@@ -2,17 +2,16 @@
 /*
  * Where the region comes from: a contiguous range claimed from running memory.
  *
- * alloc_contig_range() empties a range by moving what lies there, and takes it.
- * It tries one window that it is told, at the cost of moving pages, so windows
- * are looked over first: one that holds a page which can't be moved is skipped
- * without trying. A window lies in one zone. ZONE_MOVABLE is left alone: a
- * long-term pin of a page there would try to move it, for ever; the same goes
- * for CMA, where alloc_contig_range() itself refuses as we ask for MIGRATE_MOVABLE.
+ * alloc_contig_range() takes a window: it moves the pages that lie there elsewhere. That is
+ * expensive, so each window is looked over first, and skipped if it holds a page that can't be
+ * moved. A window lies in one zone. ZONE_MOVABLE is not used: a long-term pin of a page there
+ * would try to move the page, for ever. The same goes for CMA, which alloc_contig_range() itself
+ * refuses for MIGRATE_MOVABLE.
  *
- * In each zone the search begins at one of the first windows, by chance. Else everybody who
- * knows the machine and these lines would know where the region most likely lies. Not at any
- * window: where a region was, the kernel next puts what can't be moved, and much memory is to
- * stay in one piece.
+ * In each zone the search begins at one of the first windows, by chance. Otherwise everybody who
+ * knows the machine and these lines would know where the region most likely lies. The search does
+ * not begin at just any window: where a region was, the kernel next puts pages that can't be moved,
+ * and most memory is to stay free of them.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -28,16 +27,16 @@
 
 #include "claim.h"
 
-/* The search gives up after that long. */
+/* The search gives up after this time. */
 #define MAL_CLAIM_SECONDS	30
 
-/* Windows start and end on multiples of it, as alloc_contig_range() likes it. */
+/* alloc_contig_range() is best called for multiples of this. */
 #define MAL_CLAIM_STEP		max_t(unsigned long, pageblock_nr_pages, MAX_ORDER_NR_PAGES)
 
-/* The search begins at one of so many windows of a zone. */
+/* The search begins at one of the first windows of a zone, this many. */
 #define MAL_CLAIM_BEGINNINGS	16
 
-/* No region is aligned to more than that. */
+/* The largest alignment of a region. */
 #define MAL_CLAIM_ALIGN_MAX	(SZ_1G >> PAGE_SHIFT)
 
 /*
@@ -107,7 +106,7 @@ static unsigned long first_obstacle(const struct search *search, struct zone *zo
 	return end;
 }
 
-/* Try the windows in [@start, @end), all of which looks movable. */
+/* Try the windows in [@start, @end), a run of pages that look movable. */
 static bool claim_from_run(struct search *search, unsigned long start, unsigned long end)
 {
 	struct mal_claim *claim = search->claim;
@@ -196,7 +195,7 @@ static int explain_failure(const struct search *search)
 	return -ENOMEM;
 }
 
-/* Whatever the kernel had there: all of it is taken to be clean from now on (clean.h). */
+/* clean.h takes all of the region to be zero from now on. */
 static int zero_pages(const struct mal_claim *claim)
 {
 	unsigned long i;
@@ -228,7 +227,7 @@ int mal_claim_range(struct mal_claim *claim, unsigned long pages, int node)
 	claim->memory_end = 0;
 	for_each_online_node(nid)
 		claim->memory_end = max(claim->memory_end, node_end_pfn(nid));
-	/* A window that would starve the rest of the system is not even tried. */
+	/* Don't even try a window that would starve the rest of the system. */
 	if (pages > si_mem_available())
 		search.window = ULONG_MAX;
 	if (!claim_aligned(&search, align, node) && !claim_aligned(&search, MAL_CLAIM_STEP, node))
@@ -255,7 +254,7 @@ void mal_claim_release(struct mal_claim *claim)
 			continue;
 		if (first < pfn)
 			free_contig_range(first, pfn - first);
-		/* Whoever found the fault may hold it; nobody gets it when the last one goes. */
+		/* The kernel's own reference to a poisoned page keeps it out of use. */
 		put_page(pfn_to_page(pfn));
 		first = pfn + 1;
 	}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clean memory: knows which granules are zero, zeroes the others when a buffer gets
- * them, or before that in the background.
+ * Clean memory: knows which granules are zero, and zeroes the others when a buffer gets them, or
+ * earlier in the background.
  *
- * In the background, free memory is zeroed in place, a word of the map at a time. That
- * takes nothing out of the heap, so it never makes an allocation fail. Two things keep
- * it away from memory in use: it says which word it is at before it asks, under the
- * arena's lock, whether a block there is free; and who gets a block there after that
- * sees what was said, and waits before it touches anything.
+ * The background zeroes free memory in place, one word of the map at a time. It takes nothing out
+ * of the heap, so it never makes an allocation fail. Two things keep it away from memory in use.
+ * The background writes down its word in @busy, and only then asks, under the arena's lock, whether
+ * a block there is free. And an allocation that gets a block there afterwards sees @busy, and waits
+ * before it touches the block.
  */
 #include <linux/bitops.h>
 #include <linux/highmem.h>
@@ -18,10 +18,10 @@
 
 #include "clean.h"
 
-/* A buffer that is given back and taken again at once is left to who takes it. */
+/* A block that is freed and allocated again at once is zeroed by that allocation. */
 #define MAL_CLEAN_DELAY_MS	100
 
-/* The first granule of the word that @granule has its bit in, and that of the next one. */
+/* The first granule of the map's word for @granule, and of the word after it. */
 static u32 word_start(u32 granule)
 {
 	return round_down(granule, BITS_PER_LONG);
@@ -40,16 +40,16 @@ static unsigned long word_mask(u32 first, u32 end)
 	return GENMASK(last % BITS_PER_LONG, first % BITS_PER_LONG);
 }
 
-/* Those of @mask, of the word of @first, that are not known to be zero. */
+/* The bits of @mask, in the word of @first, whose granules are not known to be zero. */
 static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned long mask)
 {
-	/* Where a bit is set, the zeros are to be seen, too: pairs with zero_granules(). */
+	/* Who sees a bit also sees the zeros: pairs with zero_granules(). */
 	return ~atomic_long_read_acquire(&clean->map[first / BITS_PER_LONG]) & mask;
 }
 
 /*
- * Zero the granules of @bits in the word of @first, and note it. But not those that are
- * poisoned: the hardware would take it amiss. Whether there were none.
+ * Zero the granules of @bits in the word of @first, and mark them in the map; but not poisoned
+ * pages, at which the hardware would raise a fault. True: none was poisoned.
  */
 static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 {
@@ -144,7 +144,7 @@ void mal_clean_queue(struct mal_clean *clean)
 				   msecs_to_jiffies(MAL_CLEAN_DELAY_MS));
 }
 
-/* Zero what is free and dirty from @first on, within its block and its word; where that ends. */
+/* Zero free dirty granules from @first to the end of its block or word, which is returned. */
 static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 {
 	u32 end;
@@ -160,7 +160,7 @@ static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 	return end;
 }
 
-/* Once through the region; what is given back meanwhile has queued the work again. */
+/* One pass through the region. Granules that are freed meanwhile have queued the work again. */
 static void clean_work(struct work_struct *work)
 {
 	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);

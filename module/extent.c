@@ -23,7 +23,7 @@ void mal_extent_destroy(struct mal_extent *extent)
 	kfree(extent);
 }
 
-/* Granules [@first, @first + @pages) of it are about to go back to the heap. */
+/* @pages of the extent, from @first on, are about to go back to the heap. */
 static void mark_part_dirty(const struct mal_extent *extent, u32 first, u32 pages)
 {
 	if (extent->touched)
@@ -41,7 +41,7 @@ void mal_extent_free_block(struct mal_extent *extent)
 	mal_clean_queue(&region->clean);
 }
 
-/* It has @pages less; with the last one it is no buffer any more. */
+/* @pages have gone. With the last page, the charge for the buffer itself ends. */
 static void uncharge_part(struct mal_extent *extent, u32 pages)
 {
 	const struct mal_block *block = &extent->block;
@@ -49,7 +49,7 @@ static void uncharge_part(struct mal_extent *extent, u32 pages)
 	mal_uncharge(extent->payer, (u64)pages << PAGE_SHIFT, !block->granules && block->is_buffer);
 }
 
-/* Of the quarantined extent, with the charge for it. */
+/* Free a part of the quarantined extent, and its charge. */
 static void free_part(struct mal_extent *extent, u32 first, u32 pages)
 {
 	trace_memalloc_free(extent->region->name, &extent->block, first, pages);
@@ -58,7 +58,7 @@ static void free_part(struct mal_extent *extent, u32 first, u32 pages)
 	uncharge_part(extent, pages);
 }
 
-/* Of the quarantined extent, a page that nobody gets any more, nor pays for. */
+/* Retire a page of the quarantined extent, and free its charge. */
 static void retire_page(struct mal_extent *extent, u32 page)
 {
 	mark_part_dirty(extent, page, 1);
@@ -68,9 +68,9 @@ static void retire_page(struct mal_extent *extent, u32 page)
 }
 
 /*
- * Whether nobody holds the page, which no process has mapped any more, and it is sound. If
- * nobody does, it stays so: it can't be reached any more. Not a mere read: it orders what the
- * holder did before what we'll do. In any case, the page leaves its address space.
+ * Whether nobody holds the page, and it is not poisoned. No process has it mapped any more, so
+ * nobody can get hold of it from now on. The count is frozen, not only read: that orders the last
+ * holder's accesses before those that follow. In any case, the page leaves its address space.
  */
 static bool is_idle_page(struct page *page)
 {
@@ -88,7 +88,7 @@ bool mal_extent_devices_are_done(struct mal_extent *extent)
 	return dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
 }
 
-/* Pages from @first on that are idle, up to @end. */
+/* The number of idle pages from @first on, up to the first that is not, or @end. */
 static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
 {
 	const struct mal_region *region = extent->region;
@@ -103,7 +103,7 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
 	return at - first;
 }
 
-/* Look at the next pages of the first piece: those that are idle, or one that is not. */
+/* Scan the next pages of the first piece: free a run of idle pages, or pass one that is held. */
 static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
 {
 	struct mal_arena *arena = &extent->region->arena;
@@ -153,7 +153,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 	return returned;
 }
 
-/* All pages leave their address space. Whether nobody holds one of them, and all are sound. */
+/* All pages leave their address space. True: all are idle. */
 static bool leave_space(struct mal_extent *extent)
 {
 	const u32 end = extent->block.first + extent->block.granules;

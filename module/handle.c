@@ -50,7 +50,7 @@ static struct mal_handle *handle_at(const struct rb_node *node)
 	return rb_entry_safe(node, struct mal_handle, by_offset);
 }
 
-/* The order of a client's handles: no two buffers have the same offset. */
+/* The order of handles->by_offset. No two buffers have the same offset. */
 static bool is_handle_before(struct rb_node *node, const struct rb_node *other)
 {
 	const struct mal_handle *a = handle_at(node);
@@ -87,8 +87,8 @@ static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
 }
 
 /*
- * The handle for the buffer in whose room for mmap() @pgoff lies, the writable one if there
- * are two; or NULL. Under handles->lock.
+ * The handle for the buffer in whose mmap slot @pgoff lies, the writable one if there are
+ * two; or NULL. Under handles->lock.
  */
 static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned long pgoff)
 {
@@ -97,7 +97,7 @@ static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned l
 	struct mal_handle *found = NULL;
 
 	lockdep_assert_held(&handles->lock);
-	/* The last one that does not begin behind @pgoff. */
+	/* The last handle whose buffer begins at or before @pgoff. */
 	while (node) {
 		struct mal_handle *handle = handle_at(node);
 
@@ -125,7 +125,7 @@ static bool has_twin(const struct mal_handle *handle)
 	return (prev && prev->buffer == handle->buffer) || (next && next->buffer == handle->buffer);
 }
 
-/* The handle comes to those that stand for a buffer, or goes. Under handles->lock. */
+/* Add the handle to the published ones, and to the holdings. Under handles->lock. */
 static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
@@ -199,7 +199,7 @@ static int take_handle(struct mal_handles *handles, struct mal_removal *removal)
 	return 0;
 }
 
-/* Under handles->lock, which has been held since it was taken. */
+/* Undo take_handle(), under the same hold of handles->lock. */
 static void put_back_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	rb_find_add(&handle->by_id, &handles->by_id, compare_handle_ids);
@@ -284,8 +284,8 @@ static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32
 	if (!handle->writable)
 		return ERR_PTR(-EACCES);
 	/*
-	 * Whom a buffer was given to can't make its owner pay for more, nor cut off what somebody
-	 * has mapped.
+	 * A client that does not pay for the buffer can't make the payer pay for more, nor cut off
+	 * pages that somebody has mapped.
 	 */
 	if (buffer->extent.payer != handles->payer) {
 		if (pages > buffer->extent.block.granules)
@@ -299,7 +299,7 @@ static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32
 	return buffer;
 }
 
-/* @part is to make @buffer have @pages instead of @before: -EAGAIN if it has others by now. */
+/* Resize with @part, made for @before pages. -EAGAIN: @buffer has another number by now. */
 static int resize_buffer_locked(struct mal_handles *handles, u32 id, struct mal_buffer *buffer,
 				struct mal_extent *part, u32 before, u32 pages, u64 length)
 {
@@ -351,7 +351,7 @@ int mal_handle_resize(struct mal_handles *handles, u32 id, u32 pages, u64 length
 {
 	int err;
 
-	/* Who has the same descriptor may change the size again and again. */
+	/* Other threads of the client may change the size again and again. */
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -367,7 +367,7 @@ u32 mal_handle_find(struct mal_handles *handles, const struct mal_buffer *buffer
 
 	mutex_lock(&handles->lock);
 	handle = find_handle_at(handles, buffer->pgoff);
-	/* The one that can only read comes before the writable one. */
+	/* The read-only handle comes before the writable one. */
 	if (handle && handle->writable != writable)
 		handle = handle_at(rb_prev(&handle->by_offset));
 	if (handle && handle->buffer == buffer && handle->writable == writable)
@@ -385,8 +385,8 @@ u32 __mal_handle_find_at(struct mal_handles *handles, unsigned long pgoff,
 }
 
 /*
- * The buffer is looked for among the client's own handles, so that whoever guesses offsets has
- * nothing of a stranger's buffer for a moment.
+ * Searches the client's own handles only, so that a client that guesses offsets has no reference
+ * to a stranger's buffer, not for a moment.
  */
 int mal_handle_mmap(struct mal_handles *handles, struct vm_area_struct *vma)
 {

@@ -19,12 +19,12 @@
 #include "mapping.h"
 #include "region.h"
 
-/* A fault maps the pages around it, within a multiple of that many. */
+/* A fault maps the pages of the aligned window around it, this many. */
 #define MAL_FAULT_AROUND	64
 
 /*
- * Map the pages of [@start, @end) that are not mapped yet, up to the first that
- * is, or is poisoned. -EBUSY, -EHWPOISON: the first was.
+ * Map the pages of [@start, @end), up to the first that is already mapped, or is poisoned.
+ * -EBUSY: the first page is mapped; -EHWPOISON: it is poisoned.
  */
 static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
@@ -47,7 +47,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	}
 	if (!i)
 		return -EHWPOISON;
-	/* Pairs with the dependency of whoever finds a page by its entry, as for a futex's key. */
+	/* Pairs with the address dependency of those who find a page by its entry, as futexes. */
 	smp_wmb();
 	n = i;
 	mal_clean_touch(&buffer->extent.region->clean, first, n);
@@ -68,7 +68,7 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
 	int err;
 
-	/* The mapping was within the buffer, but that may have become shorter. */
+	/* The buffer may have become shorter than the mapping. */
 	if (index >= buffer->extent.block.granules)
 		return VM_FAULT_SIGBUS;
 	end = min(end, address + ((buffer->extent.block.granules - index) << PAGE_SHIFT));
@@ -79,7 +79,7 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 
 	if (err == -EHWPOISON)
 		return VM_FAULT_HWPOISON;
-	/* -EBUSY: another thread was faster with the page that we are here for. */
+	/* -EBUSY: another thread has mapped the page meanwhile. */
 	return err && err != -EBUSY ? vmf_error(err) : VM_FAULT_NOPAGE;
 }
 
@@ -120,14 +120,14 @@ static void shared_mapping_close(struct vm_area_struct *vma)
 	mal_buffer_unshare(vma->vm_private_data);
 }
 
-/* Of whom the buffer was given to: nobody else is to cut off what he has mapped. */
+/* Mappings with a share: nobody may cut off pages that are mapped so. */
 static const struct vm_operations_struct shared_mapping_ops = {
 	.open = shared_mapping_open,
 	.close = shared_mapping_close,
 	.fault = mapping_fault,
 };
 
-/* The file that all mappings of the buffer have; with the first one, it is made. */
+/* The file of all mappings of the buffer, made for the first one. */
 static struct file *mapping_file(struct mal_buffer *buffer)
 {
 	/* Pairs with the exchange below. */
@@ -153,7 +153,7 @@ static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool wri
 	struct mal_extent *extent = &buffer->extent;
 	int err = 0;
 
-	/* Together: what is cut off later is marked, too. */
+	/* Under one hold of the lock: pages that are cut off later are marked, too. */
 	down_read(&extent->size_lock);
 	if (delta >= extent->block.granules || vma_pages(vma) > extent->block.granules - delta)
 		err = -EINVAL;
@@ -171,7 +171,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	struct file *file;
 	int err;
 
-	/* Not VM_SHARED, which is missing in a shared mapping of a read-only file. */
+	/* Not VM_SHARED: a shared mapping of a read-only file does not have it. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	file = mapping_file(buffer);
@@ -192,7 +192,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	return 0;
 }
 
-/* The address space of its mappings; NULL: it never had any. */
+/* The address space of the buffer's mappings; NULL: there never was a mapping. */
 static struct address_space *space_of(struct mal_buffer *buffer)
 {
 	/* Pairs with the exchange in mapping_file(). */

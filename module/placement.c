@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where a buffer may lie: what ALLOC asks for, which speaks of physical addresses,
- * as what the heap understands, which knows granules from the region's start on.
+ * Where a buffer may lie: turns the constraints of an ALLOC, which are about physical addresses,
+ * into those of the heap, which are about granules counted from the region's start.
  *
- * The region starts at a multiple of its largest alignment. So alignments and
- * boundaries up to that one mean the same for addresses and for granules, and what
- * comes of them says nothing of where the region lies. A larger boundary would: it is
- * taken as that one, whose multiples include its own.
+ * The region starts at a multiple of its largest alignment. So alignments and boundaries up to
+ * the largest mean the same for addresses and for granules, and the result does not disclose where
+ * the region lies. The result of a larger boundary would, so the largest is taken in its place,
+ * which is stricter.
  *
- * So would DMA masks of all widths, tried one after the other. The unprivileged learn one thing
- * by them: whether all of the region is within 32 bits. For them, a narrower mask reaches nothing,
- * and a wider one just as much as one of 32 bits, unless it reaches all memory of the machine.
+ * DMA masks of all widths, tried one after the other, would disclose it, too. So the unprivileged
+ * learn one thing by masks: whether all of the region is within 32 bits. For them, a mask reaches
+ * all of the region or nothing. It reaches all if it reaches all memory of the machine, or if it has
+ * 32 bits or more and the region is within 32 bits.
  */
 #include <linux/capability.h>
 #include <linux/log2.h>
@@ -27,7 +28,7 @@ struct window {
 	u64 end;
 };
 
-/* What DMA mask and window leave of all frames that have an address. */
+/* The frames that both the DMA mask and the window allow. */
 static int get_window(const struct memalloc_alloc *alloc, struct window *window)
 {
 	const u64 in_page = PAGE_SIZE - 1;

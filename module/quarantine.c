@@ -131,7 +131,7 @@ static void ward_add(struct mal_extent *extent)
 	mutex_lock(&ward->lock);
 	list_add_tail(&extent->node, &ward->extents);
 	ward->count++;
-	/* No later than it would come: who adds extents all the time is not to put it off. */
+	/* Never later than the work is due: a steady stream of extents must not put it off. */
 	if (ward->delay_ms > MAL_DELAY_MS)
 		was_pending = mod_delayed_work(ward->wq, &ward->work, delay);
 	else
@@ -158,7 +158,7 @@ bool mal_quarantine_scan(struct mal_user *user)
 	return any || others;
 }
 
-/* The extent is quarantined, and not retained: what nobody holds comes back. */
+/* Free the pages of a quarantined extent that nobody holds; the others go to the ward. */
 static void admit_extent(struct mal_extent *extent)
 {
 	u32 unlimited = U32_MAX;
@@ -178,7 +178,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
 				  extent->block.granules);
 	atomic_inc(&quarantine->in_transit);
-	/* They lie where the lock of the size was. */
+	/* These fields share their memory with size_lock, which is not used any more. */
 	extent->unscanned = 0;
 	extent->scanned = 0;
 	mal_arena_quarantine(&extent->region->arena, &extent->block);
@@ -192,7 +192,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	atomic_dec(&quarantine->in_transit);
 }
 
-/* Off the list of those that wait for it, which is locked, to @released. */
+/* Move a retained extent to the list @released. */
 static void release_extent(struct mal_quarantine *quarantine, struct mal_extent *extent,
 			   struct list_head *released)
 {
@@ -202,7 +202,7 @@ static void release_extent(struct mal_quarantine *quarantine, struct mal_extent 
 	list_move_tail(&extent->node, released);
 }
 
-/* Without the lock. */
+/* Admit all extents of @released, without the lock. */
 static void admit_released(struct mal_quarantine *quarantine, struct list_head *released)
 {
 	struct mal_extent *extent;
