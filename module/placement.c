@@ -10,8 +10,8 @@
  *
  * DMA masks of all widths, tried one after the other, would disclose it, too. So the unprivileged
  * learn one thing by masks: whether all of the region is within 32 bits. For them, a mask reaches
- * all of the region or nothing. It reaches all if it reaches all memory of the machine, or if it has
- * 32 bits or more and the region is within 32 bits.
+ * all of the region or nothing. It reaches all if it reaches all memory of the machine, or if it
+ * has 32 bits or more and the region is within 32 bits.
  */
 #include <linux/capability.h>
 #include <linux/log2.h>
