@@ -72,7 +72,7 @@ int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
 		err = alloc_block(extent, req);
 		if (err)
 			return err;
-		err = mal_clean_take(&region->clean, block->first, block->granules);
+		err = mal_clean_zero(&region->clean, block->first, block->granules);
 		if (!err)
 			return 0;
 		mal_alloc_undo(extent);

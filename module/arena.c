@@ -235,7 +235,8 @@ void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block)
 }
 
 /* Take granules off the first piece. False, by a bug only: they are not all in it. */
-static bool take_part(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules)
+static bool free_part_of_piece(struct mal_arena *arena, struct mal_block *block, u32 first,
+			       u32 granules)
 {
 	const u32 piece = pop_piece(arena, block);
 	const u32 piece_end = piece + mal_block_size(&arena->heap, piece);
@@ -260,7 +261,7 @@ void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 f
 			 u32 granules)
 {
 	spin_lock(&arena->lock);
-	if (take_part(arena, block, first, granules))
+	if (free_part_of_piece(arena, block, first, granules))
 		arena->freed += granules;
 	spin_unlock(&arena->lock);
 }
@@ -269,7 +270,7 @@ void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 firs
 {
 	spin_lock(&arena->lock);
 	/* Just there it is free now, so that it can be taken. */
-	if (take_part(arena, block, first, granules) &&
+	if (free_part_of_piece(arena, block, first, granules) &&
 	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, granules, 0)))
 		arena->retired += granules;
 	spin_unlock(&arena->lock);

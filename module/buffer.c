@@ -15,7 +15,7 @@ static void destroy_buffer(struct mal_buffer *buffer)
 }
 
 /* Where @buffer has to end at the latest, by the constraints of @req, when it grows. */
-static u32 end_max(const struct mal_buffer *buffer, const struct mal_request *req)
+static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_request *req)
 {
 	const struct mal_extent *extent = &buffer->extent;
 	u32 end = req->hi ?: extent->region->claim.pages;
@@ -45,7 +45,7 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 	err = mal_alloc(&buffer->extent, req);
 	if (err)
 		goto destroy_buffer;
-	buffer->end_max = end_max(buffer, req);
+	buffer->end_max = compute_end_max(buffer, req);
 
 	err = mal_offset_add(&region->offsets, req->size, &pgoff);
 	if (err)

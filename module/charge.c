@@ -122,7 +122,7 @@ void mal_users_destroy(struct mal_users *users)
 	struct mal_user *user;
 	struct mal_user *next;
 
-	/* Of those that are here still, a ward may be about to find that it is empty. */
+	/* The work of a ward may be about to drop the last reference to its user. */
 	mutex_lock(&users->lock);
 	rbtree_postorder_for_each_entry_safe(user, next, &users->by_uid, node)
 		refcount_inc(&user->ref);
@@ -225,7 +225,7 @@ int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
 	struct mal_amount more = { .bytes = bytes, .buffers = buffers };
 	int err = charge_payer(payer, more, false);
 
-	/* Only now: that a capability was asked for, or used, is put on record. */
+	/* Only if needed: the kernel records that a capability was asked for, or used. */
 	if (err && capable(CAP_SYS_RESOURCE))
 		err = charge_payer(payer, more, true);
 	return err;
@@ -274,7 +274,7 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 		parameter = refusing_parameter(payer, more, &limit);
 	if (parameter) {
 		user->was_refused = true;
-		/* For good: else he is refused for the first time as often as he comes back. */
+		/* Keep the user for good, so that the first refusal is the first only once. */
 		mal_user_get(user);
 	}
 	spin_unlock(&user->lock);

@@ -81,7 +81,7 @@ static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
 	       busy <= (end - 1) / BITS_PER_LONG;
 }
 
-int mal_clean_take(struct mal_clean *clean, u32 first, u32 granules)
+int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 {
 	u32 end = first + granules;
 	u32 at;

@@ -44,7 +44,7 @@ void mal_clean_destroy(struct mal_clean *clean);
  * got them from the heap. Sleeps. -EINTR: a fatal signal arrived; -EHWPOISON: a page that was
  * to be zeroed is poisoned. After both, the block can be given back.
  */
-int __must_check mal_clean_take(struct mal_clean *clean, u32 first, u32 granules);
+int __must_check mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules);
 
 /* From now on a process may write to these granules of a buffer. Sleeps. */
 void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers for programs that speak to dma-buf heaps (uapi/linux/dma-heap.h): a second
- * node of the region, which has one call. It makes a buffer that nobody has a handle
- * for, and answers with its dma-buf. It is charged to whoever has opened the node.
+ * Buffers for programs that know dma-buf heaps (uapi/linux/dma-heap.h): a second node of the
+ * region, with one call. The call makes a buffer that has no handle, and answers with its dma-buf.
+ * The buffer is charged to the user who opened the node.
  *
- * Answers are those of drivers/dma-buf/dma-heap.c, but for what is of use to nobody
- * there: a descriptor that the argument has no room to tell, and calls of another
- * driver that happen to have the same number. And nothing is left behind where the
- * answer can't be copied out.
+ * The call behaves like that of drivers/dma-buf/dma-heap.c, with three exceptions where that is of
+ * use to nobody: an argument too short to hold the descriptor is refused, and so are calls of other
+ * drivers with the same number; and no descriptor is made if the answer can't be copied out.
  */
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -53,7 +52,7 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 	if (!is_valid_request(data))
 		return -EINVAL;
 	fd = mal_placement(heap->region, &alloc, &req);
-	/* Heaps of the kernel don't tell what they never have from what they have no more. */
+	/* The kernel's heaps have one error for too large and for no room now. */
 	if (fd)
 		return fd == -EFBIG ? -ENOMEM : fd;
 	buffer = mal_buffer_create(heap->region, heap->payer, data->len, &req);
@@ -167,7 +166,7 @@ int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
 
 void mal_dmaheap_start(struct mal_dmaheap *dmaheap)
 {
-	/* Whoever sees it sees a region that is complete. */
+	/* Who sees this also sees the complete region: pairs with the acquire in open. */
 	smp_store_release(&dmaheap->started, true);
 }
 

@@ -154,7 +154,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 }
 
 /* All pages leave their address space. True: all are idle. */
-static bool leave_space(struct mal_extent *extent)
+static bool all_pages_leave_space(struct mal_extent *extent)
 {
 	const u32 end = extent->block.first + extent->block.granules;
 	u32 at = extent->block.first;
@@ -172,5 +172,6 @@ static bool leave_space(struct mal_extent *extent)
 
 bool mal_extent_is_idle(struct mal_extent *extent)
 {
-	return !extent->touched || (leave_space(extent) && mal_extent_devices_are_done(extent));
+	return !extent->touched ||
+	       (all_pages_leave_space(extent) && mal_extent_devices_are_done(extent));
 }

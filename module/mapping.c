@@ -148,7 +148,7 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 
 /* May @vma map the buffer? If so, its pages count as touched from now on. */
 static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool writable,
-			 struct vm_area_struct *vma)
+			struct vm_area_struct *vma)
 {
 	struct mal_extent *extent = &buffer->extent;
 	int err = 0;

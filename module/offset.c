@@ -59,8 +59,9 @@ int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 	return 0;
 }
 
-/* Of an offset that is in none, the slot is one that nobody has. */
-static struct xarray *slot_of(struct mal_offsets *offsets, unsigned long pgoff, unsigned long *slot)
+/* The slot of @pgoff, and the array that it is in. If @pgoff is in no slot, a slot that is free. */
+static struct xarray *find_slot(struct mal_offsets *offsets, unsigned long pgoff,
+				unsigned long *slot)
 {
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 
@@ -82,7 +83,7 @@ unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long p
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff)
 {
 	unsigned long slot;
-	struct xarray *band = slot_of(offsets, pgoff, &slot);
+	struct xarray *band = find_slot(offsets, pgoff, &slot);
 
 	xa_erase(band, slot);
 }

@@ -177,7 +177,7 @@ void mal_params_attach(struct mal_region *attached)
 {
 	kernel_param_lock(THIS_MODULE);
 	region = attached;
-	/* It may have been changed meanwhile. */
+	/* The parameter may have been set while the region was made. */
 	if (region && mal_arena_fit(&region->arena) != wanted_fit)
 		mal_arena_switch(&region->arena, wanted_fit);
 	kernel_param_unlock(THIS_MODULE);

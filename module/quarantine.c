@@ -50,7 +50,7 @@ static struct mal_extent *ward_next(struct mal_ward *ward)
 	mutex_lock(&ward->lock);
 	if (!ward->todo) {
 		ward->todo = ward->count;
-		ward->returned = false;
+		ward->pass_freed_pages = false;
 	}
 	extent = list_first_entry_or_null(&ward->extents, struct mal_extent, node);
 	mutex_unlock(&ward->lock);
@@ -70,7 +70,7 @@ static void ward_scanned(struct mal_ward *ward, struct mal_extent *extent)
 		list_move_tail(&extent->node, &ward->extents);
 	}
 	ward->todo--;
-	if (!ward->todo && ward->returned)
+	if (!ward->todo && ward->pass_freed_pages)
 		ward->delay_ms = MAL_DELAY_MS;
 	else if (!ward->todo)
 		ward->delay_ms = min(2 * ward->delay_ms, (unsigned int)MAL_DELAY_MAX_MS);
@@ -92,7 +92,7 @@ static void ward_scan(struct mal_ward *ward)
 		if (!extent)
 			break;
 		if (mal_extent_free_idle(extent, &budget))
-			ward->returned = true;
+			ward->pass_freed_pages = true;
 		if (!extent->unscanned)
 			ward_scanned(ward, extent);
 		cond_resched();
@@ -146,16 +146,16 @@ bool mal_quarantine_scan(struct mal_user *user)
 {
 	struct mal_ward *ward = &user->ward;
 	/* The scan that is going on may return what was missing. */
-	bool others = !mutex_trylock(&ward->scan_lock);
+	bool was_scanning = !mutex_trylock(&ward->scan_lock);
 	bool any;
 
-	if (others && mutex_lock_killable(&ward->scan_lock))
+	if (was_scanning && mutex_lock_killable(&ward->scan_lock))
 		return false;
 	any = ward_count(ward);
 	if (any)
 		ward_scan(ward);
 	mutex_unlock(&ward->scan_lock);
-	return any || others;
+	return any || was_scanning;
 }
 
 /* Free the pages of a quarantined extent that nobody holds; the others go to the ward. */

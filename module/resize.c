@@ -56,8 +56,8 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	if (!mal_extent_devices_are_done(extent))
 		return -EBUSY;
 	/*
-	 * Pages are mapped under this lock, after a look at the size. So what is mapped of
-	 * those that are cut off is so by now, and can be unmapped in the end.
+	 * Faults check the size and map pages under this lock. So no page that is cut off here gets
+	 * mapped later, and mal_resize_finish() unmaps those that are.
 	 */
 	down_write(&extent->size_lock);
 	if (new_pages < extent->block.granules) {

@@ -20,8 +20,8 @@ static int mal_fs_init(struct fs_context *fc)
 }
 
 /*
- * Holds the inodes; no file is ever opened on it. Without an owner, or its mount would keep the
- * module from being unloaded; it is gone before the module is.
+ * Holds the inodes; no file is ever opened on it. It has no owner: its mount would keep the module
+ * from being unloaded. The mount is gone before the module is.
  */
 static struct file_system_type mal_fs = {
 	.name = KBUILD_MODNAME,
@@ -74,7 +74,7 @@ void mal_space_remove_page(struct page *page)
 {
 	if (!READ_ONCE(page->mapping))
 		return;
-	/* Who marks a page dirty that he holds looks into its address space with this lock. */
+	/* A holder that marks the page dirty uses its address space under the page lock. */
 	lock_page(page);
 	page->mapping = NULL;
 	unlock_page(page);

@@ -19,7 +19,7 @@ struct mal_ward {
 	struct list_head extents;	/* the next to scan first; taken off with @scan_lock */
 	unsigned int count;		/* of @extents */
 	unsigned int todo;		/* of @extents, still to be scanned in this pass */
-	bool returned;			/* a page came back in this pass; with @scan_lock */
+	bool pass_freed_pages;		/* a page came back in this pass; with @scan_lock */
 	unsigned int delay_ms;		/* from this pass to the next */
 	struct workqueue_struct *wq;
 	struct delayed_work work;	/* has a reference to the user if pending or running */
