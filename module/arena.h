@@ -40,7 +40,7 @@ struct mal_arena_piece {
 	u32 first;
 	u32 granules;
 	u32 state;			/* MEMALLOC_BLOCK_* */
-	const struct mal_block *block;	/* it is all or a piece of; NULL: free or retired */
+	const struct mal_block *block;	/* holds the run; NULL: the run is free or retired */
 };
 
 /* Called under the lock, so that the block can be read, too. */

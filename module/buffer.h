@@ -18,10 +18,10 @@ struct mal_buffer {
 	struct kref ref;		/* one per share and mapping */
 
 	/*
-	 * Shares: one for each handle, each dma-buf, each mapping by somebody else than who pays,
-	 * and each call that is about to make one of these. The owner of a share may make further
-	 * ones; for the share of a handle, only under handles->lock. So while that lock is held,
-	 * a handle that has the only share keeps it.
+	 * Shares: one for each handle, each dma-buf, each mapping through a client that does not
+	 * pay for the buffer, and each call that is about to make one of these. The owner of a
+	 * share may make further shares; for the share of a handle, only under handles->lock. So
+	 * while that lock is held, a handle that has the only share keeps it.
 	 *
 	 * The block's granules and length change under three locks: handles->lock of the only
 	 * share, extent.size_lock and the arena's. Each of the three keeps them constant, and so
@@ -53,7 +53,7 @@ struct mal_buffer {
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req);
 
-/* @extent is that of a buffer, not a part. */
+/* @extent belongs to a buffer, and is not a part; see resize.h. */
 static inline struct mal_buffer *mal_buffer_of(const struct mal_extent *extent)
 {
 	return container_of(extent, struct mal_buffer, extent);

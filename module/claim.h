@@ -8,7 +8,7 @@ struct mal_claim {
 	unsigned long pages;
 	unsigned long align;	/* @pfn is a multiple of this power of two */
 	int node;
-	unsigned long memory_end;	/* the frame after all memory of the machine, then */
+	unsigned long memory_end;	/* the frame after the machine's memory, when claimed */
 };
 
 /*

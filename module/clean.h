@@ -11,9 +11,9 @@
 
 /*
  * Which granules are known to be zero. All granules of a new buffer are zero. A granule of a buffer
- * stops being known to be zero when a process maps it; whether something else could write to the
- * buffer is only asked when the buffer is given back. A free granule is known to be zero if nobody
- * could write to it, or once the background has zeroed it. Retired granules count as zero.
+ * stops being known to be zero when a process maps it. Other writers, such as devices, are
+ * considered only when the buffer is given back. A free granule is known to be zero if nobody could
+ * write to it, or once the background has zeroed it. Retired granules count as zero.
  */
 struct mal_clean {
 	struct mal_arena *arena;

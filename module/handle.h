@@ -18,7 +18,7 @@ struct mal_handle {
 	u32 id;				/* its number in userspace; not 0 */
 	bool published;			/* or only reserved. What follows is valid if it is: */
 	bool writable;
-	bool disclosed;			/* by it, the physical address; under handles->lock */
+	bool disclosed;			/* it disclosed the address; under handles->lock */
 	struct rb_node by_offset;	/* in handles->by_offset */
 	struct mal_buffer *buffer;
 };
