@@ -4,7 +4,7 @@
 # In the VM: loading and unloading the module. What it refuses and how it says so, that it can be
 # interrupted, that it stays while anything of it is in use, and that it gives everything back.
 #
-#vm --memory 2G
+#vm --memory 2G --timeout 600
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"
