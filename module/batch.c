@@ -15,7 +15,7 @@ static u8 __user *entry_of(const struct memalloc_batch *batch, u32 i)
 	return (u8 __user *)u64_to_user_ptr(batch->entries) + (size_t)i * batch->entry_size;
 }
 
-/* Copy in an entry: it is as long as it says. */
+/* Copy in an entry. Its size must be the batch's entry_size. */
 static int fetch_entry(const struct mal_call_type *type, const struct memalloc_batch *batch, u32 i,
 		       struct mal_call_header *entry)
 {
@@ -26,7 +26,10 @@ static int fetch_entry(const struct mal_call_type *type, const struct memalloc_b
 	return entry->size == batch->entry_size ? 0 : -EINVAL;
 }
 
-/* Copy in all entries: a new array, to be given to kvfree(), which has them @stride bytes apart. */
+/*
+ * Copy in all entries, to a new array, @stride bytes apart. The caller frees the array by
+ * kvfree().
+ */
 static void *fetch_entries(const struct mal_call *call, size_t stride)
 {
 	const struct memalloc_batch *batch = call->arg;
@@ -54,7 +57,7 @@ struct alloc_entry {
 	struct mal_new_buffer new;
 };
 
-/* Make all @count of them, or none. */
+/* Make all @count buffers, or none. */
 static int make_batch(struct mal_client *client, struct alloc_entry *entries, u32 count)
 {
 	int err = 0;

@@ -35,7 +35,7 @@ int mal_client_open(struct inode *inode, struct file *file)
 	return nonseekable_open(inode, file);
 }
 
-/* What the client still had, when it was closed. That is no fault, so it is only counted. */
+/* Count what the client still had when it was closed. This is no error, so it is only counted. */
 static void count_abandoned(struct mal_client *client)
 {
 	struct mal_region *region = client->region;

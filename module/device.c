@@ -72,7 +72,7 @@ struct mal_region *mal_device_create(const char *name, unsigned long pages, int 
 	if (err)
 		goto destroy_users;
 
-	/* Nothing may fail after this: who has opened the node by then would be left without. */
+	/* Nothing may fail after misc_register(): by then a program may have opened the node. */
 	region->misc.minor = MISC_DYNAMIC_MINOR;
 	region->misc.name = name;
 	region->misc.fops = &device_fops;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers as dma-bufs: what other processes, drivers and devices see of them.
- * Through a read-only one nothing can write, through a write-only one nothing can read.
+ * Buffers as dma-bufs: what other processes, drivers and devices see of them. Through a
+ * read-only dma-buf nobody can write, through a write-only dma-buf nobody can read.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
@@ -22,7 +22,7 @@ struct mal_attachment {
 	struct list_head node;		/* in buffer->attachments */
 	struct device *dev;
 	struct sg_table sgt;
-	enum dma_data_direction dir;	/* DMA_NONE while it is not mapped; attach_lock */
+	enum dma_data_direction dir;	/* DMA_NONE: not mapped; under attach_lock */
 };
 
 static bool dmabuf_readable(const struct dma_buf *dmabuf)
@@ -47,7 +47,7 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 	return length - 1 > before_boundary ? before_boundary + 1 : length;
 }
 
-/* Describe @buffer in pieces that @dev takes. */
+/* Fill @sgt with @buffer, in segments that @dev takes. */
 static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
 {
 	phys_addr_t phys = page_to_phys(mal_extent_page(&buffer->extent, 0));
@@ -149,7 +149,10 @@ static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt
 typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,
 			enum dma_data_direction dir);
 
-/* The device's segments are the buffer, in order; they need not be those of the sg_table. */
+/*
+ * The DMA segments cover the buffer, in order. There may be fewer than there are entries in the
+ * table.
+ */
 static void sync_segments(struct mal_attachment *attachment, u64 offset, u64 length, sync_fn sync)
 {
 	struct scatterlist *sg;
@@ -186,7 +189,7 @@ static void sync_attachments(struct mal_buffer *buffer, u64 offset, u64 length, 
 
 int mal_dmabuf_begin_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length, bool write)
 {
-	/* What a device has not finished can't be handed over yet. */
+	/* Data can't be handed over before devices have finished with it. */
 	long left = dma_resv_wait_timeout(&buffer->extent.resv, dma_resv_usage_rw(write), true,
 					  MAX_SCHEDULE_TIMEOUT);
 
@@ -242,7 +245,7 @@ static void dmabuf_release(struct dma_buf *dmabuf)
 	.mmap = dmabuf_mmap,				\
 	.release = dmabuf_release
 
-/* A kernel mapping can be read and written, so other dma-bufs offer none at all. */
+/* A kernel mapping can be read and written, so only dma-bufs for both offer one. */
 static const struct dma_buf_ops restricted_ops = { DMABUF_OPS };
 static const struct dma_buf_ops writable_ops = { DMABUF_OPS, .vmap = dmabuf_vmap };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The table of calls: what the argument of each is, and which function has it. */
+/* The table of calls: the argument and the function of each. */
 #include <linux/fs.h>
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
@@ -27,7 +27,7 @@ union argument {
 	struct memalloc_name name;
 };
 
-/* @last is the last field of the argument's first version: it has to be there. */
+/* @last is the last field of the argument's first version: no argument may be shorter. */
 #define CALL(name, function, type, last, known, ...)				\
 	[_IOC_NR(name)] = {							\
 		.cmd = name,							\
@@ -86,7 +86,10 @@ long mal_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	err = mal_call_fetch(type, call.user, call.user_size, &argument.header);
 	if (err)
 		return err;
-	/* It may have changed since it was read: what was copied is what counts. */
+	/*
+	 * Userspace may have changed the size since it was read. What counts is the size with
+	 * which the argument was copied.
+	 */
 	argument.header.size = call.user_size;
 
 	call.type = type;
