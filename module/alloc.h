@@ -14,7 +14,10 @@ struct mal_request;
  */
 int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 
-/* Undo mal_alloc(), if nobody has seen the extent. The extent stays. Sleeps. */
+/*
+ * Undo mal_alloc(): free the block and its charge. The pages must be idle. The extent stays.
+ * Sleeps.
+ */
 void mal_alloc_undo(struct mal_extent *extent);
 
 /*
@@ -24,7 +27,10 @@ void mal_alloc_undo(struct mal_extent *extent);
  */
 void mal_free(struct mal_extent *extent, bool is_idle);
 
-/* A request for a buffer of @length bytes failed with @err: count and trace it. */
+/*
+ * A request for a buffer of @length bytes failed with @err: trace it, and count -ENOMEM and
+ * -EFBIG.
+ */
 void mal_alloc_failed(struct mal_region *region, u64 length, int err);
 
 #endif /* MAL_ALLOC_H */

@@ -22,7 +22,7 @@ struct mal_arena {
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
-	/* Since the arena was made, in granules; see struct memalloc_stats. */
+	/* Since the arena was made, see struct memalloc_stats; the last two in granules. */
 	u64 allocs;
 	u64 frees;
 	u64 failures;
@@ -112,7 +112,7 @@ void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
 /* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);
 
-/* Fill in those fields of @stats that an arena knows. */
+/* Fill in those fields of @stats that an arena knows. Sleeps. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
 
 /*

@@ -32,8 +32,9 @@ struct mal_call_type {
 };
 
 /*
- * Copy in an argument of which userspace knows @user_size bytes. -EFAULT; -EINVAL: the argument is
- * too short, or has unknown flags; -E2BIG: a byte that this module does not know is not zero.
+ * Copy in an argument of which userspace knows @user_size bytes. -EFAULT; -EINVAL: the argument
+ * is too short, or has unknown flags; -E2BIG: it is longer than a page, or a byte that this
+ * module does not know is not zero.
  */
 int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u32 user_size,
 		   struct mal_call_header *arg);

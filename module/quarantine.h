@@ -11,10 +11,11 @@ struct mal_users;
 struct work_struct;
 
 /*
- * An extent is in quarantine if its last user is gone and a page of it is still held, as by direct
- * I/O in flight. Pages that nobody holds come back at once. Nobody is notified when a pin goes
- * away, so the other pages are scanned again now and then: see quarantine.c for what that costs,
- * and whom. Each extent in quarantine holds a reference to the module.
+ * An extent is in quarantine if its last user is gone and a page of it is still held, as by
+ * direct I/O in flight, or if it is retained. Pages that nobody holds come back at once, unless
+ * the extent is retained. Nobody is notified when a pin goes away, so the other pages are
+ * scanned again now and then: see quarantine.c for what that costs, and whom. Each extent in
+ * quarantine holds a reference to the module.
  */
 
 void mal_quarantine_init(struct mal_quarantine *quarantine);

@@ -10,9 +10,12 @@
 
 /* The lists of extents in quarantine; see quarantine.h. */
 
-/* What one user has in quarantine. Nobody else ever scans it, nor waits for a scan of it. */
+/*
+ * What one user has in quarantine. No call of another user scans it, or waits for a scan of it.
+ * Only the check in debugfs waits.
+ */
 struct mal_ward {
-	/* Held while extents are scanned; after mmap_lock, before all others of the module. */
+	/* Held while extents are scanned. For the order of locks see README.md. */
 	struct mutex scan_lock;
 
 	struct mutex lock;		/* of what follows; after @scan_lock, before the arena's */
