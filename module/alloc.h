@@ -9,8 +9,9 @@ struct mal_region;
 struct mal_request;
 
 /*
- * Get what @req wants for @extent, zeroed, and charge its payer. Poisoned pages that are found
- * meanwhile are retired. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
+ * Get what @req wants for @extent, zeroed, and charge its payer; if there is no room or a limit is
+ * reached, scan the user's quarantine and try once more. Poisoned pages that zeroing comes upon are
+ * retired. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
  */
 int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 

@@ -107,8 +107,9 @@ int __must_check mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /*
- * A charge was refused. The first time for a user, log it, with the name of the parameter that is
- * the limit; but not if the client has set the limit itself. Sleeps.
+ * A charge was refused, also after a scan of the quarantine. The first time for a user, log it,
+ * with the name of the parameter that is the limit; but not if the client has set the limit
+ * itself. Sleeps.
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 

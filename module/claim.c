@@ -189,8 +189,8 @@ static int explain_failure(const struct search *search)
 		       pages >> shift, search->largest >> shift);
 		return -EFBIG;
 	}
-	pr_err("no contiguous range of %lu KiB could be claimed; largest range found: %lu MiB%s\n",
-	       pages << (PAGE_SHIFT - 10), search->largest >> shift,
+	pr_err("no contiguous range of %lu MiB could be claimed; largest range found: %lu MiB%s\n",
+	       DIV_ROUND_UP(pages, 1UL << shift), search->largest >> shift,
 	       search->largest < pages ? "" : ", with pinned pages in it, or memory is short");
 	return -ENOMEM;
 }

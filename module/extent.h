@@ -89,7 +89,8 @@ bool mal_extent_devices_are_done(struct mal_extent *extent);
 
 /*
  * No process maps the extent any more: its pages leave their address space. True: nobody holds a
- * page, no page is poisoned, and no device works on the extent. Sleeps.
+ * page, no page is poisoned, and no device works on the extent; or the extent was never touched,
+ * and its pages are not looked at. Sleeps.
  */
 bool mal_extent_is_idle(struct mal_extent *extent);
 
