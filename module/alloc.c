@@ -90,7 +90,6 @@ void mal_alloc_undo(struct mal_extent *extent)
 
 void mal_free(struct mal_extent *extent, bool is_idle)
 {
-	might_sleep();
 	if (is_idle && !extent->block.retained) {
 		mal_alloc_undo(extent);
 		mal_extent_destroy(extent);

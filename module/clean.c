@@ -86,7 +86,6 @@ int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 	u32 end = first + granules;
 	u32 at;
 
-	might_sleep();
 	if (is_busy(clean, first, end) &&
 	    wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
 		return -EINTR;
