@@ -266,13 +266,21 @@ void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 f
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules)
+/* Make @granule, if it is free, a used block without owner. Under the lock. */
+static bool retire_if_free(struct mal_arena *arena, u32 granule)
+{
+	lockdep_assert_held(&arena->lock);
+	if (mal_heap_alloc_at(&arena->heap, granule, 1, 0))
+		return false;
+	arena->retired++;
+	return true;
+}
+
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 granule)
 {
 	spin_lock(&arena->lock);
-	/* Just there it is free now, so that it can be taken. */
-	if (free_part_of_piece(arena, block, first, granules) &&
-	    !WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, granules, 0)))
-		arena->retired += granules;
+	if (free_part_of_piece(arena, block, granule, 1))
+		WARN_ON_ONCE(!retire_if_free(arena, granule));
 	spin_unlock(&arena->lock);
 }
 
@@ -281,9 +289,8 @@ bool mal_arena_retire_free(struct mal_arena *arena, u32 granule)
 	bool retired;
 
 	spin_lock(&arena->lock);
-	retired = !mal_heap_alloc_at(&arena->heap, granule, 1, 0);
+	retired = retire_if_free(arena, granule);
 	arena->allocated += retired;
-	arena->retired += retired;
 	spin_unlock(&arena->lock);
 	return retired;
 }

@@ -100,8 +100,8 @@ void mal_arena_rotate_pieces(struct mal_arena *arena, struct mal_block *block);
 void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 first,
 			 u32 granules);
 
-/* The same, but the granules are never given out again. */
-void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 first, u32 granules);
+/* The same for @granule, which is never given out again. */
+void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 granule);
 
 /* Never give out @granule again. False: it is not free now. */
 bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);

@@ -189,6 +189,7 @@ static struct mal_amount user_limit(const struct mal_user *user)
 /* Under the user's lock. */
 static struct mal_amount client_limit(const struct mal_payer *payer)
 {
+	lockdep_assert_held(&payer->user->lock);
 	return (struct mal_amount) {
 		.bytes = min(payer->own_limit.bytes, READ_ONCE(mal_client_limit.bytes)),
 		.buffers = min(payer->own_limit.buffers, READ_ONCE(mal_client_limit.buffers)),

@@ -63,7 +63,7 @@ static void retire_page(struct mal_extent *extent, u32 page)
 {
 	mark_part_dirty(extent, page, 1);
 	mal_clean_retire(&extent->region->clean, page);
-	mal_arena_retire(&extent->region->arena, &extent->block, page, 1);
+	mal_arena_retire(&extent->region->arena, &extent->block, page);
 	uncharge_part(extent, 1);
 }
 

@@ -38,7 +38,6 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	unsigned long i;
 	int err;
 
-	lockdep_assert_held(&buffer->extent.size_lock);
 	for (i = 0; i < n; i++) {
 		pages[i] = mal_region_page(buffer->extent.region, first + i);
 		if (PageHWPoison(pages[i]))
@@ -68,6 +67,7 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
 	int err;
 
+	lockdep_assert_held(&buffer->extent.size_lock);
 	/* The buffer may have become shorter than the mapping. */
 	if (index >= buffer->extent.block.granules)
 		return VM_FAULT_SIGBUS;

@@ -54,6 +54,7 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 	struct layout *layout = data;
 	struct entry *entry = &layout->entries[layout->read++];
 
+	lockdep_assert_held(&layout->region->arena.lock);
 	*entry = (struct entry) {
 		.offset = (u64)piece->first << PAGE_SHIFT,
 		.length = (u64)piece->granules << PAGE_SHIFT,
