@@ -3,6 +3,7 @@
 #ifndef ADDRESSES_H
 #define ADDRESSES_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -30,6 +31,14 @@ static inline void *addresses_reserve(size_t length, size_t alignment)
 	if (all > before + length)
 		munmap(start + before + length, all - before - length);
 	return start + before;
+}
+
+/* Take away what is mapped in addresses that are set aside. 0 or -errno. */
+static inline int addresses_clear(void *place, size_t length)
+{
+	void *mapped = mmap(place, length, PROT_NONE, NOTHING | MAP_FIXED, -1, 0);
+
+	return mapped == MAP_FAILED ? -errno : 0;
 }
 
 /*

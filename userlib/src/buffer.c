@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Buffers: their handles, their mappings, and their way to others as dma-bufs. */
-#define _GNU_SOURCE
+/* Buffers: their handles, and their way to others as dma-bufs. Their mappings are in space.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "addresses.h"
 #include "backend.h"
 
 int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
@@ -68,107 +64,6 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 		.access = query.access,
 	};
 	return 0;
-}
-
-int memalloc_map_file(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
-		      void *place, void **address)
-{
-	void *mapped = addresses_map(place, buffer->real_length, protection, mem->fd,
-				     buffer->mmap_offset);
-
-	if (mapped == MAP_FAILED)
-		return -errno;
-	*address = mapped;
-	return 0;
-}
-
-static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
-	       void *place, void **address)
-{
-	int protection = PROT_READ;
-	int saved_errno = errno;
-	int err;
-
-	if (flags & ~MEMALLOC_READ_ONLY)
-		return -EINVAL;
-	if (!buffer->handle)
-		return -ENOENT;
-	/* On a 32-bit machine, a buffer may be larger than the address space. */
-	if ((size_t)buffer->real_length != buffer->real_length)
-		return -ENOMEM;
-	if (!(flags & MEMALLOC_READ_ONLY))
-		protection |= PROT_WRITE;
-
-	err = mem->operations->map(mem, buffer, protection, place, address);
-	errno = saved_errno;
-	return err;
-}
-
-int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
-			unsigned int flags, void **address)
-{
-	return map(mem, buffer, flags, NULL, address);
-}
-
-int memalloc_space_clear(void *place, size_t length)
-{
-	void *mapped = mmap(place, length, PROT_NONE, NOTHING | MAP_FIXED, -1, 0);
-
-	return mapped == MAP_FAILED ? -errno : 0;
-}
-
-/* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
-static int unmap(const struct memalloc_buffer *buffer, void *address, bool reserve)
-{
-	int saved_errno = errno;
-	struct mapping *mapping;
-	int err;
-
-	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
-	if (err)
-		return err;
-	if (reserve)
-		err = memalloc_space_clear(address, buffer->real_length);
-	else if (munmap(address, buffer->real_length))
-		err = -errno;
-	if (mapping && err)
-		memalloc_mapping_put_back(mapping);
-	else if (mapping)
-		memalloc_mapping_drop(mapping);
-	errno = saved_errno;
-	return err;
-}
-
-int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
-{
-	return unmap(buffer, address, false);
-}
-
-int memalloc_space_reserve(size_t length, size_t alignment, void **space)
-{
-	const size_t page = getpagesize();
-	const size_t pages = (length + page - 1) & ~(page - 1);
-	int saved_errno = errno;
-	void *addresses;
-
-	if (pages < length)
-		return -ENOMEM;
-	addresses = addresses_reserve(pages, alignment);
-	errno = saved_errno;
-	if (!addresses)
-		return -ENOMEM;
-	*space = addresses;
-	return 0;
-}
-
-int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
-{
-	return map(mem, buffer, 0, place, &place);
-}
-
-int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)
-{
-	return unmap(buffer, place, true);
 }
 
 int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,

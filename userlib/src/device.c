@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* The backend that is the device: every call is one of the kernel. */
+/* The backend that is the device. See device.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "device.h"
 
 static int device_call(struct memalloc *mem, unsigned long request, void *argument)
 {

@@ -14,8 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend.h"
 #include "core.h"
+#include "space.h"
 
 #define NOT_THERE	UINT64_MAX
 #define MOVING		(UINT64_MAX - 1)

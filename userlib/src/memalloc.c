@@ -6,11 +6,13 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "device.h"
+#include "process.h"
 
 /* Blocks per LAYOUT call: 6 KiB of stack. */
 #define BLOCKS_PER_CALL	256
@@ -23,15 +25,6 @@ struct argument_head {
 	uint32_t size;
 	uint32_t flags;
 };
-
-int memalloc_call(struct memalloc *mem, unsigned long request, void *argument)
-{
-	int saved_errno = errno;
-	int err = mem->operations->call(mem, request, argument);
-
-	errno = saved_errno;
-	return err;
-}
 
 /* A number of bytes as parameters of the module have it; false if it is none. */
 static bool parse_size(const char *text, uint64_t *size)

@@ -26,8 +26,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "addresses.h"
 #include "core.h"
+#include "process.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL	0x0008U
@@ -647,7 +648,7 @@ static int process_map(struct memalloc *mem, const struct memalloc_buffer *buffe
 
 unmap:
 	if (place)
-		memalloc_space_clear(place, buffer->real_length);
+		addresses_clear(place, buffer->real_length);
 	else
 		munmap(mapped, buffer->real_length);
 put_buffer:
@@ -707,7 +708,7 @@ static void process_close(struct memalloc *mem)
 	free(mem);
 }
 
-const struct memalloc_operations memalloc_process = {
+static const struct memalloc_operations operations = {
 	.backend = MEMALLOC_BACKEND_PROCESS,
 	.call = process_call,
 	.map = process_map,
@@ -778,7 +779,7 @@ int memalloc_process_open(uint64_t length, struct memalloc *mem)
 	region->process = forks;
 	region->granule = granule;
 	region->exports = can_export();
-	mem->operations = &memalloc_process;
+	mem->operations = &operations;
 	mem->fd = region->fd;
 	mem->region = region;
 	return 0;

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "device.h"
 #include "probe.h"
 #include "tap.h"
 

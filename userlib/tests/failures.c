@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "space.h"
 #include "tap.h"
 #include "wrapped.h"
 

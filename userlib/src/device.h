@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The backend that is the device: every call is one of the kernel. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include "backend.h"
+
+extern const struct memalloc_operations memalloc_device;
+
+/* Begin with what the backend has beside its operations and region_length: @mem is zeros. */
+int memalloc_device_open(const char *path, struct memalloc *mem);
+
+#endif /* DEVICE_H */

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/* Buffers in the addresses of the program. See space.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "addresses.h"
+#include "process.h"
+#include "space.h"
+
+static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
+	       void *place, void **address)
+{
+	int protection = PROT_READ;
+	int saved_errno = errno;
+	int err;
+
+	if (flags & ~MEMALLOC_READ_ONLY)
+		return -EINVAL;
+	if (!buffer->handle)
+		return -ENOENT;
+	/* On a 32-bit machine, a buffer may be larger than the address space. */
+	if ((size_t)buffer->real_length != buffer->real_length)
+		return -ENOMEM;
+	if (!(flags & MEMALLOC_READ_ONLY))
+		protection |= PROT_WRITE;
+
+	err = mem->operations->map(mem, buffer, protection, place, address);
+	errno = saved_errno;
+	return err;
+}
+
+int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			unsigned int flags, void **address)
+{
+	return map(mem, buffer, flags, NULL, address);
+}
+
+/* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
+static int unmap(const struct memalloc_buffer *buffer, void *address, bool reserve)
+{
+	int saved_errno = errno;
+	struct mapping *mapping;
+	int err;
+
+	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
+	if (err)
+		return err;
+	if (reserve)
+		err = addresses_clear(address, buffer->real_length);
+	else if (munmap(address, buffer->real_length))
+		err = -errno;
+	if (mapping && err)
+		memalloc_mapping_put_back(mapping);
+	else if (mapping)
+		memalloc_mapping_drop(mapping);
+	errno = saved_errno;
+	return err;
+}
+
+int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
+{
+	return unmap(buffer, address, false);
+}
+
+int memalloc_space_reserve(size_t length, size_t alignment, void **space)
+{
+	const size_t page = getpagesize();
+	const size_t pages = (length + page - 1) & ~(page - 1);
+	int saved_errno = errno;
+	void *addresses;
+
+	if (pages < length)
+		return -ENOMEM;
+	addresses = addresses_reserve(pages, alignment);
+	errno = saved_errno;
+	if (!addresses)
+		return -ENOMEM;
+	*space = addresses;
+	return 0;
+}
+
+int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
+{
+	return map(mem, buffer, 0, place, &place);
+}
+
+int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)
+{
+	return unmap(buffer, place, true);
+}
