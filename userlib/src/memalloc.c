@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Opening a backend, and what it tells of itself. What differs between the backends is
- * in device.c and process.c; buffers are in buffer.c.
+ * in device.c and process/; buffers are in buffer.c.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "device.h"
-#include "process.h"
+#include "process/process.h"
 
 /* Blocks per LAYOUT call: 6 KiB of stack. */
 #define BLOCKS_PER_CALL	256

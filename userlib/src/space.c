@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "addresses.h"
-#include "process.h"
+#include "process/mapping.h"
 #include "space.h"
 
 static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
@@ -45,7 +45,7 @@ static int unmap(const struct memalloc_buffer *buffer, void *address, bool reser
 	struct mapping *mapping;
 	int err;
 
-	mapping = memalloc_mapping_take(address, buffer->real_length, &err);
+	mapping = mapping_take(address, buffer->real_length, &err);
 	if (err)
 		return err;
 	if (reserve)
@@ -53,9 +53,9 @@ static int unmap(const struct memalloc_buffer *buffer, void *address, bool reser
 	else if (munmap(address, buffer->real_length))
 		err = -errno;
 	if (mapping && err)
-		memalloc_mapping_put_back(mapping);
+		mapping_put_back(mapping);
 	else if (mapping)
-		memalloc_mapping_drop(mapping);
+		mapping_drop(mapping);
 	errno = saved_errno;
 	return err;
 }

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/* See calls.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "handle.h"
+
+static u32 access_bits(bool writable)
+{
+	return MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0);
+}
+
+/* Write an answer of which the caller knows @size bytes, and the first version had @least. */
+static int respond(void *to, u32 size, size_t least, const void *answer, size_t known)
+{
+	if (size < least)
+		return -EINVAL;
+	if (size > (u32)getpagesize())
+		return -E2BIG;
+	memcpy(to, answer, size < known ? size : known);
+	return 0;
+}
+
+static u64 max_alignment(const struct region *region)
+{
+	return (u64)region->granule << mal_high_bit(region->heap.granules);
+}
+
+static int info_call(struct region *region, void *argument)
+{
+	struct memalloc_info *info = argument;
+	const struct memalloc_info answer = {
+		.size = info->size,
+		.features = region->exports ? MEMALLOC_FEATURE_DMABUF : 0,
+		.region_length = (u64)region->heap.granules * region->granule,
+		.granule = region->granule,
+		.node = -1,
+		.max_alignment = max_alignment(region),
+		.name = MEMALLOC_PROCESS,
+		.fit = "good",
+		.client = 1,
+	};
+
+	return respond(info, info->size, offsetof(struct memalloc_info, client), &answer,
+		       sizeof(answer));
+}
+
+static int stats_call(struct region *region, void *argument)
+{
+	struct memalloc_stats *stats = argument;
+	const struct mal_heap *heap = &region->heap;
+	struct memalloc_stats answer;
+
+	buffer_check_exports(region);
+	answer = region->stats;
+	answer.size = stats->size;
+	answer.region_length = (u64)heap->granules * region->granule;
+	answer.free = (u64)heap->free * region->granule;
+	answer.largest_free = (u64)mal_heap_largest(heap) * region->granule;
+	answer.free_blocks = heap->free_blocks;
+	answer.used = answer.region_length - answer.free;
+	answer.buffers = answer.allocs - answer.frees;
+	answer.clients = 1;
+	if (answer.free)
+		answer.fragmentation = 1000 * (answer.free - answer.largest_free) / answer.free;
+	return respond(stats, stats->size, offsetof(struct memalloc_stats, dirty), &answer,
+		       sizeof(answer));
+}
+
+static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
+{
+	const u64 align = alloc->alignment ? alloc->alignment : region->granule;
+	const u64 more = (alloc->length - 1) / region->granule;	/* than one granule */
+	struct mal_request req = { .size = more + 1, .align = 1 };
+	struct buffer *buffer;
+	struct handle *handle;
+
+	if (!alloc->length || align & (align - 1) || align > max_alignment(region))
+		return -EINVAL;
+	if (more >= region->heap.granules)
+		return -EFBIG;
+	if (align > region->granule)
+		req.align = align / region->granule;
+
+	buffer = calloc(1, sizeof(*buffer));
+	if (!buffer)
+		return -ENOMEM;
+	buffer->region = region;
+	buffer->length = alloc->length;
+	buffer->dmabuf = -1;
+	buffer->first = core_alloc(&region->heap, &req, (uintptr_t)buffer);
+	if (buffer->first == MAL_NONE) {
+		buffer_check_exports(region);
+		buffer->first = core_alloc(&region->heap, &req, (uintptr_t)buffer);
+	}
+	if (buffer->first == MAL_NONE)
+		goto free_buffer;
+	handle = handle_add(buffer, true);
+	if (!handle)
+		goto free_block;
+
+	region->stats.requested += buffer->length;
+	region->stats.allocs++;
+	region->stats.allocated += buffer_real_length(buffer);
+	alloc->handle = handle->id;
+	alloc->real_length = buffer_real_length(buffer);
+	alloc->mmap_offset = buffer_offset(buffer);
+	return 0;
+
+free_block:
+	mal_heap_free(&region->heap, buffer->first, 0);
+free_buffer:
+	free(buffer);
+	return -ENOMEM;
+}
+
+static int alloc_call(struct region *region, void *argument)
+{
+	int err = make_buffer(region, argument);
+
+	if (err == -ENOMEM || err == -EFBIG)
+		region->stats.failures++;
+	return err;
+}
+
+static int free_call(struct region *region, void *argument)
+{
+	const struct memalloc_free *free = argument;
+	struct handle *handle = handle_find(region, free->handle);
+
+	if (!handle)
+		return -ENOENT;
+	if (free->length && free->length != handle->buffer->length)
+		return -ERANGE;
+	handle_remove(handle);
+	return 0;
+}
+
+static int query_call(struct region *region, void *argument)
+{
+	struct memalloc_query *query = argument;
+	const struct handle *handle = handle_find(region, query->handle);
+
+	if (!handle)
+		return -ENOENT;
+	query->access = access_bits(handle->writable);
+	query->length = handle->buffer->length;
+	query->real_length = buffer_real_length(handle->buffer);
+	query->mmap_offset = buffer_offset(handle->buffer);
+	return 0;
+}
+
+static int layout_call(struct region *region, void *argument)
+{
+	struct memalloc_layout *layout = argument;
+	struct memalloc_block *blocks = (void *)(uintptr_t)layout->blocks;
+	const struct mal_heap *heap = &region->heap;
+	const struct buffer *buffer;
+	u32 head, count = 0;
+
+	buffer_check_exports(region);
+	head = mal_heap_block_of(heap, layout->offset / region->granule);
+	while (count < layout->count && head < heap->granules) {
+		struct memalloc_block *block = &blocks[count++];
+
+		*block = (struct memalloc_block) {
+			.offset = (u64)head * region->granule,
+			.length = (u64)mal_block_size(heap, head) * region->granule,
+		};
+		if (mal_block_used(heap, head)) {
+			buffer = buffer_at(region, head);
+			block->state = buffer ? MEMALLOC_BLOCK_USED : MEMALLOC_BLOCK_RETIRED;
+			if (buffer)
+				block->handle = buffer->handle[buffer->handle[true] != 0];
+		}
+		head += mal_block_size(heap, head);
+	}
+	layout->count = count;
+	layout->offset = (u64)head * region->granule;
+	return 0;
+}
+
+static int export_call(struct region *region, void *argument)
+{
+	struct memalloc_export *export = argument;
+	const struct handle *handle = handle_find(region, export->handle);
+	struct buffer *buffer;
+	int err;
+
+	if (!handle)
+		return -ENOENT;
+	/* A dma-buf of udmabuf can be written by whoever has it. */
+	if ((export->open_flags & O_ACCMODE) == O_RDONLY)
+		return -EOPNOTSUPP;
+	if (!handle->writable)
+		return -EACCES;
+	buffer = handle->buffer;
+	if (buffer->dmabuf < 0) {
+		err = buffer_export(buffer);
+		if (err)
+			return err;
+	}
+	export->fd = fcntl(buffer->dmabuf, F_DUPFD_CLOEXEC, 0);
+	if (export->fd >= 0)
+		return 0;
+	return errno == EINVAL ? -EMFILE : -errno;	/* EINVAL: a limit of 0 descriptors */
+}
+
+static int import_call(struct region *region, void *argument)
+{
+	struct memalloc_import *import = argument;
+	const bool writable = !(import->flags & MEMALLOC_IMPORT_READ_ONLY);
+	struct buffer *buffer = region->exported;
+	const int flags = fcntl(import->fd, F_GETFL);
+	struct stat status;
+
+	if (flags < 0 || flags & O_PATH)
+		return -EBADF;
+	if (fstat(import->fd, &status))
+		return -errno;
+	while (buffer && (buffer->dmabuf_device != status.st_dev ||
+			  buffer->dmabuf_inode != status.st_ino))
+		buffer = buffer->next_exported;
+	if (!buffer)
+		return -EINVAL;
+	if (!buffer->handle[writable] && !handle_add(buffer, writable))
+		return -ENOMEM;
+
+	import->handle = buffer->handle[writable];
+	import->length = buffer->length;
+	import->real_length = buffer_real_length(buffer);
+	import->mmap_offset = buffer_offset(buffer);
+	import->access = access_bits(writable);
+	return 0;
+}
+
+int process_call(struct region *region, unsigned long request, void *argument)
+{
+	static const struct call {
+		unsigned long request;
+		int (*run)(struct region *region, void *argument);
+	} calls[] = {
+		{ MEMALLOC_IOC_INFO, info_call },
+		{ MEMALLOC_IOC_ALLOC, alloc_call },
+		{ MEMALLOC_IOC_FREE, free_call },
+		{ MEMALLOC_IOC_QUERY, query_call },
+		{ MEMALLOC_IOC_STATS, stats_call },
+		{ MEMALLOC_IOC_LAYOUT, layout_call },
+		{ MEMALLOC_IOC_EXPORT, export_call },
+		{ MEMALLOC_IOC_IMPORT, import_call },
+		{ 0, NULL }
+	};
+	const struct call *call = calls;
+	int err = -ENOTTY;
+
+	while (call->run && call->request != request)
+		call++;
+	region_lock();
+	if (!region_is_ours(region))
+		err = -EBADF;
+	else if (call->run)
+		err = call->run(region, argument);
+	region_unlock();
+	return err;
+}

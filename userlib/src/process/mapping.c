@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/* See mapping.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "../addresses.h"
+#include "buffer.h"
+#include "mapping.h"
+
+struct mapping {
+	uintptr_t address;	/* first: what the tree compares */
+	u64 length;
+	struct buffer *buffer;
+};
+
+static void *mappings;		/* a tree, by address */
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const uintptr_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The buffer that may be mapped as @buffer says, with one user more. */
+static int get_mappable(struct region *region, const struct memalloc_buffer *buffer,
+			int protection, struct buffer **found)
+{
+	const u64 granule = buffer->mmap_offset / region->granule;
+	u64 rest;
+
+	if (!region_is_ours(region))
+		return -EBADF;
+	/* As mmap() does before it asks a device. */
+	if (!buffer->real_length || buffer->mmap_offset % region->granule)
+		return -EINVAL;
+	*found = granule < region->heap.granules ? buffer_at(region, granule) : NULL;
+	if (!*found || !((*found)->handle[false] || (*found)->handle[true]))
+		return -ENOENT;
+	rest = buffer_offset(*found) + buffer_real_length(*found) - buffer->mmap_offset;
+	if (buffer->real_length > rest)
+		return -EINVAL;
+	if (protection & PROT_WRITE && !(*found)->handle[true])
+		return -EACCES;
+	(*found)->users++;
+	region->users++;
+	return 0;
+}
+
+/* With nobody's lock held. */
+static void put_mappable(struct buffer *buffer)
+{
+	struct region *region = buffer->region;
+
+	region_lock();
+	buffer_put(buffer);
+	region_put(region);
+	region_unlock();
+}
+
+/* Remember a mapping. What was at its address, somebody unmapped without telling us. */
+static int add_mapping(struct mapping *mapping)
+{
+	struct mapping **found, *stale = NULL;
+
+	region_lock();
+	found = tsearch(mapping, &mappings, compare_addresses);
+	if (found && *found != mapping) {
+		stale = *found;
+		*found = mapping;
+	}
+	region_unlock();
+	if (stale)
+		mapping_drop(stale);
+	return found ? 0 : -ENOMEM;
+}
+
+int process_map(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
+		void *place, void **address)
+{
+	struct mapping *mapping = malloc(sizeof(*mapping));
+	void *mapped;
+	int err;
+
+	if (!mapping)
+		return -ENOMEM;
+	region_lock();
+	err = get_mappable(mem->region, buffer, protection, &mapping->buffer);
+	region_unlock();
+	if (err)
+		goto free_mapping;
+
+	err = memalloc_map_file(mem, buffer, protection, place, &mapped);
+	if (err)
+		goto put_buffer;
+	mapping->address = (uintptr_t)mapped;
+	mapping->length = buffer->real_length;
+	err = add_mapping(mapping);
+	if (err)
+		goto unmap;
+	*address = mapped;
+	return 0;
+
+unmap:
+	if (place)
+		addresses_clear(place, buffer->real_length);
+	else
+		munmap(mapped, buffer->real_length);
+put_buffer:
+	put_mappable(mapping->buffer);
+free_mapping:
+	free(mapping);
+	return err;
+}
+
+struct mapping *mapping_take(void *address, uint64_t length, int *err)
+{
+	const uintptr_t key = (uintptr_t)address;
+	struct mapping *const *found;
+	struct mapping *mapping = NULL;
+
+	*err = 0;
+	region_lock();
+	found = tfind(&key, &mappings, compare_addresses);
+	if (found && (*found)->length != length) {
+		*err = -EINVAL;
+	} else if (found) {
+		mapping = *found;
+		tdelete(mapping, &mappings, compare_addresses);
+	}
+	region_unlock();
+	return mapping;
+}
+
+void mapping_drop(struct mapping *mapping)
+{
+	put_mappable(mapping->buffer);
+	free(mapping);
+}
+
+void mapping_put_back(struct mapping *mapping)
+{
+	/* Where there is no memory to remember it, the buffer is kept for good. */
+	add_mapping(mapping);
+}

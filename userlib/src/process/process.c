@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/* See process.h. */
+#include <stdlib.h>
+
+#include "calls.h"
+#include "handle.h"
+#include "mapping.h"
+#include "process.h"
+
+static int call_region(struct memalloc *mem, unsigned long request, void *argument)
+{
+	return process_call(mem->region, request, argument);
+}
+
+static void close_region(struct memalloc *mem)
+{
+	struct region *region = mem->region;
+
+	region_lock();
+	while (region->handles)
+		handle_remove(*(struct handle **)region->handles);
+	/* From here on nobody can import them: the dma-bufs have their memory on their own. */
+	buffer_forget_exports(region);
+	region_put(region);
+	region_unlock();
+	free(mem);
+}
+
+static const struct memalloc_operations operations = {
+	.backend = MEMALLOC_BACKEND_PROCESS,
+	.call = call_region,
+	.map = process_map,
+	.close = close_region,
+};
+
+int memalloc_process_open(uint64_t length, struct memalloc *mem)
+{
+	struct region *region;
+	int err = region_open(length, &region);
+
+	if (err)
+		return err;
+	mem->operations = &operations;
+	mem->fd = region->fd;
+	mem->region = region;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of one memalloc_open(): a memfd, with the same heap as in the module.
+ *
+ * One lock guards all regions and all that is in them. It is held across fork(), so that a child
+ * finds what it inherits in order. But the memory stays the parent's: a child can only let go of
+ * it.
+ */
+#ifndef PROCESS_REGION_H
+#define PROCESS_REGION_H
+
+#include "../core.h"
+#include "../public.h"
+
+struct region {
+	int fd;			/* the memfd */
+	unsigned int users;	/* the struct memalloc, and mappings */
+	unsigned int process;	/* of which it is; see region_is_ours() */
+	u32 granule;
+	bool exports;		/* there is a /dev/udmabuf that may be opened */
+	void *tags;
+	struct mal_heap heap;
+	void *handles;		/* a tree, by id */
+	u32 last_handle;
+	struct buffer *exported;	/* those that have a dma-buf */
+	struct memalloc_stats stats;	/* those that are counted */
+};
+
+/* The lock of all regions. */
+void region_lock(void);
+void region_unlock(void);
+
+/*
+ * A region of @length bytes, with one user; to be given to region_put(). -EINVAL: no region can
+ * have as many; -EFBIG: no file may; -ENOMEM; others of memfd_create(2) and mmap(2).
+ */
+int region_open(uint64_t length, struct region **opened);
+
+/* One user less; the last one takes the region with it. With the lock held. */
+void region_put(struct region *region);
+
+/* Is it this process's, not a parent's? With the lock held. */
+bool region_is_ours(const struct region *region);
+
+#endif /* PROCESS_REGION_H */
