@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "core.h"
 #include "space.h"
 
@@ -26,7 +27,6 @@ struct memalloc_heap {
 	size_t space;			/* bytes of addresses from there on that are ours */
 	unsigned int shift;		/* from bytes to granules */
 	struct mal_heap core;
-	void *tags;
 
 	/* Without chunks, the only one is the whole range, and stays. */
 	bool growing;
@@ -207,19 +207,6 @@ static int grow_block(struct memalloc_heap *heap, u32 head, u32 granules)
 
 /* --- blocks: under the lock ------------------------------------------------ */
 
-/* How many granules @size bytes take, which is not 0. */
-static int granules_for(const struct memalloc_heap *heap, size_t size, u32 *granules)
-{
-	const size_t more = (size - 1) >> heap->shift;	/* than one */
-
-	if (!size)
-		return -EINVAL;
-	if (more >= heap->core.granules)
-		return -EFBIG;
-	*granules = more + 1;
-	return 0;
-}
-
 static int take(struct memalloc_heap *heap, const struct mal_request *req, u64 owner, u32 *place)
 {
 	int err;
@@ -287,23 +274,18 @@ static int resize(struct memalloc_heap *heap, u32 head, u32 granules, u64 owner)
 
 static int allocate(struct memalloc_heap *heap, size_t alignment, size_t size, void **block)
 {
-	struct mal_request req = { .align = 1 };
+	struct mal_request req;
 	u32 place;
-	int err;
+	int err = core_request(&heap->core, heap->shift, size, alignment, &req);
 
-	if (alignment & (alignment - 1) || !alignment ||
-	    alignment >> heap->shift > (size_t)1 << mal_high_bit(heap->core.granules))
-		return -EINVAL;
-	if (alignment >> heap->shift)
-		req.align = alignment >> heap->shift;
-
+	if (err == -EINVAL)
+		return err;
 	pthread_mutex_lock(&heap->lock);
-	err = granules_for(heap, size, &req.size);
 	if (!err)
 		err = take(heap, &req, size, &place);
 	if (!err)
 		*block = address_of(heap, place);
-	else if (err != -EINVAL)
+	else
 		heap->stats.failures++;
 	pthread_mutex_unlock(&heap->lock);
 	return err;
@@ -336,7 +318,7 @@ int memalloc_heap_calloc(struct memalloc_heap *heap, size_t count, size_t size, 
 
 int memalloc_heap_realloc(struct memalloc_heap *heap, void *old, size_t size, void **block)
 {
-	struct mal_request req = { .align = 1 };
+	struct mal_request req;
 	u32 head, place;
 	void *moved = NULL;
 	size_t kept;
@@ -349,7 +331,7 @@ int memalloc_heap_realloc(struct memalloc_heap *heap, void *old, size_t size, vo
 	if (err)
 		goto unlock;
 	kept = mal_block_owner(&heap->core, head);
-	err = granules_for(heap, size, &req.size);
+	err = core_request(&heap->core, heap->shift, size, 1, &req);
 	if (!err && resize(heap, head, req.size, size)) {
 		err = take(heap, &req, size, &place);
 		if (!err) {
@@ -434,8 +416,6 @@ int memalloc_heap_get_stats(struct memalloc_heap *heap, struct memalloc_heap_sta
 {
 	struct memalloc_heap_stats answer;
 
-	if (size < sizeof(answer))
-		return -EINVAL;
 	pthread_mutex_lock(&heap->lock);
 	answer = heap->stats;
 	answer.free = bytes_of(heap, heap->core.free);
@@ -447,11 +427,8 @@ int memalloc_heap_get_stats(struct memalloc_heap *heap, struct memalloc_heap_sta
 	answer.used = answer.allocated - answer.freed;
 	answer.length = answer.free + answer.used;
 	answer.blocks = answer.allocs - answer.frees;
-	if (answer.free)
-		answer.fragmentation = 1000 * (answer.free - answer.largest_free) / answer.free;
-	memset(stats, 0, size);
-	memcpy(stats, &answer, sizeof(answer));
-	return 0;
+	answer.fragmentation = answer_fragmentation(answer.free, answer.largest_free);
+	return answer_copy(stats, size, sizeof(answer), &answer, sizeof(answer));
 }
 
 /* The block at @cursor or behind it; false if there is none any more. Under the lock. */
@@ -584,13 +561,10 @@ int memalloc_heap_create(struct memalloc *mem, const struct memalloc_heap_config
 	heap->buffers = calloc(heap->chunks, sizeof(*heap->buffers));
 	if (!heap->buffers)
 		goto free_heap;
-	heap->tags = mmap(NULL, mal_heap_bytes(granules), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (heap->tags == MAP_FAILED)
+	if (core_create(&heap->core, granules, mal_fit_by_name(config.fit)))
 		goto free_buffers;
-	mal_heap_init(&heap->core, heap->tags, granules, mal_fit_by_name(config.fit));
 
-	alignment = (size_t)config.granule << mal_high_bit(granules);
+	alignment = bytes_of(heap, core_max_align(&heap->core));
 	if (alignment < (size_t)getpagesize())
 		alignment = getpagesize();
 	err = memalloc_space_reserve(heap->space, alignment, (void **)&heap->base);
@@ -610,7 +584,7 @@ int memalloc_heap_create(struct memalloc *mem, const struct memalloc_heap_config
 unmap_space:
 	munmap(heap->base, heap->space);
 unmap_tags:
-	munmap(heap->tags, mal_heap_bytes(granules));
+	core_destroy(&heap->core);
 	free(heap->buffers);
 	free(heap);
 	errno = saved_errno;
@@ -660,7 +634,7 @@ size_t memalloc_heap_destroy(struct memalloc_heap *heap,
 	if (heap->frontier < heap->chunks)
 		munmap(address_of(heap, heap->frontier * heap->chunk),
 		       bytes_of(heap, (heap->chunks - heap->frontier) * heap->chunk));
-	munmap(heap->tags, mal_heap_bytes(heap->core.granules));
+	core_destroy(&heap->core);
 	pthread_mutex_destroy(&heap->lock);
 	free(heap->buffers);
 	free(heap);

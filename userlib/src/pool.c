@@ -12,10 +12,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "space.h"
 
 #define WORD_BITS	64
@@ -112,11 +112,7 @@ int memalloc_pool_get_stats(struct memalloc_pool *pool, struct memalloc_pool_sta
 		.failures = atomic_load(&pool->failures),
 	};
 
-	if (size < sizeof(answer))
-		return -EINVAL;
-	memset(stats, 0, size);
-	memcpy(stats, &answer, sizeof(answer));
-	return 0;
+	return answer_copy(stats, size, sizeof(answer), &answer, sizeof(answer));
 }
 
 /* A buffer for the objects, mapped where they are aligned. */

@@ -14,12 +14,12 @@ u64 buffer_real_length(const struct buffer *buffer)
 {
 	const struct region *region = buffer->region;
 
-	return (u64)mal_block_size(&region->heap, buffer->first) * region->granule;
+	return region_bytes(region, mal_block_size(&region->heap, buffer->first));
 }
 
 u64 buffer_offset(const struct buffer *buffer)
 {
-	return (u64)buffer->first * buffer->region->granule;
+	return region_bytes(buffer->region, buffer->first);
 }
 
 struct buffer *buffer_at(const struct region *region, u32 granule)

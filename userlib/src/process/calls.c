@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../answer.h"
 #include "calls.h"
 #include "handle.h"
 
@@ -18,17 +19,9 @@ static u32 access_bits(bool writable)
 /* Write an answer of which the caller knows @size bytes, and the first version had @least. */
 static int respond(void *to, u32 size, size_t least, const void *answer, size_t known)
 {
-	if (size < least)
-		return -EINVAL;
 	if (size > (u32)getpagesize())
 		return -E2BIG;
-	memcpy(to, answer, size < known ? size : known);
-	return 0;
-}
-
-static u64 max_alignment(const struct region *region)
-{
-	return (u64)region->granule << mal_high_bit(region->heap.granules);
+	return answer_copy(to, size, least, answer, known);
 }
 
 static int info_call(struct region *region, void *argument)
@@ -37,10 +30,10 @@ static int info_call(struct region *region, void *argument)
 	const struct memalloc_info answer = {
 		.size = info->size,
 		.features = region->exports ? MEMALLOC_FEATURE_DMABUF : 0,
-		.region_length = (u64)region->heap.granules * region->granule,
-		.granule = region->granule,
+		.region_length = region_bytes(region, region->heap.granules),
+		.granule = region_bytes(region, 1),
 		.node = -1,
-		.max_alignment = max_alignment(region),
+		.max_alignment = region_bytes(region, core_max_align(&region->heap)),
 		.name = MEMALLOC_PROCESS,
 		.fit = "good",
 		.client = 1,
@@ -59,33 +52,29 @@ static int stats_call(struct region *region, void *argument)
 	buffer_check_exports(region);
 	answer = region->stats;
 	answer.size = stats->size;
-	answer.region_length = (u64)heap->granules * region->granule;
-	answer.free = (u64)heap->free * region->granule;
-	answer.largest_free = (u64)mal_heap_largest(heap) * region->granule;
+	answer.region_length = region_bytes(region, heap->granules);
+	answer.free = region_bytes(region, heap->free);
+	answer.largest_free = region_bytes(region, mal_heap_largest(heap));
 	answer.free_blocks = heap->free_blocks;
 	answer.used = answer.region_length - answer.free;
 	answer.buffers = answer.allocs - answer.frees;
 	answer.clients = 1;
-	if (answer.free)
-		answer.fragmentation = 1000 * (answer.free - answer.largest_free) / answer.free;
+	answer.fragmentation = answer_fragmentation(answer.free, answer.largest_free);
 	return respond(stats, stats->size, offsetof(struct memalloc_stats, dirty), &answer,
 		       sizeof(answer));
 }
 
 static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
 {
-	const u64 align = alloc->alignment ? alloc->alignment : region->granule;
-	const u64 more = (alloc->length - 1) / region->granule;	/* than one granule */
-	struct mal_request req = { .size = more + 1, .align = 1 };
+	struct mal_request req;
 	struct buffer *buffer;
 	struct handle *handle;
+	int err;
 
-	if (!alloc->length || align & (align - 1) || align > max_alignment(region))
-		return -EINVAL;
-	if (more >= region->heap.granules)
-		return -EFBIG;
-	if (align > region->granule)
-		req.align = align / region->granule;
+	err = core_request(&region->heap, region->shift, alloc->length,
+			   alloc->alignment ? alloc->alignment : 1, &req);
+	if (err)
+		return err;
 
 	buffer = calloc(1, sizeof(*buffer));
 	if (!buffer)
@@ -164,13 +153,13 @@ static int layout_call(struct region *region, void *argument)
 	u32 head, count = 0;
 
 	buffer_check_exports(region);
-	head = mal_heap_block_of(heap, layout->offset / region->granule);
+	head = mal_heap_block_of(heap, layout->offset >> region->shift);
 	while (count < layout->count && head < heap->granules) {
 		struct memalloc_block *block = &blocks[count++];
 
 		*block = (struct memalloc_block) {
-			.offset = (u64)head * region->granule,
-			.length = (u64)mal_block_size(heap, head) * region->granule,
+			.offset = region_bytes(region, head),
+			.length = region_bytes(region, mal_block_size(heap, head)),
 		};
 		if (mal_block_used(heap, head)) {
 			buffer = buffer_at(region, head);
@@ -181,7 +170,7 @@ static int layout_call(struct region *region, void *argument)
 		head += mal_block_size(heap, head);
 	}
 	layout->count = count;
-	layout->offset = (u64)head * region->granule;
+	layout->offset = region_bytes(region, head);
 	return 0;
 }
 

@@ -29,13 +29,14 @@ static int compare_addresses(const void *a, const void *b)
 static int get_mappable(struct region *region, const struct memalloc_buffer *buffer,
 			int protection, struct buffer **found)
 {
-	const u64 granule = buffer->mmap_offset / region->granule;
+	const u64 granule = buffer->mmap_offset >> region->shift;
 	u64 rest;
 
 	if (!region_is_ours(region))
 		return -EBADF;
 	/* As mmap() does before it asks a device. */
-	if (!buffer->real_length || buffer->mmap_offset % region->granule)
+	if (!buffer->real_length ||
+	    buffer->mmap_offset & (region_bytes(region, 1) - 1))
 		return -EINVAL;
 	*found = granule < region->heap.granules ? buffer_at(region, granule) : NULL;
 	if (!*found || !((*found)->handle[false] || (*found)->handle[true]))

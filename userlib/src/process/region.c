@@ -52,7 +52,7 @@ void region_put(struct region *region)
 	if (--region->users)
 		return;
 	close(region->fd);
-	munmap(region->tags, mal_heap_bytes(region->heap.granules));
+	core_destroy(&region->heap);
 	free(region);
 }
 
@@ -99,16 +99,12 @@ int region_open(uint64_t length, struct region **opened)
 		err = region->fd;
 		goto free_region;
 	}
-	region->tags = mmap(NULL, mal_heap_bytes(granules), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (region->tags == MAP_FAILED) {
-		err = -errno;
+	err = core_create(&region->heap, granules, mal_fits[0]);
+	if (err)
 		goto close_fd;
-	}
-	mal_heap_init(&region->heap, region->tags, granules, mal_fits[0]);
 	region->users = 1;
 	region->process = forks;
-	region->granule = granule;
+	region->shift = mal_low_bit(granule);
 	region->exports = udmabuf_is_there();
 	*opened = region;
 	return 0;

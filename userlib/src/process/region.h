@@ -16,9 +16,8 @@ struct region {
 	int fd;			/* the memfd */
 	unsigned int users;	/* the struct memalloc, and mappings */
 	unsigned int process;	/* of which it is; see region_is_ours() */
-	u32 granule;
+	unsigned int shift;	/* from bytes to granules */
 	bool exports;		/* there is a /dev/udmabuf that may be opened */
-	void *tags;
 	struct mal_heap heap;
 	void *handles;		/* a tree, by id */
 	u32 last_handle;
@@ -38,6 +37,11 @@ int region_open(uint64_t length, struct region **opened);
 
 /* One user less; the last one takes the region with it. With the lock held. */
 void region_put(struct region *region);
+
+static inline u64 region_bytes(const struct region *region, u32 granules)
+{
+	return (u64)granules << region->shift;
+}
 
 /* Is it this process's, not a parent's? With the lock held. */
 bool region_is_ours(const struct region *region);
