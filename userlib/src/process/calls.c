@@ -228,7 +228,7 @@ static int import_call(struct region *region, void *argument)
 	return 0;
 }
 
-int process_call(struct region *region, unsigned long request, void *argument)
+int process_call(struct memalloc *mem, unsigned long request, void *argument)
 {
 	static const struct call {
 		unsigned long request;
@@ -250,10 +250,10 @@ int process_call(struct region *region, unsigned long request, void *argument)
 	while (call->run && call->request != request)
 		call++;
 	region_lock();
-	if (!region_is_ours(region))
+	if (!region_is_ours(mem->region))
 		err = -EBADF;
 	else if (call->run)
-		err = call->run(region, argument);
+		err = call->run(mem->region, argument);
 	region_unlock();
 	return err;
 }

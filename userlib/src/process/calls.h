@@ -3,9 +3,9 @@
 #ifndef PROCESS_CALLS_H
 #define PROCESS_CALLS_H
 
-#include "region.h"
+#include "../backend.h"
 
-/* As ioctl() on the device. What no function is for: -ENOTTY; in a child: -EBADF. */
-int process_call(struct region *region, unsigned long request, void *argument);
+/* memalloc_operations.call; in a child: -EBADF. */
+int process_call(struct memalloc *mem, unsigned long request, void *argument);
 
 #endif /* PROCESS_CALLS_H */

@@ -7,11 +7,6 @@
 #include "mapping.h"
 #include "process.h"
 
-static int call_region(struct memalloc *mem, unsigned long request, void *argument)
-{
-	return process_call(mem->region, request, argument);
-}
-
 static void close_region(struct memalloc *mem)
 {
 	struct region *region = mem->region;
@@ -28,7 +23,7 @@ static void close_region(struct memalloc *mem)
 
 static const struct memalloc_operations operations = {
 	.backend = MEMALLOC_BACKEND_PROCESS,
-	.call = call_region,
+	.call = process_call,
 	.map = process_map,
 	.close = close_region,
 };
