@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The range of addresses, its blocks, and when memory goes back. See range.h. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,7 +12,6 @@
 #include "../src/addresses.h"
 #include "../src/core.h"
 #include "range.h"
-#include "slab.h"
 #include "source.h"
 
 /*
@@ -155,7 +155,7 @@ static void forget(size_t before)
 }
 
 /* Have a range of @bytes at @base, if nobody else has what is needed at once. */
-static bool begin_at(char *base, size_t bytes)
+static bool begin_at(char *base, size_t bytes, size_t slab_bytes)
 {
 	const size_t page = getpagesize();
 	const size_t slices = bytes >> SLICE_SHIFT;
@@ -206,8 +206,8 @@ static bool begin_at(char *base, size_t bytes)
 	};
 	arrays[SLABS] = (struct array){
 		.place = slabs,
-		.per_chunk = CHUNK_SLICES * sizeof(struct slab),
-		.length = whole_pages(slices * sizeof(struct slab)),
+		.per_chunk = CHUNK_SLICES * slab_bytes,
+		.length = whole_pages(slices * slab_bytes),
 	};
 	range.base = base;
 	range.slabs = (struct slab *)slabs;
@@ -218,7 +218,7 @@ static bool begin_at(char *base, size_t bytes)
 }
 
 /* Four times the memory of the machine, so that holes in it are not what ends a program. */
-bool range_init(void)
+bool range_init(size_t slab_bytes)
 {
 	void *mapped = mmap(NULL, getpagesize(), PROT_NONE, NOTHING, -1, 0);
 	const size_t far = FAR_FROM((uintptr_t)mapped);
@@ -239,7 +239,7 @@ bool range_init(void)
 	align = bytes / 4;
 	most_align = align >> SLICE_SHIFT;
 	for (place = far; place > far / 8 && !begun; place -= place / 8)
-		begun = begin_at((char *)(place & ~(align - 1)), bytes);
+		begun = begin_at((char *)(place & ~(align - 1)), bytes, slab_bytes);
 	errno = saved_errno;
 	return begun;
 }

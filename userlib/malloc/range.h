@@ -22,35 +22,15 @@
 #ifndef RANGE_H
 #define RANGE_H
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "libc.h"
-
-#define SLICE_SHIFT	16
-#define SLICE_BYTES	((size_t)1 << SLICE_SHIFT)
-#define CHUNK_SHIFT	22
-#define CHUNK_BYTES	((size_t)1 << CHUNK_SHIFT)
-#define CHUNK_SLICES	(CHUNK_BYTES / SLICE_BYTES)
+#include "slice.h"
 
 /* "No slice": no block is found. */
 #define NO_SLICE	0xffffffffu
-
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#ifndef noinline
-#define noinline	__attribute__((noinline))
-#endif
-
-/* How a call says so. */
-static inline void *no_memory(void)
-{
-	errno = ENOMEM;
-	return NULL;
-}
 
 struct slab;
 
@@ -65,8 +45,8 @@ extern struct range range HIDDEN;
 void range_lock(void);
 void range_unlock(void);
 
-/* Choose the addresses, once; false: there are none left. */
-bool range_init(void);
+/* Choose the addresses, once; @slab_bytes is known of each slice. False: there are none left. */
+bool range_init(size_t slab_bytes);
 
 /*
  * From now on, fork() waits until nobody has the lock. Before anybody else asks to be called at

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Slabs and heaps, all that takes more than a moment. See slab.h. */
 #include <limits.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "message.h"
@@ -414,7 +415,7 @@ bool slab_attach(void)
 	range_lock();
 	first = !ready;
 	if (first)
-		ready = (range.base || range_init()) && !pthread_key_create(&exit_key, abandon);
+		ready = (range.base || range_init(sizeof(struct slab))) && !pthread_key_create(&exit_key, abandon);
 	if (first)
 		source_settle();
 	if (ready && abandoned) {

@@ -14,7 +14,7 @@
 #include "../src/addresses.h"
 #include "libc.h"
 #include "message.h"
-#include "range.h"
+#include "slice.h"
 #include "source.h"
 
 #define DEVICE		"/dev/memalloc"
