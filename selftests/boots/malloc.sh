@@ -27,13 +27,12 @@ except MemoryError:
 
 load_ok size=256M
 
-for program in malloc malloc-programs; do
+for program in malloc malloc_misuse malloc_memory malloc_fork malloc_wait; do
 	echo "# program: $program on the device"
-	case $program in
-	malloc) "$BUILD/userlib/malloc" || status=1 ;;
-	*) "$SRC/userlib/tests/$program" "$BUILD" || status=1 ;;
-	esac
+	"$BUILD/userlib/$program" || status=1
 done
+echo "# program: malloc-programs on the device"
+"$SRC/userlib/tests/malloc-programs" "$BUILD" || status=1
 
 memory_is_the_devices() {
 	[ "$(allocate 20)" -ge $((20 << 20)) ]

@@ -17,10 +17,12 @@ for program in abi calls errors errors_sharing batch fit placement zero clean ma
 	errors32 errors_sharing32 mapping32 share32; do
 	run_program "$program"
 done
-for program in libmemalloc-calls libmemalloc-heap libmemalloc-pool; do
-	run_program "$program" /dev/memalloc
-	run_program "$program" process:512M
+for program in calls heap heap_growing heap_random pool; do
+	run_program "libmemalloc-$program" /dev/memalloc
+	run_program "libmemalloc-$program" process:512M
 done
+run_program libmemalloc-share /dev/memalloc
+run_program libmemalloc-process process:512M
 run_program libmemalloc-model
 
 # The program of each manual page, which says what it prints. Those of section 7 tell of the drop-in

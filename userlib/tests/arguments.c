@@ -80,7 +80,7 @@ static void test_process(void)
 	is(length_of("process:2G"), 2LL << 30, "open: process, G");
 	is(length_of("process:1T"), 1LL << 40, "open: process, T");
 	is(length_of("process:64k"), 64 << 10, "open: process, k");
-	is(length_of("process:3m"), 3 << 20, "open: process, m");
+	is(length_of("process:256m"), 256 << 20, "open: process, m");
 	is(length_of("process:2g"), 2LL << 30, "open: process, g");
 	is(length_of("process:1t"), 1LL << 40, "open: process, t");
 	is(length_of("./process"), -ENOENT, "open: ENOENT, a file of that name");

@@ -2,51 +2,25 @@
 /*
  * Usage: heap [PATH]
  *
- * Heaps in the memory of what memalloc_open() opens: what each call gives, every error
- * that its documentation promises, and random runs beside an oracle that knows each
- * granule.
+ * Heaps in the memory of what memalloc_open() opens: what each call gives, and every error
+ * that its documentation promises. Heaps that grow are in heap_growing.c, random runs in
+ * heap_random.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <memalloc_heap.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "heap.h"
 #include "random.h"
-#include "region.h"
 
 #define CONFIG(...)	{ .size = sizeof(struct memalloc_heap_config), __VA_ARGS__ }
 
 static const char *const fits[] = { "good", "first", "best", "worst", "next", NULL };
-
-static struct memalloc_heap *create(struct memalloc_heap_config config)
-{
-	struct memalloc_heap *heap;
-
-	config.size = sizeof(config);
-	need(memalloc_heap_create(mem, &config, &heap), "heap_create");
-	return heap;
-}
-
-static char *alloc(struct memalloc_heap *heap, size_t size)
-{
-	void *block;
-
-	need(memalloc_heap_alloc(heap, size, &block), "heap_alloc");
-	return block;
-}
-
-static struct memalloc_heap_stats stats_of(struct memalloc_heap *heap)
-{
-	struct memalloc_heap_stats stats;
-
-	need(memalloc_heap_get_stats(heap, &stats, sizeof(stats)), "heap_get_stats");
-	return stats;
-}
 
 static void test_create(void)
 {
@@ -389,40 +363,6 @@ static void test_fits(void)
 	}
 }
 
-struct walk {
-	struct memalloc_heap *heap;
-	char *next;
-	uint64_t free, largest_free, free_blocks, used, requested, blocks;
-	bool orderly;
-	int end_after;
-};
-
-static void walk_block(const struct memalloc_heap_block *block, struct walk *walk)
-{
-	walk->orderly &= block->length && (!walk->next || (char *)block->address >= walk->next);
-	walk->next = (char *)block->address + block->length;
-	if (block->requested) {
-		walk->used += block->length;
-		walk->requested += block->requested;
-		walk->blocks++;
-		return;
-	}
-	walk->free += block->length;
-	walk->free_blocks++;
-	if (block->length > walk->largest_free)
-		walk->largest_free = block->length;
-}
-
-static int visit(const struct memalloc_heap_block *block, void *data)
-{
-	struct walk *walk = data;
-
-	/* A visitor may use the heap. */
-	walk->orderly &= memalloc_heap_owns(walk->heap, block->address) == !!block->requested;
-	walk_block(block, walk);
-	return --walk->end_after == 0 ? 17 : 0;
-}
-
 static void leak(const struct memalloc_heap_block *block, void *data)
 {
 	struct walk *walk = data;
@@ -452,128 +392,6 @@ static void test_visit(void)
 	   "destroy: tells each leak, while it can be read");
 }
 
-static void test_growing(void)
-{
-	const uint64_t before = used();
-	struct memalloc_heap_config config = { .chunk = 64 * KIB, .length = 10 * 64 * KIB + 1 };
-	struct memalloc_heap *heap = create(config);
-	char *first, *second, *large, *third;
-	struct walk all = { .heap = heap, .orderly = true };
-	void *none;
-
-	is(used(), before, "growing: has nothing at first");
-	is(stats_of(heap).length, 0, "growing: and says so");
-	is(memalloc_heap_owns(heap, heap), 0, "growing: owns nothing");
-	first = alloc(heap, 60 * KIB);
-	is(used(), before + 64 * KIB, "growing: takes a chunk when it needs it");
-	is(memalloc_heap_free(heap, first + 64 * KIB), -ENOENT, "growing: ENOENT, not there yet");
-	is(memalloc_heap_free(heap, first + 640 * KIB), -EINVAL, "growing: EINVAL, never there");
-	second = alloc(heap, 60 * KIB);
-	ok(second == first + 60 * KIB, "growing: a block may lie across chunks");
-	memset(second, 'x', 60 * KIB);
-	large = alloc(heap, 300 * KIB);
-	memset(large, 'y', 300 * KIB);
-	ok(large == second + 60 * KIB, "growing: more chunks at once");
-	is(stats_of(heap).chunks, 7, "growing: no more than it needs");
-	is(used(), before + 7 * 64 * KIB, "growing: from the region");
-	is(memalloc_heap_alloc(heap, 641 * KIB, &none), -EFBIG, "growing: EFBIG");
-	is(memalloc_heap_alloc(heap, 221 * KIB, &none), -ENOMEM, "growing: ENOMEM, its length");
-	is(stats_of(heap).chunks, 7, "growing: a failure takes nothing");
-
-	need(memalloc_heap_free(heap, second), "free");
-	is(stats_of(heap).chunks, 7, "growing: chunks that are not empty stay");
-	third = alloc(heap, 64 * KIB);
-	ok(third == first + 420 * KIB, "growing: at the lowest address with room");
-	need(memalloc_heap_free(heap, large), "free");
-	is(stats_of(heap).chunks, 4, "growing: empty chunks go back, but for one");
-	is(used(), before + 4 * 64 * KIB, "growing: to the region");
-	is(memalloc_heap_free(heap, large), -ENOENT, "growing: ENOENT, freed before, now gone");
-	is(memalloc_heap_owns(heap, large + 100 * KIB), 0, "growing: does not own what is gone");
-	is(memalloc_heap_visit(heap, visit, &all), 0, "growing: visit");
-	ok(all.orderly && all.used + all.free == 4 * 64 * KIB && all.free == stats_of(heap).free,
-	   "growing: visits what is there");
-	second = alloc(heap, 350 * KIB);
-	ok(second == first + 60 * KIB, "growing: into the hole, with what is free around it");
-	is(stats_of(heap).chunks, 8, "growing: with the chunks that were missing");
-	need(memalloc_heap_free(heap, second), "free");
-	need(memalloc_heap_free(heap, first), "free");
-	need(memalloc_heap_free(heap, third), "free");
-	is(stats_of(heap).chunks, 1, "growing: one chunk is kept of an empty heap");
-	need(memalloc_heap_aligned_alloc(heap, 512 * KIB, 1, (void **)&second), "aligned_alloc");
-	ok(!((uintptr_t)second % (512 * KIB)), "growing: aligned");
-	need(memalloc_heap_aligned_alloc(heap, 512 * KIB, 1, (void **)&third), "aligned_alloc");
-	ok(third == second + 512 * KIB, "growing: aligned, far away");
-	is(stats_of(heap).chunks, 3, "growing: aligned, with nothing else in between");
-	second = alloc(heap, 500 * KIB);
-	is(stats_of(heap).chunks, 9, "growing: until it is needed");
-	is(memalloc_heap_destroy(heap, NULL, NULL), 3, "growing: destroy");
-	is(used(), before, "growing: gives all back");
-}
-
-/* Which chunks go back, and that what is not there and what is empty can be had as one. */
-static void test_growing_and_shrinking(void)
-{
-	struct memalloc_heap_config config = { .chunk = 64 * KIB, .length = 192 * KIB };
-	struct memalloc_heap *heap = create(config);
-	char *first = alloc(heap, 64 * KIB), *second = alloc(heap, 64 * KIB);
-	char *third = alloc(heap, 64 * KIB), *all;
-	void *block;
-
-	need(memalloc_heap_free(heap, second), "free");
-	need(memalloc_heap_free(heap, first), "free");
-	need(memalloc_heap_free(heap, third), "free");
-	is(stats_of(heap).chunks, 1, "growing: the one in the middle is kept");
-	all = alloc(heap, 192 * KIB);
-	ok(all == first, "growing: around the one in the middle");
-	need(memalloc_heap_realloc(heap, all, 1, &block), "realloc");
-	ok(block == all, "growing: a block shrinks in its place");
-	is(stats_of(heap).chunks, 2, "growing: and chunks go back");
-	need(memalloc_heap_free(heap, block), "free");
-	is(stats_of(heap).chunks, 1, "growing: down to one that is empty");
-	first = alloc(heap, 64 * KIB);
-	second = alloc(heap, 64 * KIB);
-	need(memalloc_heap_free(heap, second), "free");
-	is(stats_of(heap).chunks, 2, "growing: another one is kept when that is not empty");
-	need(memalloc_heap_free(heap, first), "free");
-	is(stats_of(heap).chunks, 1, "growing: no two are kept");
-	first = alloc(heap, 1000);
-	memset(first, 'x', 1000);
-	is(memalloc_heap_realloc(heap, first, 192 * KIB, &block), 0, "growing: realloc, longer");
-	ok(block == first && all_bytes(block, 1000, 'x'),
-	   "growing: realloc, in its place, with the chunks that were missing");
-	need(memalloc_heap_free(heap, block), "free");
-	is(memalloc_heap_destroy(heap, NULL, NULL), 0, "growing: destroy");
-}
-
-/* When the region has no chunk any more, what was taken for nothing goes back. */
-static void test_growing_without_memory(void)
-{
-	struct memalloc_heap *heap = create((struct memalloc_heap_config){ .chunk = MIB });
-	struct memalloc_stats stats;
-	struct memalloc_buffer rest;
-	char *small = alloc(heap, 1);
-	uint64_t before;
-	void *block;
-
-	need(memalloc_get_stats(mem, &stats, sizeof(stats)), "get_stats");
-	need(memalloc_buffer_alloc(mem, stats.largest_free - 3 * MIB, 0, &rest), "alloc");
-	before = used();
-	is(memalloc_heap_alloc(heap, 6 * MIB, &block), -ENOMEM, "growing: ENOMEM, from the region");
-	is(used(), before, "growing: what was taken in vain goes back");
-	is(stats_of(heap).chunks, 1, "growing: and is not there");
-	is(memalloc_heap_free(heap, small), 0, "growing: free");
-	is(memalloc_heap_alloc(heap, 6 * MIB, &block), -ENOMEM, "growing: ENOMEM, once more");
-	is(stats_of(heap).chunks, 1, "growing: an empty chunk stays then");
-	small = alloc(heap, 1);
-	is(memalloc_heap_alloc(heap, 2 * MIB, &block), 0, "growing: what there is can be had");
-	memset(block, 'x', 2 * MIB);
-	is(memalloc_heap_free(heap, small), 0, "growing: free");
-	need(memalloc_buffer_free(mem, &rest), "free");
-	is(memalloc_heap_realloc(heap, block, 5 * MIB, &block), 0, "growing: realloc");
-	ok(all_bytes(block, 2 * MIB, 'x'), "growing: realloc, with its contents");
-	is(memalloc_heap_destroy(heap, NULL, NULL), 1, "growing: destroy");
-}
-
 /* A child that inherits a heap can destroy its own idea of it, and the parent goes on. */
 static void test_fork(void)
 {
@@ -598,265 +416,6 @@ static void test_fork(void)
 	memset(second, 'p', 128 * KIB);
 	is(memalloc_heap_destroy(heap, NULL, NULL), 2, "fork: so the parent can destroy it");
 	is(used(), before, "fork: and nothing is left");
-}
-
-/*
- * Random runs, with an oracle that knows of each granule whose it is. To a heap that grows,
- * what is not there is as good as free: there must be no -ENOMEM where it has room.
- */
-
-enum { GRANULE = 64, GRANULES = 4096, SLOTS = 256, STEPS = 20000 };
-
-struct oracle {
-	struct memalloc_heap *heap;
-	bool growing;
-	char *base;
-	uint16_t owner[GRANULES];	/* slot, or SLOTS: free */
-	struct {
-		char *address;
-		size_t size;
-		char byte;
-	} slots[SLOTS];
-	struct memalloc_heap_stats stats;
-};
-
-static size_t rounded(size_t size)
-{
-	return (size + GRANULE - 1) / GRANULE * GRANULE;
-}
-
-/* Note that the slot has these bytes now; false if others have some of them. */
-static bool oracle_set(struct oracle *oracle, int slot, size_t size, int owner)
-{
-	size_t i, first = (oracle->slots[slot].address - oracle->base) / GRANULE;
-	bool good = true;
-
-	for (i = first; i < first + rounded(size) / GRANULE; i++) {
-		good &= oracle->owner[i] == (owner == SLOTS ? slot : SLOTS);
-		oracle->owner[i] = owner;
-	}
-	return good;
-}
-
-/* Free figures, by looking at all of it. */
-static void oracle_count(struct oracle *oracle)
-{
-	struct memalloc_heap_stats *stats = &oracle->stats;
-	uint64_t run = 0;
-	int i;
-
-	stats->free = 0;
-	stats->largest_free = 0;
-	stats->free_blocks = 0;
-	for (i = 0; i < GRANULES; i++) {
-		run = oracle->owner[i] == SLOTS ? run + GRANULE : 0;
-		stats->free += run ? GRANULE : 0;
-		stats->free_blocks += run == GRANULE;
-		if (run > stats->largest_free)
-			stats->largest_free = run;
-	}
-	stats->length = GRANULES * GRANULE;
-	stats->chunks = 1;
-	stats->fragmentation = stats->free ?
-		1000 * (stats->free - stats->largest_free) / stats->free : 0;
-}
-
-/*
- * The same where chunks come and go: those in which something is used, and one more if the
- * heap has kept one. Which one that is, and so how the free bytes lie, only a walk tells.
- */
-static void oracle_count_chunks(struct oracle *oracle, uint64_t chunks, const struct walk *walk)
-{
-	enum { CHUNK = 64 * KIB / GRANULE };
-	struct memalloc_heap_stats *stats = &oracle->stats;
-	int i, seen = -1;
-
-	stats->chunks = 0;
-	for (i = 0; i < GRANULES; i++)
-		if (oracle->owner[i] != SLOTS && i / CHUNK != seen) {
-			seen = i / CHUNK;
-			stats->chunks++;
-		}
-	stats->chunks += chunks == stats->chunks + 1;
-	stats->length = stats->chunks * 64 * KIB;
-	stats->free = stats->length - (stats->allocated - stats->freed);
-	stats->largest_free = walk->largest_free;
-	stats->free_blocks = walk->free_blocks;
-	stats->fragmentation = stats->free ?
-		1000 * (stats->free - stats->largest_free) / stats->free : 0;
-}
-
-static bool oracle_compare(struct oracle *oracle)
-{
-	struct memalloc_heap_stats got = stats_of(oracle->heap), *wanted = &oracle->stats;
-	struct walk walk = { .heap = oracle->heap, .orderly = true };
-
-	memalloc_heap_visit(oracle->heap, visit, &walk);
-	if (oracle->growing)
-		oracle_count_chunks(oracle, got.chunks, &walk);
-	else
-		oracle_count(oracle);
-	wanted->size = sizeof(*wanted);
-	wanted->used = wanted->allocated - wanted->freed;
-	wanted->blocks = wanted->allocs - wanted->frees;
-	return !memcmp(&got, wanted, sizeof(got)) && walk.orderly && walk.used == wanted->used &&
-	       walk.requested == wanted->requested && walk.blocks == wanted->blocks &&
-	       walk.free == wanted->free && walk.largest_free == wanted->largest_free &&
-	       walk.free_blocks == wanted->free_blocks;
-}
-
-/* Is there a place for so much? */
-static bool oracle_has_room(struct oracle *oracle, size_t size, size_t alignment)
-{
-	uintptr_t place;
-	size_t run = 0;
-	int i;
-
-	for (i = 0; i < GRANULES; i++) {
-		run = oracle->owner[i] == SLOTS ? run + GRANULE : 0;
-		place = (uintptr_t)oracle->base + (i + 1) * GRANULE - run;
-		place = (place + alignment - 1) & ~(alignment - 1);
-		if (run && place + rounded(size) <= (uintptr_t)oracle->base + (i + 1) * GRANULE)
-			return true;
-	}
-	return false;
-}
-
-/* Is all that the slot needs for so much its own, or free behind it? */
-static bool oracle_can_stay(struct oracle *oracle, int slot, size_t size)
-{
-	size_t i = (oracle->slots[slot].address - oracle->base) / GRANULE;
-	const size_t end = i + rounded(size) / GRANULE;
-
-	while (i < end && i < GRANULES &&
-	       (oracle->owner[i] == slot || oracle->owner[i] == SLOTS))
-		i++;
-	return i == end;
-}
-
-/* Account for what an allocation answered. */
-static bool oracle_alloc(struct oracle *oracle, int slot, int err, void *block, size_t size,
-			 size_t alignment, char byte)
-{
-	if (err) {
-		oracle->stats.failures++;
-		return err == -ENOMEM && !oracle_has_room(oracle, size, alignment);
-	}
-	oracle->slots[slot].address = block;
-	oracle->slots[slot].size = size;
-	oracle->slots[slot].byte = byte;
-	memset(block, byte, size);
-	oracle->stats.allocs++;
-	oracle->stats.allocated += rounded(size);
-	oracle->stats.requested += size;
-	return !((uintptr_t)block % alignment) && oracle_set(oracle, slot, size, slot);
-}
-
-static bool oracle_free(struct oracle *oracle, int slot)
-{
-	const size_t size = oracle->slots[slot].size;
-
-	oracle->stats.frees++;
-	oracle->stats.freed += rounded(size);
-	oracle->stats.requested -= size;
-	oracle->slots[slot].size = 0;
-	return oracle_set(oracle, slot, size, SLOTS);
-}
-
-static bool step_realloc(struct oracle *oracle, int slot, size_t size)
-{
-	char *old = oracle->slots[slot].address, byte = oracle->slots[slot].byte;
-	const size_t before = oracle->slots[slot].size, kept = size < before ? size : before;
-	const uint64_t allocs = stats_of(oracle->heap).allocs;
-	const bool can_stay = oracle_can_stay(oracle, slot, size);
-	void *block = old;
-	int err;
-
-	err = memalloc_heap_realloc(oracle->heap, old, size, &block);
-	if (!all_bytes(block, err ? before : kept, byte) ||
-	    can_stay != (!err && block == old))
-		return false;
-	if (err)
-		return oracle_alloc(oracle, slot, err, NULL, size, 1, byte) &&
-		       memalloc_heap_owns(oracle->heap, old);
-	if (!oracle_free(oracle, slot) ||
-	    !oracle_alloc(oracle, slot, 0, block, size, GRANULE, byte))
-		return false;
-	if (block != old)
-		return stats_of(oracle->heap).allocs == allocs + 1;
-	/* In its place it is no allocation, and only the difference counts. */
-	oracle->stats.allocs--;
-	oracle->stats.frees--;
-	oracle->stats.allocated -= rounded(kept);
-	oracle->stats.freed -= rounded(kept);
-	return true;
-}
-
-static bool step(struct oracle *oracle, uint64_t *seed)
-{
-	const int slot = random_u32(seed) % SLOTS;
-	const size_t size = 1 + random_u32(seed) % (random_u32(seed) % 8 ? 500 : 20000);
-	const size_t alignment = (size_t)1 << random_u32(seed) % 14;
-	void *block = NULL;
-	int err;
-
-	if (oracle->slots[slot].size && random_u32(seed) % 3 == 0)
-		return step_realloc(oracle, slot, size);
-	if (oracle->slots[slot].size)
-		return all_bytes(oracle->slots[slot].address, oracle->slots[slot].size,
-				 oracle->slots[slot].byte) &&
-		       !memalloc_heap_free_sized(oracle->heap, oracle->slots[slot].address,
-						 oracle->slots[slot].size) &&
-		       oracle_free(oracle, slot) &&
-		       memalloc_heap_free(oracle->heap, oracle->slots[slot].address) == -ENOENT;
-	err = memalloc_heap_aligned_alloc(oracle->heap, alignment, size, &block);
-	return oracle_alloc(oracle, slot, err, block, size, alignment, random_u32(seed));
-}
-
-static bool random_run(struct memalloc_heap_config config, uint64_t seed)
-{
-	static struct oracle oracle;
-	const uint64_t before = used();
-	bool good = true;
-	int i;
-
-	oracle = (struct oracle){ .growing = config.chunk };
-	oracle.heap = create(config);
-	for (i = 0; i < GRANULES; i++)
-		oracle.owner[i] = SLOTS;
-	oracle.base = alloc(oracle.heap, config.length);
-	need(memalloc_heap_free(oracle.heap, oracle.base), "free");
-	oracle.stats.allocs = 1;
-	oracle.stats.frees = 1;
-	oracle.stats.allocated = config.length;
-	oracle.stats.freed = config.length;
-	for (i = 0; i < STEPS && good; i++) {
-		good = step(&oracle, &seed);
-		if (i % 64 == 0)
-			good &= oracle_compare(&oracle);
-	}
-	if (!good)
-		printf("# step %d\n", i);
-	good &= oracle_compare(&oracle) && oracle.stats.failures &&
-		memalloc_heap_destroy(oracle.heap, NULL, NULL) == oracle.stats.blocks;
-	return good && used() == before;
-}
-
-static void test_random(void)
-{
-	struct memalloc_heap_config config = { .granule = GRANULE, .length = GRANULES * GRANULE };
-	char name[80];
-	int i;
-
-	for (i = 0; fits[i]; i++) {
-		config.fit = fits[i];
-		config.chunk = 0;
-		snprintf(name, sizeof(name), "random run, with %s fit", fits[i]);
-		ok(random_run(config, 4711 + i), name);
-		config.chunk = 64 * KIB;
-		snprintf(name, sizeof(name), "random run of a growing heap, with %s fit", fits[i]);
-		ok(random_run(config, 815 + i), name);
-	}
 }
 
 /* --- threads --------------------------------------------------------------- */
@@ -981,9 +540,7 @@ static void test_threads_fail_to_create(void)
 
 int main(int argc, char **argv)
 {
-	const char *path = argc > 1 ? argv[1] : NULL;
-
-	need(memalloc_open(path, &mem), path ? path : MEMALLOC_DEFAULT_DEVICE);
+	open_region(argc, argv);
 	test_create();
 	test_on_buffer();
 	test_errors();
@@ -992,11 +549,7 @@ int main(int argc, char **argv)
 	test_examples();
 	test_fits();
 	test_visit();
-	test_growing();
-	test_growing_and_shrinking();
-	test_growing_without_memory();
 	test_fork();
-	test_random();
 	test_threads();
 	test_realloc_beside_free();
 	test_threads_fail_to_create();

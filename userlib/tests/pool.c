@@ -268,9 +268,7 @@ static void test_threads(void)
 
 int main(int argc, char **argv)
 {
-	const char *path = argc > 1 ? argv[1] : NULL;
-
-	need(memalloc_open(path, &mem), path ? path : MEMALLOC_DEFAULT_DEVICE);
+	open_region(argc, argv);
 	test_create();
 	test_calls();
 	test_alignment();

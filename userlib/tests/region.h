@@ -15,6 +15,14 @@ enum { THREADS = 4 };
 
 static struct memalloc *mem;
 
+/* Open what the program is told. */
+static inline void open_region(int argc, char **argv)
+{
+	const char *path = argc > 1 ? argv[1] : NULL;
+
+	need(memalloc_open(path, &mem), path ? path : MEMALLOC_DEFAULT_DEVICE);
+}
+
 /* Bytes of the region that are in use. */
 static inline uint64_t used(void)
 {
