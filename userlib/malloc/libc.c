@@ -8,7 +8,7 @@
 struct libc_code libc_code;
 
 /* Is it this object, whose code has a function that no program has a copy of? */
-static int look(struct dl_phdr_info *info, size_t size, void *data)
+static int find_code(struct dl_phdr_info *info, size_t size, void *data)
 {
 	uintptr_t function = (uintptr_t)gnu_get_libc_version;
 	uintptr_t start;
@@ -33,5 +33,5 @@ void libc_find(void)
 {
 	/* Not again in a child: another thread may have had the loader's lock at the fork. */
 	if (!libc_code.length)
-		dl_iterate_phdr(look, NULL);
+		dl_iterate_phdr(find_code, NULL);
 }

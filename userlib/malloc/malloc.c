@@ -108,7 +108,7 @@ static noinline void large_free(void *p)
 }
 
 /* Bytes that are there for the program at @p, which is not NULL. */
-static size_t usable(const char *call, void *p)
+static size_t usable_bytes(const char *call, void *p)
 {
 	size_t offset = range_offset(p);
 	size_t slices = 0;
@@ -175,7 +175,7 @@ static void *large_realloc(void *p, size_t old, size_t size)
 }
 
 /* At a multiple of @align, a power of two. */
-static void *aligned(size_t align, size_t size)
+static void *alloc_aligned(size_t align, size_t size)
 {
 	unsigned int class;
 	bool zero;
@@ -264,7 +264,7 @@ PUBLIC void *realloc(void *p, size_t size)
 		free(p);
 		return NULL;
 	}
-	old = usable("realloc", p);
+	old = usable_bytes("realloc", p);
 	if (size > PTRDIFF_MAX)
 		return no_memory();
 	if (size > SMALL_MAX && old > SMALL_MAX)
@@ -295,7 +295,7 @@ PUBLIC void *memalign(size_t align, size_t size)
 	}
 	while (power < align)
 		power *= 2;
-	return aligned(power, size);
+	return alloc_aligned(power, size);
 }
 
 PUBLIC void *aligned_alloc(size_t align, size_t size)
@@ -311,7 +311,7 @@ PUBLIC int posix_memalign(void **p, size_t align, size_t size)
 
 	if (align % sizeof(void *) || !align || align & (align - 1))
 		return error;
-	new = aligned(align, size);
+	new = alloc_aligned(align, size);
 	error = new ? 0 : ENOMEM;
 	errno = saved_errno;
 	if (new)
@@ -321,7 +321,7 @@ PUBLIC int posix_memalign(void **p, size_t align, size_t size)
 
 PUBLIC void *valloc(size_t size)
 {
-	return aligned(getpagesize(), size);
+	return alloc_aligned(getpagesize(), size);
 }
 
 PUBLIC void *pvalloc(size_t size)
@@ -330,7 +330,7 @@ PUBLIC void *pvalloc(size_t size)
 
 	if (__builtin_add_overflow(size, page - 1, &size))
 		return no_memory();
-	return aligned(page, size & ~(page - 1));
+	return alloc_aligned(page, size & ~(page - 1));
 }
 
 /* Whether there was something to give back is not known. */
@@ -348,5 +348,5 @@ PUBLIC int malloc_trim(size_t pad)
 
 PUBLIC size_t malloc_usable_size(void *p)
 {
-	return p ? usable("malloc_usable_size", p) : 0;
+	return p ? usable_bytes("malloc_usable_size", p) : 0;
 }

@@ -105,7 +105,7 @@ static size_t array_bytes(const struct array *array, size_t slices)
 }
 
 /* For @slices, and some more if there is memory for them. */
-static bool grow(struct array *array, size_t slices)
+static bool grow_array(struct array *array, size_t slices)
 {
 	size_t need = array_bytes(array, slices);
 	size_t more = whole_pages(array->mapped + array->mapped / 8);
@@ -122,21 +122,21 @@ static bool grow(struct array *array, size_t slices)
 }
 
 /* Let the heap use slices before @slice, and begin a block there. */
-static bool reach(size_t slice)
+static bool reach_slice(size_t slice)
 {
 	size_t slices = slice < heap.granules ? whole_chunks(slice + 1) : heap.granules;
 
 	if (slices <= known)
 		return true;
-	if (!grow(&arrays[TAGS], slices) || !grow(&arrays[HEADS], slices) ||
-	    !grow(&arrays[CHUNKS], slices))
+	if (!grow_array(&arrays[TAGS], slices) || !grow_array(&arrays[HEADS], slices) ||
+	    !grow_array(&arrays[CHUNKS], slices))
 		return false;
 	known = slices;
 	return true;
 }
 
 /* A call that began with @before known slices, and may have asked for many, has failed. */
-static void forget(size_t before)
+static void forget_slices(size_t before)
 {
 	size_t slices = whole_chunks(top + 1), bytes;
 	unsigned int i;
@@ -155,7 +155,7 @@ static void forget(size_t before)
 }
 
 /* Have a range of @bytes at @base, if nobody else has what is needed at once. */
-static bool begin_at(char *base, size_t bytes, size_t slab_bytes)
+static bool begin_range_at(char *base, size_t bytes, size_t slab_bytes)
 {
 	const size_t page = getpagesize();
 	const size_t slices = bytes >> SLICE_SHIFT;
@@ -239,7 +239,7 @@ bool range_init(size_t slab_bytes)
 	align = bytes / 4;
 	most_align = align >> SLICE_SHIFT;
 	for (place = far; place > far / 8 && !begun; place -= place / 8)
-		begun = begin_at((char *)(place & ~(align - 1)), bytes, slab_bytes);
+		begun = begin_range_at((char *)(place & ~(align - 1)), bytes, slab_bytes);
 	errno = saved_errno;
 	return begun;
 }
@@ -271,7 +271,7 @@ static bool raise_limit(size_t slices)
 {
 	if (slices <= range_limit() >> SLICE_SHIFT)
 		return true;
-	if (!grow(&arrays[SLABS], slices))
+	if (!grow_array(&arrays[SLABS], slices))
 		return false;
 	__atomic_store_n(&range.limit, slices << SLICE_SHIFT, __ATOMIC_RELAXED);
 	return true;
@@ -319,7 +319,7 @@ static int map_run(uint32_t slice, uint32_t end)
  * Have memory behind @count slices, or behind some of them. -ENOMEM: there is not so much; -EEXIST:
  * somebody else has something there.
  */
-static int try_populate(uint32_t slice, size_t count)
+static int try_populate_block(uint32_t slice, size_t count)
 {
 	bool ordinary = in_zone(slice);
 	uint64_t missing;
@@ -379,7 +379,7 @@ static unsigned int take_run(uint64_t *bits, unsigned int *first)
 }
 
 /* Give back the memory of free slices in a chunk that has used ones, too. */
-static void clean(size_t chunk)
+static void clean_chunk(size_t chunk)
 {
 	uint64_t dirty = chunks[chunk].dirty & ~chunks[chunk].used;
 	unsigned int first, count;
@@ -397,7 +397,7 @@ static void clean(size_t chunk)
 }
 
 /* Give back a chunk that has no used slices, and its addresses. */
-static void unmap(size_t chunk)
+static void unmap_chunk(size_t chunk)
 {
 	uint64_t mapped = chunks[chunk].mapped;
 	unsigned int first, count;
@@ -420,9 +420,9 @@ void range_purge(void)
 
 	for (chunk = 0; chunk < known / CHUNK_SLICES; chunk++) {
 		if (chunks[chunk].used)
-			clean(chunk);
+			clean_chunk(chunk);
 		else
-			unmap(chunk);
+			unmap_chunk(chunk);
 	}
 	kept_slices = 0;
 	errno = saved_errno;
@@ -441,29 +441,29 @@ static void end_use(uint32_t slice, size_t count)
 		range_purge();
 }
 
-/* As try_populate(), if need be with the memory that free slices have elsewhere. */
-static int populate(uint32_t slice, size_t count)
+/* As try_populate_block(), if need be with the memory that free slices have elsewhere. */
+static int populate_block(uint32_t slice, size_t count)
 {
-	int err = try_populate(slice, count);
+	int err = try_populate_block(slice, count);
 
 	if (likely(err != -ENOMEM))
 		return err;
 	range_purge();
-	err = try_populate(slice, count);
+	err = try_populate_block(slice, count);
 	if (err == -ENOMEM)
 		range_purge();
 	return err;
 }
 
 /* Take a block of the zone or of all; MAL_NONE: there is none. */
-static uint32_t take(struct mal_heap *from, size_t count, size_t align)
+static uint32_t take_block(struct mal_heap *from, size_t count, size_t align)
 {
 	struct mal_request request = { .size = count, .align = align };
 
 	if (count > from->granules || align > most_align)
 		return MAL_NONE;
 	/* Where no more can be known, there may still be room in what is. */
-	if (from == &heap && !reach(top + count + align))
+	if (from == &heap && !reach_slice(top + count + align))
 		request.hi = known - 1;
 	return core_alloc(from, &request, 0);
 }
@@ -474,7 +474,7 @@ static void make_zone(void)
 	void *memory = MAP_FAILED;
 	uint32_t first;
 
-	first = take(&heap, ZONE_SLICES, CHUNK_SLICES);
+	first = take_block(&heap, ZONE_SLICES, CHUNK_SLICES);
 	if (first != MAL_NONE)
 		memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			      0);
@@ -487,18 +487,18 @@ static void make_zone(void)
 	}
 }
 
-static uint32_t take_ordinary(size_t count, size_t align)
+static uint32_t take_ordinary_block(size_t count, size_t align)
 {
 	uint32_t slice;
 
 	if (!zone.granules)
 		make_zone();
-	slice = take(&zone, count, align);
+	slice = take_block(&zone, count, align);
 	return slice == MAL_NONE ? MAL_NONE : zone_first + slice;
 }
 
 /* Forget a block. */
-static void drop(uint32_t slice)
+static void drop_block(uint32_t slice)
 {
 	if (in_zone(slice))
 		mal_heap_free(&zone, slice - zone_first, 0);
@@ -510,14 +510,14 @@ static void drop(uint32_t slice)
  * Somebody else has something at some of these free slices. Nobody gets them from us any more, nor
  * the free ones beside them in their chunk. False: there is no memory to remember that.
  */
-static bool set_apart(uint32_t slice, size_t count)
+static bool set_apart_slices(uint32_t slice, size_t count)
 {
 	size_t chunk, end = whole_chunks(slice + count);
 	unsigned int first, length;
 	uint64_t missing;
 	uint32_t place;
 
-	if (!reach(end))
+	if (!reach_slice(end))
 		return false;
 	for_each_chunk(chunk, slice, count) {
 		missing = ~chunks[chunk].mapped;
@@ -544,20 +544,20 @@ uint32_t range_alloc(size_t count, size_t align, bool ordinary, bool *zero)
 	int err;
 
 	do {
-		slice = ordinary ? take_ordinary(count, align) : MAL_NONE;
+		slice = ordinary ? take_ordinary_block(count, align) : MAL_NONE;
 		if (slice == MAL_NONE)
-			slice = take(&heap, count, align);
+			slice = take_block(&heap, count, align);
 		if (slice == MAL_NONE)
 			break;
-		err = populate(slice, count);
+		err = populate_block(slice, count);
 		if (likely(!err)) {
 			*zero = begin_use(slice, count);
 			errno = saved_errno;
 			return slice;
 		}
-		drop(slice);
-	} while (err == -EEXIST && set_apart(slice, count));
-	forget(before);
+		drop_block(slice);
+	} while (err == -EEXIST && set_apart_slices(slice, count));
+	forget_slices(before);
 	return NO_SLICE;
 }
 
@@ -579,7 +579,7 @@ int range_free(uint32_t slice)
 
 	if (!count)
 		return -ENOENT;
-	drop(slice);
+	drop_block(slice);
 	end_use(slice, count);
 	return 0;
 }
@@ -593,17 +593,17 @@ int range_resize(uint32_t slice, size_t count)
 
 	if (!old)
 		return -ENOENT;
-	if (count > heap.granules || (count > old && !reach(slice + count)))
+	if (count > heap.granules || (count > old && !reach_slice(slice + count)))
 		return -ENOMEM;
 	err = mal_heap_resize(&heap, slice, 0, count);
 	if (!err && count > old) {
-		err = populate(slice + old, count - old);
+		err = populate_block(slice + old, count - old);
 		if (err)
 			mal_heap_resize(&heap, slice, 0, old);
 	}
 	errno = saved_errno;
 	if (err) {
-		forget(before);
+		forget_slices(before);
 		return -ENOMEM;
 	}
 	if (count < old)

@@ -114,7 +114,7 @@ static void begin_slab(struct slab *slab, unsigned int bin, unsigned int slices,
 	size_t size = class_size(bin % CLASSES);
 	unsigned int i, words;
 
-	/* Not @told and @inbox_next: it may be in an inbox of its last life. */
+	/* Not @in_inbox and @inbox_next: it may be in an inbox of its last life. */
 	slab->size = size;
 	slab->reciprocal = ((1ull << 32) + size - 1) / size;
 	slab->count = slices * SLICE_BYTES / size;
@@ -132,7 +132,7 @@ static void begin_slab(struct slab *slab, unsigned int bin, unsigned int slices,
 }
 
 /* With the range's lock. Whoever frees an object of it now gets to know that there is none. */
-static void give_back(struct slab *slab)
+static void give_back_slab(struct slab *slab)
 {
 	unsigned int i;
 
@@ -143,7 +143,7 @@ static void give_back(struct slab *slab)
 }
 
 /* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
-static void keep_empty(struct heap *heap, struct slab *slab)
+static void keep_empty_slab(struct heap *heap, struct slab *slab)
 {
 	slab->next = heap->empty;
 	heap->empty = slab;
@@ -151,7 +151,7 @@ static void keep_empty(struct heap *heap, struct slab *slab)
 }
 
 /* One of the empty slabs, of which there are some. */
-static struct slab *take_empty(struct heap *heap)
+static struct slab *take_empty_slab(struct heap *heap)
 {
 	struct slab *slab = heap->empty;
 
@@ -164,17 +164,17 @@ static struct slab *take_empty(struct heap *heap)
 static void give_back_empties(struct heap *heap)
 {
 	while (heap->empty)
-		give_back(take_empty(heap));
+		give_back_slab(take_empty_slab(heap));
 }
 
-static void release(struct heap *heap, struct slab *slab)
+static void release_slab(struct heap *heap, struct slab *slab)
 {
 	if (slab->slices == 1 && slab->bin < CLASSES && heap->empties < EMPTY_MAX) {
-		keep_empty(heap, slab);
+		keep_empty_slab(heap, slab);
 		return;
 	}
 	range_lock();
-	give_back(slab);
+	give_back_slab(slab);
 	range_unlock();
 }
 
@@ -187,7 +187,7 @@ static struct slab *new_slab(struct heap *heap, unsigned int bin)
 	uint32_t slice;
 
 	if (slices == 1 && !ordinary && heap->empty) {
-		slab = take_empty(heap);
+		slab = take_empty_slab(heap);
 	} else {
 		range_lock();
 		slice = range_alloc(slices, 1, ordinary, &zero);
@@ -204,7 +204,7 @@ static struct slab *new_slab(struct heap *heap, unsigned int bin)
 /* --- objects that others have freed ---------------------------------------------- */
 
 /* Take over what others have freed; how many objects that is. */
-static unsigned int collect(struct slab *slab)
+static unsigned int collect_freed(struct slab *slab)
 {
 	unsigned int words = slab_words(slab);
 	unsigned int count = 0, i;
@@ -228,7 +228,7 @@ static unsigned int collect(struct slab *slab)
  * @count objects of @heap's slab have become free. True: it is empty now, and in no
  * list.
  */
-static bool settle(struct heap *heap, struct slab *slab, unsigned int count)
+static bool settle_slab(struct heap *heap, struct slab *slab, unsigned int count)
 {
 	if (!count)
 		return false;
@@ -258,20 +258,20 @@ void slab_event(struct slab *slab)
 
 	if (slab->state == SLAB_PARTIAL) {
 		unlink_partial(heap, slab);
-		release(heap, slab);
+		release_slab(heap, slab);
 	} else {
-		settle(heap, slab, 1);
+		settle_slab(heap, slab, 1);
 	}
 }
 
 /* Put @slab into the inbox of its owner, if it is in none. */
-static void tell(struct slab *slab, struct heap *owner)
+static void put_in_inbox(struct slab *slab, struct heap *owner)
 {
 	struct slab *first;
 
-	/* Each of these is in one order with collect() and what drain() does before it. */
-	if (__atomic_load_n(&slab->told, __ATOMIC_SEQ_CST) ||
-	    __atomic_exchange_n(&slab->told, 1, __ATOMIC_SEQ_CST))
+	/* One order of each of these with collect_freed() and what drain_inbox() does before. */
+	if (__atomic_load_n(&slab->in_inbox, __ATOMIC_SEQ_CST) ||
+	    __atomic_exchange_n(&slab->in_inbox, 1, __ATOMIC_SEQ_CST))
 		return;
 	first = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
 	do
@@ -288,12 +288,12 @@ void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
 	if (__atomic_load_n(&slab->free[word], __ATOMIC_RELAXED) & bit ||
 	    __atomic_fetch_or(&slab->remote[word], bit, __ATOMIC_SEQ_CST) & bit)
 		die("free", slab_object(slab, index), "freed twice");
-	/* From here on the slab may be another one, or none: drain() expects that. */
-	tell(slab, owner);
+	/* From here on the slab may be another one, or none: drain_inbox() expects that. */
+	put_in_inbox(slab, owner);
 }
 
 /* See to the slabs in the inbox. With @keep, all empty ones are kept, to be given back soon. */
-static void drain(struct heap *heap, bool keep)
+static void drain_inbox(struct heap *heap, bool keep)
 {
 	struct slab *slab, *next;
 	struct heap *owner;
@@ -303,19 +303,19 @@ static void drain(struct heap *heap, bool keep)
 	slab = __atomic_exchange_n(&heap->inbox, NULL, __ATOMIC_ACQUIRE);
 	for (; slab; slab = next) {
 		next = slab->inbox_next;
-		__atomic_exchange_n(&slab->told, 0, __ATOMIC_SEQ_CST);
+		__atomic_exchange_n(&slab->in_inbox, 0, __ATOMIC_SEQ_CST);
 		owner = __atomic_load_n(&slab->owner, __ATOMIC_SEQ_CST);
 		if (owner != heap) {
 			if (owner)
-				tell(slab, owner);
+				put_in_inbox(slab, owner);
 			continue;
 		}
-		if (!settle(heap, slab, collect(slab)))
+		if (!settle_slab(heap, slab, collect_freed(slab)))
 			continue;
 		if (keep)
-			keep_empty(heap, slab);
+			keep_empty_slab(heap, slab);
 		else
-			release(heap, slab);
+			release_slab(heap, slab);
 	}
 }
 
@@ -346,7 +346,7 @@ static struct heap *new_heap(void)
 }
 
 /* The current slab of a bin becomes one of the others. True: it is empty. */
-static bool retire(struct heap *heap, struct bin *bin)
+static bool retire_bin(struct heap *heap, struct bin *bin)
 {
 	struct slab *slab = bin->current;
 	unsigned int words = slab_words(slab);
@@ -358,7 +358,7 @@ static bool retire(struct heap *heap, struct bin *bin)
 		count += __builtin_popcountll(slab->free[i]);
 	slab->state = SLAB_FULL;
 	slab->countdown = 1;
-	return settle(heap, slab, count);
+	return settle_slab(heap, slab, count);
 }
 
 /* Find all slabs in which nothing is allocated, to be given back. */
@@ -367,14 +367,14 @@ static void gather_empties(struct heap *heap)
 	struct slab *slab;
 	unsigned int i;
 
-	drain(heap, true);
+	drain_inbox(heap, true);
 	for (i = 0; i < BINS; i++) {
 		slab = heap->bins[i].current;
 		if (!slab)
 			continue;
-		collect(slab);
-		if (retire(heap, &heap->bins[i]))
-			keep_empty(heap, slab);
+		collect_freed(slab);
+		if (retire_bin(heap, &heap->bins[i]))
+			keep_empty_slab(heap, slab);
 	}
 }
 
@@ -387,13 +387,13 @@ void slab_trim(void)
 		give_back_empties(self);
 	}
 	for (heap = abandoned; heap; heap = heap->next) {
-		drain(heap, true);
+		drain_inbox(heap, true);
 		give_back_empties(heap);
 	}
 }
 
 /* A thread ends. From here on it may still free what it likes, and even come back. */
-static void abandon(void *data)
+static void abandon_heap(void *data)
 {
 	struct heap *heap = data;
 
@@ -415,7 +415,8 @@ bool slab_attach(void)
 	range_lock();
 	first = !ready;
 	if (first)
-		ready = (range.base || range_init(sizeof(struct slab))) && !pthread_key_create(&exit_key, abandon);
+		ready = (range.base || range_init(sizeof(struct slab))) &&
+			!pthread_key_create(&exit_key, abandon_heap);
 	if (first)
 		source_settle();
 	if (ready && abandoned) {
@@ -436,7 +437,7 @@ bool slab_attach(void)
 }
 
 /* A slab for a bin from a heap that has no thread, or NULL. */
-static struct slab *adopt(struct heap *heap, unsigned int bin)
+static struct slab *adopt_slab(struct heap *heap, unsigned int bin)
 {
 	struct slab *slab = NULL;
 	struct heap *from;
@@ -445,7 +446,7 @@ static struct slab *adopt(struct heap *heap, unsigned int bin)
 		return NULL;
 	range_lock();
 	for (from = abandoned; from; from = from->next) {
-		drain(from, true);
+		drain_inbox(from, true);
 		give_back_empties(from);
 		if (!slab && from->bins[bin].partial) {
 			slab = from->bins[bin].partial;
@@ -458,7 +459,7 @@ static struct slab *adopt(struct heap *heap, unsigned int bin)
 }
 
 /* Go to the next word of the bin's slab that has a free object; the present one comes last. */
-static bool advance(struct bin *bin)
+static bool advance_bin(struct bin *bin)
 {
 	struct slab *slab = bin->current;
 	unsigned int words = slab_words(slab);
@@ -496,7 +497,7 @@ void *slab_alloc_slow(unsigned int number)
 	struct slab *slab;
 
 	/* Mostly there is something; nobody's slabs have no words. */
-	if (bin->current && advance(bin))
+	if (bin->current && advance_bin(bin))
 		return slab_alloc(number);
 	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && heap == &nobody)
 		return alloc_late();
@@ -508,17 +509,17 @@ void *slab_alloc_slow(unsigned int number)
 	heap = self;
 	bin = &heap->bins[number];
 	if (bin->current) {
-		settle(heap, bin->current, collect(bin->current));
-		if (advance(bin))
+		settle_slab(heap, bin->current, collect_freed(bin->current));
+		if (advance_bin(bin))
 			return slab_alloc(number);
-		retire(heap, bin);
+		retire_bin(heap, bin);
 	}
-	drain(heap, false);
+	drain_inbox(heap, false);
 	slab = bin->partial;
 	if (slab)
 		unlink_partial(heap, slab);
 	else
-		slab = adopt(heap, number);
+		slab = adopt_slab(heap, number);
 	if (!slab)
 		slab = new_slab(heap, number);
 	if (!slab)
@@ -527,6 +528,6 @@ void *slab_alloc_slow(unsigned int number)
 	slab->countdown = slab->zero ? 1 : NEVER;
 	bin->current = slab;
 	bin->word = &slab->free[slab_words(slab) - 1];
-	advance(bin);
+	advance_bin(bin);
 	return slab_alloc(number);
 }

@@ -51,7 +51,7 @@ struct slab {
 	struct slab *next;	/* in its heap's list */
 	struct slab *prev;
 	struct slab *inbox_next;
-	uint8_t told;		/* it is in an inbox, or about to be */
+	uint8_t in_inbox;	/* it is in an inbox, or about to be */
 	uint8_t state;
 	uint8_t slices;
 	uint8_t zero;		/* no object has been freed, and all began as zeros */
@@ -169,7 +169,7 @@ void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index);
 /* Have others freed object @index? */
 static inline bool slab_is_remote(const struct slab *slab, uint32_t index)
 {
-	return __atomic_load_n(&slab->told, __ATOMIC_RELAXED) &&
+	return __atomic_load_n(&slab->in_inbox, __ATOMIC_RELAXED) &&
 	       __atomic_load_n(&slab->remote[index / 64], __ATOMIC_RELAXED) >> index % 64 & 1;
 }
 

@@ -73,7 +73,7 @@ static void open_device(void)
  * Programs may close what they don't know, and open something else, even the device. So this is
  * asked before each call; whoever does that between the two can't be helped.
  */
-static bool is_open(void)
+static bool is_device_open(void)
 {
 	struct memalloc_info info = { .size = sizeof(info) };
 	struct stat stat;
@@ -148,11 +148,11 @@ int source_map_buffer(char *address, struct chunk *chunk)
 	int err;
 
 	source_settle();
-	if (!is_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
+	if (!is_device_open() || ioctl(device, MEMALLOC_IOC_ALLOC, &alloc))
 		return -ENOMEM;
 	err = map_at(address, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device,
 		     alloc.mmap_offset);
-	if (is_open()) {
+	if (is_device_open()) {
 		if (err)
 			free_buffer(alloc.handle);
 	} else if (!err) {
@@ -171,7 +171,7 @@ bool source_unmap(char *address, size_t bytes, struct chunk *chunk)
 {
 	if (munmap(address, bytes))
 		return false;
-	if (chunk->handle && is_open())
+	if (chunk->handle && is_device_open())
 		free_buffer(chunk->handle);
 	chunk->handle = 0;
 	return true;
@@ -256,7 +256,7 @@ void source_fork_child(char *base, struct chunk *chunks, size_t count)
 	char *from = copies;
 	size_t i;
 
-	if (is_open())
+	if (is_device_open())
 		open_device();
 	if (!copies)
 		return;

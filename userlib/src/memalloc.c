@@ -126,7 +126,7 @@ int memalloc_fd(const struct memalloc *mem)
 }
 
 /* Ask for a struct of which the caller may know more or less than we do. */
-static int get(struct memalloc *mem, unsigned long request, void *answer, size_t size)
+static int get_answer(struct memalloc *mem, unsigned long request, void *answer, size_t size)
 {
 	struct argument_head head = { .size = size };
 
@@ -141,12 +141,12 @@ static int get(struct memalloc *mem, unsigned long request, void *answer, size_t
 
 int memalloc_get_info(struct memalloc *mem, struct memalloc_info *info, size_t size)
 {
-	return get(mem, MEMALLOC_IOC_INFO, info, size);
+	return get_answer(mem, MEMALLOC_IOC_INFO, info, size);
 }
 
 int memalloc_get_stats(struct memalloc *mem, struct memalloc_stats *stats, size_t size)
 {
-	return get(mem, MEMALLOC_IOC_STATS, stats, size);
+	return get_answer(mem, MEMALLOC_IOC_STATS, stats, size);
 }
 
 int memalloc_visit_blocks(struct memalloc *mem,

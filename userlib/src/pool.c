@@ -39,7 +39,7 @@ struct memalloc_pool {
 };
 
 /* Take one off the free ones, if there are any. */
-static bool reserve(struct memalloc_pool *pool)
+static bool reserve_object(struct memalloc_pool *pool)
 {
 	uint32_t free = atomic_load_explicit(&pool->free, memory_order_relaxed);
 
@@ -50,7 +50,7 @@ static bool reserve(struct memalloc_pool *pool)
 }
 
 /* Set the lowest clear bit of the word: its number, or WORD_BITS if there is none. */
-static unsigned int set_bit(_Atomic uint64_t *word)
+static unsigned int take_bit(_Atomic uint64_t *word)
 {
 	uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
 
@@ -65,12 +65,12 @@ int memalloc_pool_alloc(struct memalloc_pool *pool, void **object)
 	uint32_t word = atomic_load_explicit(&pool->hint, memory_order_relaxed);
 	unsigned int bit;
 
-	if (!reserve(pool)) {
+	if (!reserve_object(pool)) {
 		atomic_fetch_add_explicit(&pool->failures, 1, memory_order_relaxed);
 		return -ENOMEM;
 	}
 	for (;;) {
-		bit = set_bit(&pool->used[word]);
+		bit = take_bit(&pool->used[word]);
 		if (bit < WORD_BITS)
 			break;
 		word = word + 1 < pool->words ? word + 1 : 0;
@@ -116,7 +116,7 @@ int memalloc_pool_get_stats(struct memalloc_pool *pool, struct memalloc_pool_sta
 }
 
 /* A buffer for the objects, mapped where they are aligned. */
-static int add_memory(struct memalloc_pool *pool, size_t length, size_t alignment)
+static int add_pool_memory(struct memalloc_pool *pool, size_t length, size_t alignment)
 {
 	const size_t page = getpagesize();
 	int err;
@@ -168,7 +168,7 @@ int memalloc_pool_create(struct memalloc *mem, size_t object_size, size_t alignm
 	if (count % WORD_BITS)
 		pool->used[pool->words - 1] = ~0ULL << count % WORD_BITS;
 
-	err = add_memory(pool, length, align);
+	err = add_pool_memory(pool, length, align);
 	if (err) {
 		free(pool);
 		return err;

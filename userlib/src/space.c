@@ -10,8 +10,8 @@
 #include "process/mapping.h"
 #include "space.h"
 
-static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsigned int flags,
-	       void *place, void **address)
+static int map_buffer(struct memalloc *mem, const struct memalloc_buffer *buffer,
+		      unsigned int flags, void *place, void **address)
 {
 	int protection = PROT_READ;
 	int saved_errno = errno;
@@ -35,11 +35,11 @@ static int map(struct memalloc *mem, const struct memalloc_buffer *buffer, unsig
 int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
 			unsigned int flags, void **address)
 {
-	return map(mem, buffer, flags, NULL, address);
+	return map_buffer(mem, buffer, flags, NULL, address);
 }
 
 /* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
-static int unmap(const struct memalloc_buffer *buffer, void *address, bool reserve)
+static int unmap_buffer(const struct memalloc_buffer *buffer, void *address, bool reserve)
 {
 	int saved_errno = errno;
 	struct mapping *mapping;
@@ -62,7 +62,7 @@ static int unmap(const struct memalloc_buffer *buffer, void *address, bool reser
 
 int memalloc_buffer_unmap(const struct memalloc_buffer *buffer, void *address)
 {
-	return unmap(buffer, address, false);
+	return unmap_buffer(buffer, address, false);
 }
 
 int memalloc_space_reserve(size_t length, size_t alignment, void **space)
@@ -84,10 +84,10 @@ int memalloc_space_reserve(size_t length, size_t alignment, void **space)
 
 int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
 {
-	return map(mem, buffer, 0, place, &place);
+	return map_buffer(mem, buffer, 0, place, &place);
 }
 
 int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)
 {
-	return unmap(buffer, place, true);
+	return unmap_buffer(buffer, place, true);
 }

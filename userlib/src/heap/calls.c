@@ -8,7 +8,8 @@
 
 /* --- blocks: under the lock ------------------------------------------------ */
 
-static int take_block(struct memalloc_heap *heap, const struct mal_request *req, u64 owner, u32 *place)
+static int take_block(struct memalloc_heap *heap, const struct mal_request *req, u64 owner,
+		      u32 *place)
 {
 	int err;
 

@@ -28,7 +28,6 @@ struct buffer {
 	struct buffer *next_exported;
 };
 
-
 u64 buffer_real_length(const struct buffer *buffer);
 u64 buffer_offset(const struct buffer *buffer);
 

@@ -17,7 +17,7 @@ static u32 access_bits(bool writable)
 }
 
 /* Write an answer of which the caller knows @size bytes, and the first version had @least. */
-static int respond(void *to, u32 size, size_t least, const void *answer, size_t known)
+static int respond_to_call(void *to, u32 size, size_t least, const void *answer, size_t known)
 {
 	if (size > (u32)getpagesize())
 		return -E2BIG;
@@ -39,7 +39,7 @@ static int info_call(struct region *region, void *argument)
 		.client = 1,
 	};
 
-	return respond(info, info->size, offsetof(struct memalloc_info, client), &answer,
+	return respond_to_call(info, info->size, offsetof(struct memalloc_info, client), &answer,
 		       sizeof(answer));
 }
 
@@ -60,7 +60,7 @@ static int stats_call(struct region *region, void *argument)
 	answer.buffers = answer.allocs - answer.frees;
 	answer.clients = 1;
 	answer.fragmentation = answer_fragmentation(answer.free, answer.largest_free);
-	return respond(stats, stats->size, offsetof(struct memalloc_stats, dirty), &answer,
+	return respond_to_call(stats, stats->size, offsetof(struct memalloc_stats, dirty), &answer,
 		       sizeof(answer));
 }
 
