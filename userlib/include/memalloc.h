@@ -10,18 +10,19 @@
  * process stands in: a file in memory (memfd), managed as the module manages its
  * region. All calls are the same, with the same errors. What differs:
  *
- *   memory      is not physically contiguous, and only lent: the system may be out of
+ *   memory      is not physically contiguous, and not reserved: the system may be out of
  *               memory when a page is touched first. Alignments are those of offsets
- *               in the file; a page is what drivers and mappings see of them
+ *               in the file; drivers and mappings see alignment to a page only
  *   opening     gives a region of one's own each time, which no other open shares
  *   export      works where the kernel has /dev/udmabuf and lets the process open it
- *               (memalloc_info.features tells), else -EOPNOTSUPP. So do read-only
- *               exports, and what is too large for udmabuf. That the last descriptor is
- *               closed is noticed when memory is looked for or counted; it takes /proc.
+ *               (memalloc_info.features tells), else -EOPNOTSUPP. Read-only exports, and
+ *               those that are too large for udmabuf, always fail so. That the last
+ *               descriptor is closed is noticed, by means of /proc, when memory is short
+ *               or counted.
  *               A buffer that was exported takes one descriptor more
  *   import      only of what the same open device has exported
  *   read-only   mappings of a read-only handle can be made writable with mprotect(2)
- *   mremap      of mappings is not noticed: it can grow them into what others have
+ *   mremap      of mappings is not noticed: a mapping can grow into other buffers
  *   mmap        of memalloc_fd() does not keep a buffer: what is given back reads as
  *               zeros, and may be somebody else's next. memalloc_buffer_map() does, and
  *               memalloc_buffer_unmap() has to be the one to undo it
@@ -185,7 +186,7 @@ int memalloc_get_stats(struct memalloc *mem, struct memalloc_stats *stats, size_
  *         something other than 0
  * @data:  for @visit
  *
- * Each block was as told when it was read. If buffers are allocated or freed
+ * Each block is described as it was when it was read. If buffers are allocated or freed
  * during the walk, neighbours may overlap or leave a gap.
  *
  * Return: 0 after the last block; what @visit returned, if not 0; -ENOMEM, the

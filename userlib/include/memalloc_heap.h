@@ -12,10 +12,10 @@
  * that lies in one buffer of the device, blocks are physically contiguous; in one that
  * takes chunks, a block may lie across two of them, and is contiguous for the program only.
  *
- * Errors are told as in <memalloc.h>: 0 or a negative errno value, and what fails has
- * changed nothing. Misuse is an error, too: no call goes wrong because of a pointer that
- * is not, or no longer, that of a block. What nobody can notice is the pointer of a block
- * that was freed, where another one begins now.
+ * Errors are told as in <memalloc.h>: 0 or a negative errno value, and what fails has changed
+ * nothing. Misuse is an error, too: no call goes wrong because of a pointer that is not, or no
+ * longer, that of a block. One misuse can't be noticed: the pointer of a freed block, where another
+ * block begins now.
  *
  * Threads may use a heap at the same time; it has a lock of its own. Only
  * memalloc_heap_destroy() must be the last call. After fork(), parent and child share the
@@ -96,7 +96,7 @@ struct memalloc_heap_block {
  * @allocated:     bytes of blocks that were allocated or grew, in whole granules
  * @freed:         bytes of blocks that were freed or shrank, in whole granules
  *
- * All of one call belong together: @length == @free + @used, @used == @allocated - @freed,
+ * The figures of one call belong together: @length == @free + @used, @used == @allocated - @freed,
  * @blocks == @allocs - @frees.
  */
 struct memalloc_heap_stats {
@@ -262,7 +262,7 @@ int memalloc_heap_get_stats(struct memalloc_heap *heap, struct memalloc_heap_sta
  *         returning something other than 0
  * @data:  for @visit
  *
- * Each block was as told when it was read. If blocks are allocated or freed during the
+ * Each block is described as it was when it was read. If blocks are allocated or freed during the
  * walk, neighbours may overlap or leave a gap. So does memory that the heap has not
  * taken, or has given back.
  *

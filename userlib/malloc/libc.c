@@ -7,7 +7,7 @@
 
 struct libc_code libc_code;
 
-/* Is it this object, whose code has a function that no program has a copy of? */
+/* Is it the C library? Its code has this function, of which no program has a copy. */
 static int find_code(struct dl_phdr_info *info, size_t size, void *data)
 {
 	uintptr_t function = (uintptr_t)gnu_get_libc_version;

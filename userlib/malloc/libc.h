@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What we have to do with the C library's own affairs, because of fork().
+ * What the C library keeps in memory of ours, and what its fork() does to that.
  *
- * Whether it is the C library that calls. Its fork() writes, in the child and before we are
- * asked, to what it has allocated for itself: it resets the locks of open FILEs, and clears other
- * threads' values of keys. So nothing of that may be in memory that parent and child share
- * at that moment, as that of the device is.
+ * In the child, before our handler is called, fork() writes to memory that the C library has
+ * allocated for itself: fork() resets the locks of open FILEs, and clears other threads' values of
+ * keys. At that moment, parent and child still share memory of the device. So what the C library
+ * allocates has to be memory of the process, and malloc() has to know whether the C library calls
+ * it.
  */
 #ifndef LIBC_H
 #define LIBC_H
@@ -17,7 +18,7 @@
 /* Of this library alone: it is reached without a detour. */
 #define HIDDEN	__attribute__((visibility("hidden")))
 
-/* Its code; no bytes, as long as nobody wants to know. */
+/* The C library's code; @length is 0 until libc_find(). */
 struct libc_code {
 	uintptr_t start;
 	size_t length;
@@ -25,7 +26,7 @@ struct libc_code {
 
 extern struct libc_code libc_code HIDDEN;
 
-/* From now on it matters. */
+/* Find the C library's code: from now on, is_libc() knows it. */
 void libc_find(void);
 
 /* Does a call that returns to @address come from the C library? */
@@ -39,9 +40,10 @@ static inline bool is_libc(const void *address)
 }
 
 /*
- * Its lock of its list of FILEs, for which no header has these. fork() takes it after it has asked
- * us. Whoever has it may be waiting for memory: for a buffer, or for the lock of a FILE
- * whose user is. So it comes before ours. A thread may take it twice.
+ * The lock of the C library's list of FILEs; no header declares these functions. fork() takes the
+ * lock after it has called our handler. A thread that has the lock may wait for memory: it
+ * allocates a buffer, or waits for the lock of a FILE that is held by a thread that allocates. So
+ * this lock comes before the range's. A thread may take it twice.
  */
 void _IO_list_lock(void);
 void _IO_list_unlock(void);

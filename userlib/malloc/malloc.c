@@ -7,8 +7,8 @@
  * memory comes from the device or from the process (source.h). Nothing that the allocator knows
  * is kept in or beside what it gives out.
  *
- * Whoever frees something twice, or what is none of ours, or a part of something, is told so on
- * standard error, and ended by abort().
+ * A program that frees something twice, or a pointer that malloc() did not give out, gets a message
+ * on standard error and ends by abort().
  *
  * Environment, ignored in programs with more rights than their user:
  *
@@ -18,14 +18,14 @@
  *                            ordinary memory, the default. "fail": ENOMEM.
  *
  * Processes. After fork(), parent and child have their own memory, whatever the threads of the
- * parent do. The device's is copied for that, before the child begins, into ordinary memory;
+ * parent do. Before the child begins, memory of the device is copied for that into ordinary memory;
  * new memory of the child is the device's again. What the C library allocates is ordinary memory
- * from the start (libc.h). What other threads of the parent write in that moment the child may
- * see or not. What their heaps had free at the fork, and what the child frees in them, it does
- * not get again. A child by vfork() or posix_spawn() has the parent's memory as it should. One by
- * _Fork() or clone() without CLONE_VM, which don't tell us, shares the device's with its parent
- * and may do no more than exec or _exit; with ordinary memory it may use it, if no other thread
- * was in malloc().
+ * from the start (libc.h). The child may or may not see what other threads of the parent write
+ * during the fork. The child does not use again what the heaps of those threads had free at the
+ * fork, nor what it frees in them. A child of vfork() or posix_spawn() uses the parent's memory, as
+ * it should. _Fork(), and clone() without CLONE_VM, call no handlers: their child shares the
+ * device's memory with the parent and may only call exec or _exit. With ordinary memory it may
+ * allocate and free, if no other thread was in malloc().
  */
 #include <errno.h>
 #include <malloc.h>
@@ -43,7 +43,7 @@
 /* Alignment of everything. */
 #define ALIGN_MIN	16
 
-/* From so many slices on, realloc() tries to move pages instead of copying them. */
+/* realloc() tries to move the pages of so many slices or more, instead of copying them. */
 #define MOVE_SLICES	4
 
 static size_t slices_of(size_t size)
@@ -51,7 +51,7 @@ static size_t slices_of(size_t size)
 	return (size + SLICE_BYTES - 1) >> SLICE_SHIFT;
 }
 
-/* What begins where the range has nothing that is used, or something larger. */
+/* Say why @p can't be freed or asked about, and end the program. */
 __attribute__((noreturn, cold)) static void bad_pointer(const char *call, void *p)
 {
 	size_t offset = range_offset(p);
@@ -72,12 +72,12 @@ __attribute__((noreturn, cold)) static void bad_pointer(const char *call, void *
 
 /* --- blocks of the range -------------------------------------------------------------- */
 
-/* At a multiple of @align, a power of two. @zero: out: it is zeros. */
+/* A block at a multiple of @align, a power of two. @zero: out: the block is all zeros. */
 static void *large_alloc(size_t size, size_t align, bool *zero)
 {
 	uint32_t slice;
 
-	/* The first call of a program may be this one: then the range is not there yet. */
+	/* This may be the program's first call, when there is no range yet. */
 	if (size > PTRDIFF_MAX || (unlikely(!range.base) && !slab_attach()))
 		return no_memory();
 	range_lock();
@@ -107,7 +107,7 @@ static noinline void large_free(void *p)
 		bad_pointer("free", p);
 }
 
-/* Bytes that are there for the program at @p, which is not NULL. */
+/* Bytes that the program may use at @p, which is not NULL. */
 static size_t usable_bytes(const char *call, void *p)
 {
 	size_t offset = range_offset(p);
@@ -174,7 +174,7 @@ static void *large_realloc(void *p, size_t old, size_t size)
 	return err ? copy_to_new(p, old, size) : p;
 }
 
-/* At a multiple of @align, a power of two. */
+/* An object or a block at a multiple of @align, a power of two. */
 static void *alloc_aligned(size_t align, size_t size)
 {
 	unsigned int class;
@@ -184,17 +184,20 @@ static void *alloc_aligned(size_t align, size_t size)
 		return malloc(size);
 	if (size > SMALL_MAX || align > SMALL_MAX)
 		return large_alloc(size, align, &zero);
-	/* The sizes that are multiples of it have all their objects there; SMALL_MAX is one. */
+	/*
+	 * All objects of a size that is a multiple of @align begin at one; SMALL_MAX is such a
+	 * size.
+	 */
 	class = class_of(size > align ? size : align);
 	while (class_size(class) & (align - 1))
 		class++;
 	return slab_alloc(class);
 }
 
-/* Of the call that this is in: where it returns to. */
+/* Where the call that uses this returns to. */
 #define CALLER	__builtin_return_address(0)
 
-/* Where memory comes from is settled before the program's first call, which may be fopen(). */
+/* Settle where memory comes from before the program's first call, which may be fopen(). */
 __attribute__((constructor)) static void settle_source(void)
 {
 	free(malloc(1));
@@ -250,7 +253,7 @@ PUBLIC void *calloc(size_t count, size_t size)
 	}
 	bin = bin_of(bytes, CALLER);
 	p = slab_alloc(bin);
-	slab = self->bins[bin].current;		/* NULL: the first call of all had another bin */
+	slab = self->bins[bin].current;		/* NULL: the first call took another bin */
 	return unlikely(!p) || (slab && slab->zero) ? p : memset(p, 0, bytes);
 }
 
@@ -269,7 +272,7 @@ PUBLIC void *realloc(void *p, size_t size)
 		return no_memory();
 	if (size > SMALL_MAX && old > SMALL_MAX)
 		return large_realloc(p, old, size);
-	/* Where it is, unless half of it or more would be for nothing. */
+	/* The object stays in its place, unless half of it or more would be unused. */
 	if (size <= old && size > old / 2)
 		return p;
 	return copy_to_new(p, old, size);
@@ -333,7 +336,7 @@ PUBLIC void *pvalloc(size_t size)
 	return alloc_aligned(page, size & ~(page - 1));
 }
 
-/* Whether there was something to give back is not known. */
+/* The answer 1 does not say that something was given back: nobody knows. */
 PUBLIC int malloc_trim(size_t pad)
 {
 	(void)pad;

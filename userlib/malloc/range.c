@@ -15,9 +15,9 @@
 #include "source.h"
 
 /*
- * So many slices that are free, and not zeros any more, are kept for the next blocks: of
- * the process's memory, a quarter as many as are in use, and some; of the device's, which others
- * want, few.
+ * How many slices keep their memory for the next blocks, of those that are free and not zeros any
+ * more. Of the process's memory: KEPT_PRIVATE, and a quarter as many as are in use. Of the
+ * device's, which other programs want: few.
  */
 #define KEPT_PRIVATE	512
 #define KEPT_DEVICE	64
@@ -29,9 +29,10 @@
 #define RANGE_MIN	((size_t)64 << 30)
 
 /*
- * Where to look first, if the kernel maps at @high now. It maps from high addresses down, or from a
- * third of them up; programs are at two thirds, or low. Half as high is far from all of these: what
- * is there all the same is somebody's wish. A program with ThreadSanitizer can't have these.
+ * Where to look first, if the kernel maps at @high now. The kernel maps from high addresses down,
+ * or from a third of them up; programs are at two thirds, or low. Half of @high is far from all of
+ * these: a mapping there was asked for at that address. ThreadSanitizer does not allow a program
+ * those addresses.
  */
 #ifdef __SANITIZE_THREAD__
 #define FAR_FROM(high)	((high) / 512)
@@ -39,7 +40,7 @@
 #define FAR_FROM(high)	((high) / 2)
 #endif
 
-/* Of an array beside the range, only the first part is mapped: that of slices once in use. */
+/* An array beside the range. Its first part is mapped: that of slices that have been in use. */
 struct array {
 	char *place;
 	size_t per_chunk;	/* bytes */
@@ -87,7 +88,7 @@ static size_t whole_chunks(size_t slices)
 	return (slices + CHUNK_SLICES - 1) & ~(CHUNK_SLICES - 1);
 }
 
-/* Arrays are used here and there. */
+/* Arrays are used here and there, so a huge page would mostly be unused. */
 static bool map_array(char *place, size_t bytes)
 {
 	if (source_map(place, bytes))
@@ -135,7 +136,7 @@ static bool reach_slice(size_t slice)
 	return true;
 }
 
-/* A call that began with @before known slices, and may have asked for many, has failed. */
+/* A call has failed. Unmap what it mapped of the arrays; it began with @before known slices. */
 static void forget_slices(size_t before)
 {
 	size_t slices = whole_chunks(top + 1), bytes;
@@ -154,13 +155,16 @@ static void forget_slices(size_t before)
 	}
 }
 
-/* Have a range of @bytes at @base, if nobody else has what is needed at once. */
+/* Begin a range of @bytes at @base. False: addresses that are needed at once are taken. */
 static bool begin_range_at(char *base, size_t bytes, size_t slab_bytes)
 {
 	const size_t page = getpagesize();
 	const size_t slices = bytes >> SLICE_SHIFT;
 	const size_t count = bytes >> CHUNK_SHIFT;
-	/* The heap's memory is tags, heads, and what is small. The gap stops who leaves a block. */
+	/*
+	 * The heap's memory is tags, heads, and small parts. The gap stops writes past the last
+	 * block.
+	 */
 	char *tags = base + bytes + CHUNK_BYTES;
 	char *heads = tags + slices * sizeof(struct mal_tag);
 	char *rest = heads + slices / 8;
@@ -217,7 +221,9 @@ static bool begin_range_at(char *base, size_t bytes, size_t slab_bytes)
 	return true;
 }
 
-/* Four times the memory of the machine, so that holes in it are not what ends a program. */
+/*
+ * The range is four times the memory of the machine, so that a program does not end for its holes.
+ */
 bool range_init(size_t slab_bytes)
 {
 	void *mapped = mmap(NULL, getpagesize(), PROT_NONE, NOTHING, -1, 0);
@@ -277,7 +283,7 @@ static bool raise_limit(size_t slices)
 	return true;
 }
 
-/* Where the slices from @slice on that have no memory end, before @end. */
+/* The end, up to @end, of the slices from @slice on that have no memory. */
 static uint32_t unmapped_end(uint32_t slice, uint32_t end)
 {
 	uint64_t mapped;
@@ -304,7 +310,10 @@ static int map_private(uint32_t slice, uint32_t end)
 	return 0;
 }
 
-/* Memory of the process for the slices from @slice on that have none: to the end of a chunk. */
+/*
+ * Put memory of the process behind the slices from @slice on that have none: to the end of the
+ * chunk that has @end, or only to @end.
+ */
 static int map_run(uint32_t slice, uint32_t end)
 {
 	uint32_t far = unmapped_end(slice, whole_chunks(end));
@@ -316,8 +325,8 @@ static int map_run(uint32_t slice, uint32_t end)
 }
 
 /*
- * Have memory behind @count slices, or behind some of them. -ENOMEM: there is not so much; -EEXIST:
- * somebody else has something there.
+ * Put memory behind @count slices; after an error, some of them have it. -ENOMEM: there is not as
+ * much; -EEXIST: something else is mapped there.
  */
 static int try_populate_block(uint32_t slice, size_t count)
 {
@@ -345,7 +354,7 @@ static int try_populate_block(uint32_t slice, size_t count)
 	return raise_limit(chunk * CHUNK_SLICES) ? 0 : -ENOMEM;
 }
 
-/* The slices are in a block from now on; are they all zeros? */
+/* The slices are in a block from now on. Returns whether they are all zeros. */
 static bool begin_use(uint32_t slice, size_t count)
 {
 	size_t chunk, reused = 0;
@@ -365,7 +374,10 @@ static bool begin_use(uint32_t slice, size_t count)
 	return !reused;
 }
 
-/* Take the lowest run of ones out of @bits, which has some: how long it is, and where it begins. */
+/*
+ * Take the lowest run of ones out of @bits, which is not 0. Returns its length; it begins at
+ * @first.
+ */
 static unsigned int take_run(uint64_t *bits, unsigned int *first)
 {
 	unsigned int count;
@@ -385,7 +397,7 @@ static void clean_chunk(size_t chunk)
 	unsigned int first, count;
 	uint32_t slice;
 
-	/* Of the device, only whole chunks. */
+	/* The device takes back whole chunks only. */
 	if (chunks[chunk].handle)
 		return;
 	while (dirty) {
@@ -441,7 +453,7 @@ static void end_use(uint32_t slice, size_t count)
 		range_purge();
 }
 
-/* As try_populate_block(), if need be with the memory that free slices have elsewhere. */
+/* As try_populate_block(). If memory is short, free slices elsewhere give theirs back first. */
 static int populate_block(uint32_t slice, size_t count)
 {
 	int err = try_populate_block(slice, count);
@@ -462,7 +474,7 @@ static uint32_t take_block(struct mal_heap *from, size_t count, size_t align)
 
 	if (count > from->granules || align > most_align)
 		return MAL_NONE;
-	/* Where no more can be known, there may still be room in what is. */
+	/* If the arrays can't grow, there may still be room in the slices that they are for. */
 	if (from == &heap && !reach_slice(top + count + align))
 		request.hi = known - 1;
 	return core_alloc(from, &request, 0);
@@ -507,8 +519,8 @@ static void drop_block(uint32_t slice)
 }
 
 /*
- * Somebody else has something at some of these free slices. Nobody gets them from us any more, nor
- * the free ones beside them in their chunk. False: there is no memory to remember that.
+ * Something else is mapped at some of these free slices. They are given out no more, nor the free
+ * ones beside them in their chunk. False: there is no memory to remember that.
  */
 static bool set_apart_slices(uint32_t slice, size_t count)
 {
@@ -567,7 +579,7 @@ size_t range_size(uint32_t slice)
 	uint32_t place = in_zone(slice) ? slice - zone_first : slice;
 	uint64_t used = chunks[slice / CHUNK_SLICES].used >> slice % CHUNK_SLICES & 1;
 
-	/* What is used for the heap only was set apart. */
+	/* A block that only the heap takes for used was set apart. */
 	if (!used || !mal_is_head(of, place))
 		return 0;
 	return mal_block_size(of, place);
@@ -637,14 +649,15 @@ bool range_move(uint32_t from, uint32_t to, size_t count)
 }
 
 /*
- * With one thread there is nobody to wait for, but it may have the lock itself: then it is a
- * signal handler that forks.
+ * Whether fork_prepare() took the locks. The only thread of a process has nobody to wait for, and
+ * may have the lock itself, if a signal handler forks.
  */
 static bool locked_to_fork;
 
 /*
- * Blocked before a fork. While it goes on, none comes: in a child whose memory is still the
- * parent's, a handler would write to that, and one that forks would find a fork half done.
+ * The signal mask from before a fork. All signals are blocked during the fork: a handler in a child
+ * whose memory is still the parent's would write to the parent's, and a handler that forks would
+ * find a fork half done.
  */
 static sigset_t signals;
 

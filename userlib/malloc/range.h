@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The range: one long run of addresses, chosen once, from which everything comes
- * that malloc() gives out. So a pointer is told to be ours by one comparison, and all
- * that is known of the memory behind it lies in arrays elsewhere, which the program has no
- * pointers to.
+ * The range: one long run of addresses, chosen once, from which everything comes that malloc()
+ * gives out. So one comparison says whether a pointer is ours. All that is known of the memory
+ * behind it lies in arrays elsewhere, to which the program has no pointers.
  *
- * To choose addresses is not to have them. They are far from where the kernel puts mappings, and
- * nothing is mapped at them before there is use for it: so limits of the process, mlockall() and
- * the kernel's accounts see what there is, and no more. Whoever maps something there all the same
- * keeps it; the range goes on around it. If that is beside the range, where the arrays
- * would grow, there is no more memory.
+ * Choosing addresses maps nothing. The addresses are far from where the kernel puts mappings, and
+ * memory is mapped there when it is needed: limits of the process, mlockall() and the kernel's
+ * accounts see what is in use, and no more. What the program itself maps there stays; the range
+ * goes on around it. If the program maps something beside the range, where the arrays would grow,
+ * there is no more memory.
  *
- * The range is divided into slices. A block is a run of slices, and module/core's heap says
- * which are free. Memory is put behind the addresses a chunk at a time (source.h), or, where
- * there is not so much, as many slices as are needed. It goes back, and the addresses
- * with it, when a chunk is free; of those that are free in part, it is the memory of slices.
- * A zone, one block that stays, has a heap of its own: its memory is always the process's.
+ * The range is divided into slices. A block is a run of slices, and module/core's heap says which
+ * are free. Memory is put behind the addresses a chunk at a time (source.h), or, where there is not
+ * as much, as many slices as are needed. When a chunk is free, its memory and its addresses go
+ * back. Of a chunk that is free in part, the memory of free slices goes back. The zone, one block
+ * that stays, has a heap of its own: its memory is always the process's.
  *
- * One lock. All of this is called with it held, where nothing else is said.
+ * One lock guards the range. All functions are called with the lock held, if nothing else is said.
  */
 #ifndef RANGE_H
 #define RANGE_H
@@ -49,14 +48,14 @@ void range_unlock(void);
 bool range_init(size_t slab_bytes);
 
 /*
- * From now on, fork() waits until nobody has the lock. Before anybody else asks to be called at
- * a fork, so that in the child it is done first. The lock is not held.
+ * From now on, fork() waits until nobody has the lock. To be called before anybody else registers
+ * handlers for fork(), so that ours come first in the child. The lock is not held.
  */
 void range_watch_forks(void);
 
 /*
- * How many bytes from the start of the range @p is; if it is not before range_limit(), @p
- * is none of our pointers. These two may be asked without the lock.
+ * Bytes from the start of the range to @p. If they are not less than range_limit(), @p is none of
+ * our pointers. These two need no lock.
  */
 static inline size_t range_offset(const void *p)
 {
@@ -74,9 +73,9 @@ static inline char *range_address(uint32_t slice)
 }
 
 /*
- * Take a block of @count slices whose first is a multiple of @align; its first slice, or
- * NO_SLICE: there is no memory. @ordinary: rather not memory of the device. @zero: out: it
- * is known to be zeros.
+ * Take a block of @count slices whose first is a multiple of @align; its first slice, or NO_SLICE:
+ * there is no memory. @ordinary: memory of the process, if possible. @zero: out: the block is known
+ * to be zeros.
  */
 uint32_t range_alloc(size_t count, size_t align, bool ordinary, bool *zero);
 

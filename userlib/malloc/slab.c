@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Slabs and heaps, all that takes more than a moment. See slab.h. */
+/* Slabs and heaps, all but the short paths. See slab.h. */
 #include <limits.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -29,7 +29,7 @@ static struct heap nobody = {
 
 __thread struct heap *self = &nobody;
 
-/* How often the thread's destructor ran; it does not come any more after the last time. */
+/* How often the thread's destructor has run: PTHREAD_DESTRUCTOR_ITERATIONS times at most. */
 static __thread unsigned int exits __attribute__((tls_model("initial-exec")));
 
 /* Under the range's lock: */
@@ -40,7 +40,7 @@ static size_t new_heaps_bytes;
 
 static pthread_key_t exit_key;
 
-/* Eight classes, from @class on, each of which has @each units of 16 bytes more. */
+/* Eight classes from @class on, each larger by @each units of 16 bytes than the one before. */
 #define EIGHT(units, each, class)				\
 	[(units) ... (units) + (each) - 1] = (class),		\
 	[(units) + (each) ... (units) + 2 * (each) - 1] = (class) + 1,	\
@@ -114,7 +114,7 @@ static void begin_slab(struct slab *slab, unsigned int bin, unsigned int slices,
 	size_t size = class_size(bin % CLASSES);
 	unsigned int i, words;
 
-	/* Not @in_inbox and @inbox_next: it may be in an inbox of its last life. */
+	/* @in_inbox and @inbox_next stay: the slab may still be in the inbox of a former owner. */
 	slab->size = size;
 	slab->reciprocal = ((1ull << 32) + size - 1) / size;
 	slab->count = slices * SLICE_BYTES / size;
@@ -131,7 +131,7 @@ static void begin_slab(struct slab *slab, unsigned int bin, unsigned int slices,
 		slab[i].back = i;
 }
 
-/* With the range's lock. Whoever frees an object of it now gets to know that there is none. */
+/* With the range's lock. From here on, to free an object of the slab is misuse that is noticed. */
 static void give_back_slab(struct slab *slab)
 {
 	unsigned int i;
@@ -142,7 +142,7 @@ static void give_back_slab(struct slab *slab)
 	range_free(slab - range.slabs);
 }
 
-/* The owner's slab is empty and in no list. Its objects stay free, to notice who frees them. */
+/* Keep a slab that is empty and in no list. Its bits stay set, so that a double free shows. */
 static void keep_empty_slab(struct heap *heap, struct slab *slab)
 {
 	slab->next = heap->empty;
@@ -150,7 +150,7 @@ static void keep_empty_slab(struct heap *heap, struct slab *slab)
 	heap->empties++;
 }
 
-/* One of the empty slabs, of which there are some. */
+/* One of the heap's empty slabs, of which there is one at least. */
 static struct slab *take_empty_slab(struct heap *heap)
 {
 	struct slab *slab = heap->empty;
@@ -203,7 +203,7 @@ static struct slab *new_slab(struct heap *heap, unsigned int bin)
 
 /* --- objects that others have freed ---------------------------------------------- */
 
-/* Take over what others have freed; how many objects that is. */
+/* Take over what other threads have freed; returns how many objects that is. */
 static unsigned int collect_freed(struct slab *slab)
 {
 	unsigned int words = slab_words(slab);
@@ -225,8 +225,7 @@ static unsigned int collect_freed(struct slab *slab)
 }
 
 /*
- * @count objects of @heap's slab have become free. True: it is empty now, and in no
- * list.
+ * @count objects of @heap's slab have become free. True: the slab is empty now, and in no list.
  */
 static bool settle_slab(struct heap *heap, struct slab *slab, unsigned int count)
 {
@@ -269,7 +268,7 @@ static void put_in_inbox(struct slab *slab, struct heap *owner)
 {
 	struct slab *first;
 
-	/* One order of each of these with collect_freed() and what drain_inbox() does before. */
+	/* SEQ_CST pairs with drain_inbox(), which first clears this, and with collect_freed(). */
 	if (__atomic_load_n(&slab->in_inbox, __ATOMIC_SEQ_CST) ||
 	    __atomic_exchange_n(&slab->in_inbox, 1, __ATOMIC_SEQ_CST))
 		return;
@@ -292,7 +291,7 @@ void slab_free_remote(struct slab *slab, struct heap *owner, uint32_t index)
 	put_in_inbox(slab, owner);
 }
 
-/* See to the slabs in the inbox. With @keep, all empty ones are kept, to be given back soon. */
+/* Take over what is free in the slabs of the inbox. @keep: the caller gives back the empty ones. */
 static void drain_inbox(struct heap *heap, bool keep)
 {
 	struct slab *slab, *next;
@@ -345,7 +344,7 @@ static struct heap *new_heap(void)
 	return heap;
 }
 
-/* The current slab of a bin becomes one of the others. True: it is empty. */
+/* The current slab of a bin is current no more. True: the slab is empty. */
 static bool retire_bin(struct heap *heap, struct bin *bin)
 {
 	struct slab *slab = bin->current;
@@ -361,7 +360,7 @@ static bool retire_bin(struct heap *heap, struct bin *bin)
 	return settle_slab(heap, slab, count);
 }
 
-/* Find all slabs in which nothing is allocated, to be given back. */
+/* Put all slabs in which nothing is allocated into the list of empty ones. */
 static void gather_empties(struct heap *heap)
 {
 	struct slab *slab;
@@ -392,7 +391,7 @@ void slab_trim(void)
 	}
 }
 
-/* A thread ends. From here on it may still free what it likes, and even come back. */
+/* A thread ends. Its other destructors may still free and allocate; then it comes here again. */
 static void abandon_heap(void *data)
 {
 	struct heap *heap = data;
@@ -477,7 +476,7 @@ static bool advance_bin(struct bin *bin)
 	return false;
 }
 
-/* For a thread that has to leave nothing behind: a block of the range. */
+/* For a thread whose destructor runs no more, and which must have no heap: a block of the range. */
 static void *alloc_late(void)
 {
 	uint32_t slice;
@@ -496,14 +495,16 @@ void *slab_alloc_slow(unsigned int number)
 	bool is_first = !range.base;
 	struct slab *slab;
 
-	/* Mostly there is something; nobody's slabs have no words. */
+	/* Mostly another word of the slab has a free object. @no_slab has no words. */
 	if (bin->current && advance_bin(bin))
 		return slab_alloc(number);
 	if (exits >= PTHREAD_DESTRUCTOR_ITERATIONS && heap == &nobody)
 		return alloc_late();
 	if (heap == &nobody && !slab_attach())
 		return no_memory();
-	/* The C library could not be told from others: it may have been that. */
+	/*
+	 * Before the first call, nobody knew the C library's code: the caller may have been that.
+	 */
 	if (is_first && libc_code.length)
 		number = number % CLASSES + CLASSES;
 	heap = self;

@@ -2,14 +2,14 @@
 /*
  * Small objects: slabs of objects of one size, and each thread's heap of slabs.
  *
- * A bit for each object of a slab says whether it is free. Only the slab's owner, a thread,
- * takes objects from it, the lowest free one first, and so without a lock. The owner sets the bit
- * of an object that it frees; others set one in a second bitmap, atomically, and the
- * first of them tells the owner's inbox; the owner looks there when it has nothing else. So an
- * object that is free already is noticed by its bit, and nothing is ever read from objects.
+ * A bit for each object of a slab says whether the object is free. Only the slab's owner, a thread,
+ * takes objects from the slab, the lowest free one first, and so needs no lock. The owner sets the
+ * bit of an object that it frees. Another thread sets the bit in a second bitmap, atomically, and
+ * the first one that does so puts the slab into the owner's inbox. The owner looks there when it
+ * has no free object. A double free shows in the bits; nothing is ever read from objects.
  *
- * Heaps outlive their threads: the next thread takes one over as it is, and
- * threads that need a slab look first whether a heap without a thread has one.
+ * Heaps outlive their threads: a new thread takes over a heap that has none, and a thread that
+ * needs a slab first looks for one in such heaps.
  */
 #ifndef SLAB_H
 #define SLAB_H
@@ -21,13 +21,13 @@
 #define CLASSES		(CLASS_STEPS + 8 * CLASS_STEPS)
 #define SMALL_MAX	((size_t)32768)
 
-/* The bins of a heap: of each class one for the program, and after all these one for libc.h. */
+/* The bins of a heap: one of each class for the program, then one of each for the C library. */
 #define BINS		(2 * CLASSES)
 
-/* Classes of sizes up to this are looked up. */
+/* For sizes up to this, class_of() has a table. */
 #define TABLE_MAX	((size_t)1024)
 
-/* Objects of a slab: a slice has as many of the smallest size. */
+/* Words with a bit for each object of a slab: a slice of objects of the smallest size. */
 #define SLAB_WORDS	(SLICE_BYTES / 16 / 64)
 
 enum slab_state {
@@ -37,8 +37,8 @@ enum slab_state {
 };
 
 /*
- * What is known of a slab, in the entry of its first slice; that of each other one has no
- * more than @back.
+ * What is known of a slab, in the entry of its first slice. The entries of its other slices have
+ * only @back.
  */
 struct slab {
 	struct heap *owner;	/* NULL: the slice is not in a slab */
@@ -68,8 +68,8 @@ struct bin {
 	char *base;		/* the object of that word's lowest bit */
 	size_t size;
 	struct slab *current;
-	struct slab *partial;	/* others that have free objects: the first, */
-	struct slab *last;	/* and the last, that had none the shortest ago */
+	struct slab *partial;	/* other slabs with free objects: the first, */
+	struct slab *last;	/* and the last, which joined the list last */
 };
 
 struct heap {
@@ -80,7 +80,7 @@ struct heap {
 	struct heap *next;	/* in the list of heaps that have no thread */
 };
 
-/* The calling thread's; before it has one, one that is always empty. */
+/* The calling thread's heap; before the thread has one, a heap that is always empty. */
 extern __thread struct heap *self __attribute__((tls_model("initial-exec")));
 
 extern const uint8_t class_table[TABLE_MAX / 16 + 1] HIDDEN;
@@ -112,7 +112,7 @@ void slab_trim(void);
 /* Give the thread, which has none, a heap. False: there is no memory. */
 bool slab_attach(void);
 
-/* An object of that bin, if it takes more than a moment; NULL and ENOMEM: there is no memory. */
+/* An object of that bin, whose current word has none; NULL and ENOMEM: there is no memory. */
 void *slab_alloc_slow(unsigned int number);
 
 /* An object of that bin; NULL and ENOMEM: there is no memory. */

@@ -18,7 +18,7 @@
 #define noinline	__attribute__((noinline))
 #endif
 
-/* How a call says so. */
+/* The answer of a call for which there is no memory. */
 static inline void *no_memory(void)
 {
 	errno = ENOMEM;

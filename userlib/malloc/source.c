@@ -19,12 +19,12 @@
 
 #define DEVICE		"/dev/memalloc"
 
-/* Programs count on getting the lowest descriptors: ours is this one or above, if it can be. */
+/* Programs count on getting the lowest descriptors. Ours is this one or above, if possible. */
 #define HIGH_FD		500
 
 static int device = -1;
-static dev_t device_number;	/* what is open there, as long as nobody has closed it: */
-static uint64_t client;		/* which open file of that; 0: the kernel does not tell */
+static dev_t device_number;	/* the device that was opened there */
+static uint64_t client;		/* and which open file of it; 0: the kernel does not tell */
 static bool settled;		/* the environment has been looked at */
 static bool only_device;	/* when it is full, there is no memory */
 static char *copies;		/* of the device's chunks, during a fork; MAP_FAILED: no room */
@@ -54,7 +54,7 @@ static void try_device(void)
 	libc_find();
 }
 
-/* Anew, if it is open. No thread is cancelled in malloc(), nor in fork(). */
+/* Open the device, again if it is open. malloc() and fork() must not be cancelled. */
 static void open_device(void)
 {
 	int saved_errno = errno;
@@ -70,8 +70,9 @@ static void open_device(void)
 }
 
 /*
- * Programs may close what they don't know, and open something else, even the device. So this is
- * asked before each call; whoever does that between the two can't be helped.
+ * Is @device what we opened? A program may close a descriptor that it does not know, and get its
+ * number for another file, even for the device. So this is asked before each call. A program that
+ * does so between the two can't be helped.
  */
 static bool is_device_open(void)
 {
@@ -112,8 +113,8 @@ static void free_buffer(uint32_t handle)
 }
 
 /*
- * mmap() at this address and no other; what is there stays. A kernel that does not know how takes
- * the address for a wish.
+ * mmap() at this address and no other; what is mapped there stays. A kernel that does not know
+ * MAP_FIXED_NOREPLACE takes the address for a hint.
  */
 static int map_at(char *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
@@ -156,7 +157,7 @@ int source_map_buffer(char *address, struct chunk *chunk)
 		if (err)
 			free_buffer(alloc.handle);
 	} else if (!err) {
-		/* Then it may be a mapping of anything. */
+		/* The descriptor is another file now: it may be a mapping of anything. */
 		munmap(address, CHUNK_BYTES);
 		err = -ENOMEM;
 	}
@@ -189,8 +190,8 @@ bool source_is_only_device(void)
 }
 
 /*
- * By a detour: a move to a fixed address takes away what is there before it finds that it
- * can't be done.
+ * By a detour: the kernel unmaps what is at the new address before it finds that it can't move
+ * pages there.
  */
 bool source_move(char *from, char *to, size_t bytes)
 {
@@ -250,7 +251,7 @@ void source_fork_parent(void)
 	copies = NULL;
 }
 
-/* The device's buffers and what it charges for them stay the parent's alone. */
+/* Buffers of the device, and the charges for them, stay the parent's alone. */
 void source_fork_child(char *base, struct chunk *chunks, size_t count)
 {
 	char *from = copies;

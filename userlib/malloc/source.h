@@ -18,12 +18,12 @@ struct chunk {
 	uint32_t handle;	/* the device's buffer behind all of it; 0: memory of the process */
 };
 
-/* Find out where memory comes from, if the environment is there to tell. */
+/* Settle where memory comes from, unless it is too early to read the environment. */
 void source_settle(void);
 
 /*
- * Put memory of the process, which is zeros, at these addresses, which are not ours yet. -ENOMEM:
- * there is not so much; -EEXIST: somebody else has something there.
+ * Map memory of the process, which is zeros, at addresses where we have none. -ENOMEM: there is not
+ * as much; -EEXIST: something else is mapped there.
  */
 int source_map(char *address, size_t bytes);
 
@@ -31,30 +31,30 @@ int source_map(char *address, size_t bytes);
 int source_map_buffer(char *address, struct chunk *chunk);
 
 /*
- * Take away what is behind all of a chunk of the device, or a part of another one. False: it
- * stays, the kernel is out of memory.
+ * Unmap a whole chunk of the device, or a part of a chunk of the process. False: the kernel is out
+ * of memory, and nothing has changed.
  */
 bool source_unmap(char *address, size_t bytes, struct chunk *chunk);
 
-/* Does nobody have anything at these addresses? */
+/* Is nothing mapped at these addresses? */
 bool source_is_vacant(char *address, size_t bytes);
 
-/* When the device has no more, is there no memory? */
+/* Is memory of the device the only memory there is? */
 bool source_is_only_device(void);
 
 /* Does memory come from the device, as long as it has some? */
 bool source_is_device(void);
 
 /*
- * Move @bytes of what lies at @from, which is zeros then, to @to, by moving pages; both are memory
- * of the process. False: nothing was changed.
+ * Move the pages of @bytes from @from, where zeros are left, to @to. Both are memory of the
+ * process. False: nothing has changed.
  */
 bool source_move(char *from, char *to, size_t bytes);
 
 /*
- * fork(): mappings of the device are shared with the child. So the parent copies the slices
- * in use of the @count chunks at @base that are the device's, before it has a child; the child
- * then puts the copies where the chunks were, and the parent forgets them.
+ * fork(): a child shares mappings of the device. So before it has a child, the parent copies those
+ * of the @count chunks at @base that are the device's, as far as their slices are in use. The child
+ * puts the copies where the chunks were; the parent unmaps them.
  */
 void source_fork_prepare(char *base, struct chunk *chunks, size_t count);
 void source_fork_parent(void);

@@ -43,8 +43,8 @@ static inline int addresses_clear(void *place, size_t length)
 
 /*
  * mmap() of a file, shared, at @place or, if that is NULL, anywhere. At a fixed address, the kernel
- * takes away what is there before it knows whether it can do what it is asked for: another
- * thread might get the addresses. So it maps elsewhere, and then moves.
+ * unmaps what is there before it knows whether it can map the file: another thread might get the
+ * addresses. So this maps elsewhere, and then moves the mapping.
  */
 static inline void *addresses_map(void *place, size_t length, int protection, int fd, off_t offset)
 {

@@ -31,7 +31,7 @@ struct memalloc {
 	struct region *region;		/* the process backend's */
 };
 
-/* That of a backend whose buffers are parts of @mem->fd. May change errno. */
+/* @map of backends whose buffers are parts of @mem->fd. May change errno. */
 int memalloc_map_file(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
 		      void *place, void **address);
 

@@ -7,7 +7,7 @@
 
 extern const struct memalloc_operations memalloc_device;
 
-/* Begin with what the backend has beside its operations and region_length: @mem is zeros. */
+/* Open the backend: fill in @mem, which is zeros, but for region_length. */
 int memalloc_device_open(const char *path, struct memalloc *mem);
 
 #endif /* DEVICE_H */

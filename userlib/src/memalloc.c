@@ -17,7 +17,7 @@
 /* Blocks per LAYOUT call: 6 KiB of stack. */
 #define BLOCKS_PER_CALL	256
 
-/* What the process backend has if it is not told otherwise, as the module. */
+/* Bytes that memory of the process has by default, as many as the module's region. */
 #define DEFAULT_LENGTH	(64ULL << 20)
 
 /* Every argument begins with these two. */
@@ -65,7 +65,7 @@ static int open_path(const char *path, struct memalloc *mem)
 	return memalloc_process_open(length, mem);
 }
 
-/* Whose program it is may not be led to another device by whom it is started. */
+/* Who starts a program that has more rights must not choose its device. */
 static int open_default(struct memalloc *mem)
 {
 	const char *chosen = secure_getenv("MEMALLOC_DEVICE");
@@ -93,7 +93,7 @@ int memalloc_open(const char *path, struct memalloc **mem)
 		goto out;
 	}
 
-	/* Whatever else the file is, it does not answer this. */
+	/* A file that is something else does not answer this call. */
 	err = memalloc_get_info(opened, &info, sizeof(info));
 	if (err) {
 		memalloc_close(opened);

@@ -2,10 +2,10 @@
 /*
  * Pools: a bitmap of the objects that are used, changed by atomic operations.
  *
- * Whoever wants an object first takes one off the number of free ones. So there are always
- * at least as many clear bits as there are threads that look for one, and a search goes on
- * until it finds one: when it fails, another thread has got on. Whoever frees an object
- * clears its bit first and counts then.
+ * A thread that wants an object first takes one off the number of free objects. So there are always
+ * at least as many clear bits as threads that look for one, and a thread searches until it finds
+ * one: when it loses a bit, another thread has got an object. A thread that frees an object first
+ * clears its bit and then counts it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,17 +28,17 @@ struct memalloc_pool {
 	uint32_t count;
 	uint32_t words;
 
-	_Atomic uint32_t free;		/* that nobody has taken off */
+	_Atomic uint32_t free;		/* objects that no thread has taken off */
 	_Atomic uint32_t hint;		/* the word where to begin: where the last bit changed */
 	_Atomic uint64_t allocs;
 	_Atomic uint64_t frees;
 	_Atomic uint64_t failures;
 
-	/* A bit for each object, set if it is used; behind the last object, too. */
+	/* A bit for each object, set if it is used. Those behind the last object are set. */
 	_Atomic uint64_t used[];
 };
 
-/* Take one off the free ones, if there are any. */
+/* Take one off the number of free objects, if there are any. */
 static bool reserve_object(struct memalloc_pool *pool)
 {
 	uint32_t free = atomic_load_explicit(&pool->free, memory_order_relaxed);

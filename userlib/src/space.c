@@ -38,7 +38,7 @@ int memalloc_buffer_map(struct memalloc *mem, const struct memalloc_buffer *buff
 	return map_buffer(mem, buffer, flags, NULL, address);
 }
 
-/* Take a mapping away; with @reserve, keep its place as memalloc_space_reserve() made it. */
+/* Take a mapping away. @reserve: its addresses stay set aside. */
 static int unmap_buffer(const struct memalloc_buffer *buffer, void *address, bool reserve)
 {
 	int saved_errno = errno;

@@ -6,10 +6,10 @@
 #include "backend.h"
 
 /*
- * Address space for @length bytes from a multiple of @alignment on, a power of two of
- * pages, with nothing in it yet; to be given to munmap() in whole pages. While it is
- * there, a writable mapping of a buffer can be put into it and be taken out again: no
- * other thread gets the addresses in between, nor after a failure.
+ * memalloc_space_reserve() sets aside addresses for @length bytes from a multiple of @alignment on,
+ * a power of two of pages; munmap() gives them back, in whole pages. Until then, a writable mapping
+ * of a buffer can be put there and taken away again: no other thread gets the addresses in between,
+ * nor after a failure.
  */
 int memalloc_space_reserve(size_t length, size_t alignment, void **space);
 int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place);

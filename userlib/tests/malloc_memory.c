@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * That memory of the drop-in malloc goes back, and what the calls answer where there is no memory, or
- * no address.
+ * That memory of the drop-in malloc goes back, and what the calls answer where there is no memory,
+ * or no address.
  */
 #include <fcntl.h>
 #include <pthread.h>

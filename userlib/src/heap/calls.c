@@ -150,7 +150,7 @@ unlock:
 	if (!moved)
 		return err;
 
-	/* Nobody can free the old block now, and nobody has to wait for this. */
+	/* Nobody can free the old block now, so the copy needs no lock. */
 	memcpy(moved, old, kept);
 	pthread_mutex_lock(&heap->lock);
 	heap->core.tags[head].owner = kept;
@@ -184,7 +184,7 @@ int memalloc_heap_free(struct memalloc_heap *heap, void *block)
 
 int memalloc_heap_free_sized(struct memalloc_heap *heap, void *block, size_t size)
 {
-	/* No block has 0 bytes, nor as many as that. */
+	/* 0 is no block's size, and nor is SIZE_MAX, which is checked. */
 	return free_block(heap, block, size ? size : SIZE_MAX);
 }
 

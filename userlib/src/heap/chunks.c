@@ -5,7 +5,7 @@
 #include "../space.h"
 #include "chunks.h"
 
-/* Where the free granules end that begin at or before @granule, which is that if there are none. */
+/* The end of the free block that has @granule; @granule, if that is used. */
 static u32 free_end(const struct memalloc_heap *heap, u32 granule)
 {
 	u32 head = mal_heap_block_of(&heap->core, granule);
@@ -43,7 +43,7 @@ static int add_chunk(struct memalloc_heap *heap, u32 chunk)
 	return 0;
 }
 
-/* It is empty. If it can't be unmapped, it stays. */
+/* The chunk is empty. If it can't be unmapped, it stays. */
 static void remove_chunk(struct memalloc_heap *heap, u32 chunk)
 {
 	struct memalloc_buffer *buffer = &heap->buffers[chunk];
@@ -52,7 +52,7 @@ static void remove_chunk(struct memalloc_heap *heap, u32 chunk)
 	if (memalloc_space_unmap(buffer, address_of(heap, start)))
 		return;
 	mal_heap_alloc_at(&heap->core, start, heap->chunk, NOT_THERE);
-	/* A child that has destroyed its heap has given up the handle, which is ours, too. */
+	/* This fails if a child of fork() has destroyed its heap: the handle was the same. */
 	memalloc_buffer_free(heap->mem, buffer);
 	buffer->handle = 0;
 	heap->stats.chunks--;

@@ -8,7 +8,7 @@
 #include "../space.h"
 #include "visit.h"
 
-/* What the caller wants, with all that he left to us. */
+/* The caller's configuration, checked, with the defaults filled in. */
 static int read_config(struct memalloc *mem, const struct memalloc_heap_config *from,
 		       struct memalloc_heap_config *config)
 {
@@ -49,7 +49,9 @@ static int read_config(struct memalloc *mem, const struct memalloc_heap_config *
 	return 0;
 }
 
-/* The only chunk: the buffer that we are told to lie in, or one of our own. */
+/*
+ * Map the only chunk of a heap that does not grow: the caller's buffer, or one of the heap's own.
+ */
 static int map_buffer(struct memalloc_heap *heap, const struct memalloc_buffer *borrowed)
 {
 	struct memalloc_buffer *buffer = &heap->buffers[0];
@@ -154,7 +156,9 @@ size_t memalloc_heap_destroy(struct memalloc_heap *heap,
 		if (leak)
 			leak(&block, data);
 	}
-	/* Piece by piece: where one is gone, another thread may have something already. */
+	/*
+	 * Chunk by chunk: where one is unmapped, another thread may have mapped something already.
+	 */
 	for (chunk = 0; chunk < heap->frontier; chunk++) {
 		struct memalloc_buffer *buffer = &heap->buffers[chunk];
 		void *address = address_of(heap, chunk * heap->chunk);

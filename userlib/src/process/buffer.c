@@ -55,7 +55,7 @@ static void release_buffer(struct buffer *buffer)
 	region->stats.requested -= buffer->length;
 	region->stats.frees++;
 	if (err) {
-		/* There is something in it still: nobody gets it any more. */
+		/* The memory was not cleared: it is given to nobody any more. */
 		region->heap.tags[buffer->first].owner = 0;
 		region->stats.retired += bytes;
 	} else {

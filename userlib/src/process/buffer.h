@@ -2,10 +2,10 @@
 /*
  * A used block of a region.
  *
- * A buffer is kept by its handles, by the mappings that the library made, and by its
- * dma-buf. That is one for all exports, as /dev/udmabuf makes it, and each of them a
- * duplicate of its descriptor. Nothing tells when the last one is closed: it is looked
- * for when somebody wants to know, or is out of memory.
+ * A buffer is kept by its handles, by the mappings that the library made, and by its dma-buf.
+ * /dev/udmabuf makes one dma-buf for all exports; each export is a duplicate of its descriptor. The
+ * kernel does not say when the last one is closed: the library looks when figures are asked for, or
+ * memory is short.
  *
  * All of this is called with the lock of region.h held.
  */
@@ -43,7 +43,7 @@ int buffer_export(struct buffer *buffer);
 /* Find out which exports have been closed. */
 void buffer_check_exports(struct region *region);
 
-/* No exports are known of from here on: the dma-bufs have their memory on their own. */
+/* Forget all exports: nobody can import them any more. The dma-bufs keep their pages themselves. */
 void buffer_forget_exports(struct region *region);
 
 #endif /* PROCESS_BUFFER_H */

@@ -16,7 +16,7 @@ static u32 access_bits(bool writable)
 	return MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0);
 }
 
-/* Write an answer of which the caller knows @size bytes, and the first version had @least. */
+/* Fill in the struct of a caller, who knows @size bytes of it. Its first version had @least. */
 static int respond_to_call(void *to, u32 size, size_t least, const void *answer, size_t known)
 {
 	if (size > (u32)getpagesize())

@@ -51,7 +51,7 @@ static int get_mappable(struct region *region, const struct memalloc_buffer *buf
 	return 0;
 }
 
-/* With nobody's lock held. */
+/* Without the lock. */
 static void put_mappable(struct buffer *buffer)
 {
 	struct region *region = buffer->region;
@@ -62,7 +62,7 @@ static void put_mappable(struct buffer *buffer)
 	region_unlock();
 }
 
-/* Remember a mapping. What was at its address, somebody unmapped without telling us. */
+/* Remember a mapping. If another one is known at its address, the program unmapped that itself. */
 static int add_mapping(struct mapping *mapping)
 {
 	struct mapping **found, *stale = NULL;

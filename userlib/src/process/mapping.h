@@ -10,9 +10,10 @@ int process_map(struct memalloc *mem, const struct memalloc_buffer *buffer, int 
 		void *place, void **address);
 
 /*
- * The process backend has to know when a mapping of its memory goes. Take out what it
- * knows of the one at @address (NULL: that is none of its, or it is not @length long:
- * *@err), and after that let it go, or put it back if it is still there.
+ * A mapping keeps its buffer, so this backend has to know when a mapping goes. Before it is
+ * unmapped, mapping_take() forgets the one at @address. NULL: the backend knows none there, with
+ * *@err 0, or not with that length, with -EINVAL. After that, mapping_drop() gives up the buffer;
+ * if the mapping could not be unmapped, mapping_put_back() remembers it again.
  */
 struct mapping *mapping_take(void *address, uint64_t length, int *err);
 void mapping_drop(struct mapping *mapping);

@@ -5,7 +5,7 @@
 
 #include "../backend.h"
 
-/* Begin with what the backend has beside its operations and region_length: @mem is zeros. */
+/* Open the backend: fill in @mem, which is zeros, but for region_length. */
 int memalloc_process_open(uint64_t length, struct memalloc *mem);
 
 #endif /* PROCESS_PROCESS_H */

@@ -62,7 +62,7 @@ static int make_memfd(uint64_t length)
 	struct rlimit limit;
 	int fd, err;
 
-	/* Asked for more, the kernel would not only say so but send SIGXFSZ. */
+	/* Beyond that limit, the kernel would not only answer EFBIG but send SIGXFSZ. */
 	if (!getrlimit(RLIMIT_FSIZE, &limit) && length > limit.rlim_cur)
 		return -EFBIG;
 	fd = memfd_create("memalloc", MFD_CLOEXEC | MFD_NOEXEC_SEAL | MFD_ALLOW_SEALING);

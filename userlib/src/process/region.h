@@ -15,7 +15,7 @@
 struct region {
 	int fd;			/* the memfd */
 	unsigned int users;	/* the struct memalloc, and mappings */
-	unsigned int process;	/* of which it is; see region_is_ours() */
+	unsigned int process;	/* that it belongs to: how many forks led there */
 	unsigned int shift;	/* from bytes to granules */
 	bool exports;		/* there is a /dev/udmabuf that may be opened */
 	struct mal_heap heap;
@@ -43,7 +43,7 @@ static inline u64 region_bytes(const struct region *region, u32 granules)
 	return (u64)granules << region->shift;
 }
 
-/* Is it this process's, not a parent's? With the lock held. */
+/* Does the region belong to this process, not to a parent? With the lock held. */
 bool region_is_ours(const struct region *region);
 
 #endif /* PROCESS_REGION_H */

@@ -10,12 +10,12 @@
 bool udmabuf_is_there(void);
 
 /*
- * A dma-buf of @length bytes of the memfd at @offset; its descriptor. -EOPNOTSUPP: udmabuf can't
- * do that, for lack of it or of rights or because of its limits; other errors of open(2).
+ * A dma-buf of @length bytes of the memfd at @offset; its descriptor. -EOPNOTSUPP: udmabuf is not
+ * there, may not be opened, or has limits that forbid it; others of ioctl(2); -EMFILE, -ENFILE.
  */
 int udmabuf_create(int memfd, uint64_t offset, uint64_t length);
 
-/* Does anybody else have the dma-buf? Where nothing tells, somebody does. */
+/* Does anybody else have the dma-buf? Where the kernel does not tell, true. */
 bool udmabuf_is_shared(int dmabuf);
 
 #endif /* PROCESS_UDMABUF_H */
