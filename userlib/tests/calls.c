@@ -370,7 +370,7 @@ static void test_threads(void)
 	ok(used_becomes(before), "threads: everything comes back");
 }
 
-/* Who may not use the device must be told, not get other memory: the tests are root's. */
+/* A program that may not use the device gets an error, not other memory. Root runs the tests. */
 static void test_not_allowed(void)
 {
 	struct memalloc *own;

@@ -18,7 +18,7 @@
 #define MIB	(1024 * KIB)
 #define GIB	(1024 * MIB)
 
-/* The compiler does not know what comes of it. */
+/* The same pointer, of which the compiler does not know that. */
 static inline void *hidden(void *p)
 {
 	asm volatile("" : "+r"(p) : : "memory");
@@ -30,7 +30,7 @@ static inline bool is_aligned(const void *p, size_t align)
 	return p && (uintptr_t)p % align == 0;
 }
 
-/* Answered as when there is no memory. */
+/* Did the call answer as if there were no memory? */
 static inline bool refused(void *p)
 {
 	bool good = !p && errno == ENOMEM;

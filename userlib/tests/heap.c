@@ -392,7 +392,7 @@ static void test_visit(void)
 	   "destroy: tells each leak, while it can be read");
 }
 
-/* A child that inherits a heap can destroy its own idea of it, and the parent goes on. */
+/* A child can destroy the heap that it inherits, and the parent goes on with it. */
 static void test_fork(void)
 {
 	const uint64_t before = used();

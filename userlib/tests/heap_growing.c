@@ -67,7 +67,7 @@ static void test_growing(void)
 	is(used(), before, "growing: gives all back");
 }
 
-/* Which chunks go back, and that what is not there and what is empty can be had as one. */
+/* Which chunks go back; and that one block can lie in chunks that are empty and in new ones. */
 static void test_growing_and_shrinking(void)
 {
 	struct memalloc_heap_config config = { .chunk = 64 * KIB, .length = 192 * KIB };
@@ -102,7 +102,7 @@ static void test_growing_and_shrinking(void)
 	is(memalloc_heap_destroy(heap, NULL, NULL), 0, "growing: destroy");
 }
 
-/* When the region has no chunk any more, what was taken for nothing goes back. */
+/* When the region has no more chunks, those that were taken in vain go back. */
 static void test_growing_without_memory(void)
 {
 	struct memalloc_heap *heap = create((struct memalloc_heap_config){ .chunk = MIB });

@@ -189,7 +189,7 @@ static void test_realloc(void)
 		for (j = 0; j < count; j++) {
 			p = malloc(sizes[i]);
 			memset(p, i + 1, sizes[i]);
-			/* Sometimes the place behind is taken. */
+			/* Sometimes the addresses behind the block are taken. */
 			other = malloc(j % 2 ? sizes[i] : 1);
 			memset(other, 0xee, j % 2 ? sizes[i] : 1);
 			p = realloc(p, sizes[j]);
@@ -321,7 +321,7 @@ static pthread_key_t late_key;
 static int late;
 static bool late_good = true;
 
-/* Comes again and again, as long as the C library lets it, after the allocator's own. */
+/* Runs after the allocator's own destructor, and again as long as the C library allows. */
 static void late_destructor(void *p)
 {
 	free(p);

@@ -87,7 +87,7 @@ static FILE *locked_file;
 static pthread_key_t keys[40];
 static pthread_barrier_t barrier;
 
-/* Even if it is the first call of all. */
+/* Opened by the first call of all. */
 __attribute__((constructor(101))) static void open_first(void)
 {
 	locked_file = fopen("/dev/null", "w");
@@ -134,7 +134,7 @@ static void test_fork_and_libc(void)
 static atomic_int forks;
 static atomic_bool forks_good = true;
 
-/* Soon, but not before what was interrupted has got on, however long a fork takes. */
+/* Soon, but after the interrupted code has run for a while, however long a fork takes. */
 static void send_signal_soon(void)
 {
 	const struct itimerval soon = { .it_value.tv_usec = 1000 };
@@ -142,7 +142,7 @@ static void send_signal_soon(void)
 	setitimer(ITIMER_PROF, &soon, NULL);
 }
 
-/* In the middle of anything. Every other child goes on with what was interrupted. */
+/* Comes in the middle of anything. Every other child goes on with the interrupted code. */
 static void fork_in_handler(int signal)
 {
 	pid_t child = fork();
@@ -161,7 +161,7 @@ static void fork_in_handler(int signal)
 	(void)signal;
 }
 
-/* Ends after a while, if it waits for ever. */
+/* If a lock is never given back, alarm() ends this. */
 static int fork_by_signals(void)
 {
 	size_t size;
@@ -175,7 +175,10 @@ static int fork_by_signals(void)
 	return !forks_good;
 }
 
-/* fork() waits for the C library's list of files, that for a file, and its user for memory. */
+/*
+ * fork() waits for the lock of the list of FILEs, the thread that has it for the lock of a FILE,
+ * and the thread that has that one for memory.
+ */
 static void *flush_all(void *unused)
 {
 	while (!stop)
@@ -226,7 +229,7 @@ static void tell_who(int signal)
 	(void)signal;
 }
 
-/* Until it is killed, or its parent. */
+/* Signals all, until it or its parent is killed. */
 static void signal_all(pid_t parent)
 {
 	signal(SIGUSR1, SIG_IGN);

@@ -146,7 +146,7 @@ static void *map_anywhere(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Of 100 MiB. */
+/* There are 100 MiB of addresses. */
 static int few_addresses(void)
 {
 	char *p = malloc(100), *q = malloc(50 * MIB);
@@ -160,7 +160,7 @@ static int few_addresses(void)
 	return !(good && refused(malloc(100 * MIB)) && malloc(50 * MIB));
 }
 
-/* Of a GiB: all but a few go to whoever asks first, and to another after that. */
+/* There is a GiB of addresses. All but a few can be had by malloc(), and then by mmap(). */
 static int limited_addresses(void)
 {
 	char *p = malloc(950 * MIB), *q = memalign(32 * MIB, 5 * MIB);
@@ -175,7 +175,7 @@ static int limited_addresses(void)
 	return !(good && malloc(950 * MIB));
 }
 
-/* What is refused costs nothing. */
+/* A refused call takes no addresses. */
 static int refused_addresses(void)
 {
 	void *p = malloc(40 * MIB);
@@ -190,7 +190,7 @@ static int refused_addresses(void)
 	return !(good && mapped() <= before + MIB);
 }
 
-/* In a process that has begun. */
+/* The limit comes when the process already runs. */
 static int limited_later(void)
 {
 	struct rlimit limit = { 4 * GIB, 4 * GIB };
@@ -207,7 +207,7 @@ static int limited_later(void)
 	return 0;
 }
 
-/* Somebody else is where our next addresses would be. */
+/* The program has mappings where the allocator's next addresses would be. */
 static int taken_addresses(void)
 {
 	enum { COUNT = 50, BLOCKS = 400 };
@@ -226,7 +226,7 @@ static int taken_addresses(void)
 		blocks[i] = malloc(i % 20 ? i * 10 * KIB : 20 * MIB);
 		memset(blocks[i], i, i * 10 * KIB);
 	}
-	/* It grows into them, too. */
+	/* This one grows into them, too. */
 	p = realloc(p, 30 * MIB);
 	memset(p, 0xbb, 30 * MIB);
 	for (i = 0; i < COUNT; i++) {

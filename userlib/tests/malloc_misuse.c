@@ -57,7 +57,7 @@ static void twice_large(void)
 	twice(MIB);
 }
 
-/* Nothing else of its slab is in use: that goes back. */
+/* Nothing else of its slab is in use, so the slab goes back. */
 static void twice_after_many(void)
 {
 	char *p = malloc(3000), *others[2000];
@@ -213,7 +213,7 @@ static void *free_at_once(void *p)
 	return NULL;
 }
 
-/* Whoever comes second. */
+/* The thread that comes second is the one that ends the program. */
 static void twice_at_once(void)
 {
 	char *p = malloc(100);
@@ -259,7 +259,7 @@ static void test_misuse(void)
 	dies(inside_elsewhere, "points into an object", "free inside an object by another thread");
 }
 
-/* Nor is it ours when it is freed. */
+/* A mapping of the program among the allocator's addresses is no block. */
 static void foreign_among_ours(void)
 {
 	char *p = memalign(4 * MIB, 4 * MIB), *other;

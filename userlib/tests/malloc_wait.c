@@ -31,7 +31,7 @@ static struct timespec soon(void)
 	return time;
 }
 
-/* It is locked, the first time until we give up. */
+/* The mutex is locked, the first time until this gives up. */
 static void *lock_twice(void *mutex)
 {
 	struct timespec time = soon();

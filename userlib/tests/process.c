@@ -93,7 +93,7 @@ static void test_process_fork(void)
 	is(used(), before, "fork: until it unmaps it");
 }
 
-/* Somebody who did not read the manual. */
+/* A program unmaps with munmap() what it should not. */
 static void test_process_unmap(void)
 {
 	const uint64_t before = used();
@@ -203,7 +203,7 @@ static void test_udmabuf(void)
 	memalloc_close(other);
 }
 
-/* Whoever needs memory finds what exports have left. */
+/* An allocation finds the memory of exports that are closed. */
 static void test_udmabuf_memory(void)
 {
 	struct memalloc_buffer buffer, next;
