@@ -85,9 +85,10 @@ int memalloc_heap_create(struct memalloc *mem, const struct memalloc_heap_config
 	err = read_config(mem, from, &config);
 	if (err)
 		return err;
+	err = -ENOMEM;
 	heap = calloc(1, sizeof(*heap));
 	if (!heap)
-		goto no_memory;
+		goto out;
 	heap->mem = mem;
 	heap->shift = mal_low_bit64(config.granule);
 	heap->growing = config.chunk;
@@ -116,25 +117,19 @@ int memalloc_heap_create(struct memalloc *mem, const struct memalloc_heap_config
 		goto unmap_space;
 	pthread_mutex_init(&heap->lock, NULL);
 	*created = heap;
-	errno = saved_errno;
-	return 0;
+	goto out;
 
 unmap_space:
 	munmap(heap->base, heap->space);
 unmap_tags:
 	core_destroy(&heap->core);
-	free(heap->buffers);
-	free(heap);
-	errno = saved_errno;
-	return err;
-
 free_buffers:
 	free(heap->buffers);
 free_heap:
 	free(heap);
-no_memory:
+out:
 	errno = saved_errno;
-	return -ENOMEM;
+	return err;
 }
 
 size_t memalloc_heap_destroy(struct memalloc_heap *heap,
