@@ -75,7 +75,7 @@ demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
 test: vm-module tests		## all tests, natively and in VMs; with KERNEL, only those in VMs
 	@scripts/test $(vm_kernel)
 
-test-faults: tests		## whether the tests notice faults that are put in on purpose
+test-faults: vm-module tests	## whether the tests notice faults that are put in on purpose
 	@scripts/faults
 
 coverage-core: setup		## lines and branches of the core that its tests reach
