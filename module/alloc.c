@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How a buffer, or a part of one, gets its memory, and gives it back. */
-#include <linux/errno.h>
 
 #include "alloc.h"
 #include "extent.h"

@@ -160,17 +160,10 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const u8 *name)
+void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from)
 {
 	spin_lock(&arena->lock);
-	memcpy(block->name, name, sizeof(block->name));
-	spin_unlock(&arena->lock);
-}
-
-void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, u8 *name)
-{
-	spin_lock(&arena->lock);
-	memcpy(name, block->name, sizeof(block->name));
+	memcpy(to, from, MEMALLOC_NAME_LEN);
 	spin_unlock(&arena->lock);
 }
 

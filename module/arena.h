@@ -74,9 +74,8 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
 
-/* The name of @block: MEMALLOC_NAME_LEN bytes, zero-terminated. */
-void mal_arena_set_name(struct mal_arena *arena, struct mal_block *block, const u8 *name);
-void mal_arena_get_name(struct mal_arena *arena, const struct mal_block *block, u8 *name);
+/* Copy a block's name, to the block or from it: MEMALLOC_NAME_LEN bytes, zero-terminated. */
+void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from);
 
 /*
  * From now on @block has no users, and its granules come back a few at a time. The runs in between,

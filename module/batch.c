@@ -54,7 +54,7 @@ static void *fetch_entries(const struct mal_call *call, size_t stride)
 
 struct alloc_entry {
 	struct memalloc_alloc alloc;
-	struct mal_new_buffer new;
+	struct mal_handle *handle;
 };
 
 /* Make all @count buffers, or none. */
@@ -64,16 +64,19 @@ static int make_batch(struct mal_client *client, struct alloc_entry *entries, u3
 	u32 n;
 
 	for (n = 0; n < count; n++) {
+		struct alloc_entry *entry = &entries[n];
+
 		cond_resched();
-		err = fatal_signal_pending(current) ? -EINTR :
-		      mal_new_buffer_make(client, &entries[n].alloc, &entries[n].new);
+		entry->handle = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
+				mal_call_alloc_handle(client, &entry->alloc);
+		err = PTR_ERR_OR_ZERO(entry->handle);
 		if (err) {
-			mal_alloc_failed(client->region, entries[n].alloc.length, err);
+			mal_alloc_failed(client->region, entry->alloc.length, err);
 			break;
 		}
 	}
 	while (err && n--)
-		mal_new_buffer_undo(client, &entries[n].new);
+		mal_handle_cancel(&client->handles, entries[n].handle);
 	return err;
 }
 
@@ -111,9 +114,9 @@ int mal_call_alloc_batch(struct mal_call *call)
 		mal_alloc_failed(client->region, 0, err);
 	for (i = 0; i < batch->count; i++) {
 		if (err)
-			mal_new_buffer_undo(client, &entries[i].new);
+			mal_handle_cancel(&client->handles, entries[i].handle);
 		else
-			mal_new_buffer_publish(client, &entries[i].new);
+			mal_handle_publish(&client->handles, entries[i].handle, client->writable);
 		cond_resched();
 	}
 out:

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Arguments of calls: copied in and out. */
-#include <linux/minmax.h>
-#include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include "call.h"

@@ -65,53 +65,44 @@ static struct mal_buffer *create_placed_buffer(struct mal_client *client,
 	return mal_buffer_create(region, client->payer, alloc->length, &req);
 }
 
-int mal_new_buffer_make(struct mal_client *client, struct memalloc_alloc *alloc,
-			struct mal_new_buffer *new)
+struct mal_handle *mal_call_alloc_handle(struct mal_client *client, struct memalloc_alloc *alloc)
 {
-	new->handle = mal_handle_reserve(&client->handles);
-	if (IS_ERR(new->handle))
-		return PTR_ERR(new->handle);
-	new->buffer = create_placed_buffer(client, alloc);
-	if (IS_ERR(new->buffer)) {
-		mal_handle_cancel(&client->handles, new->handle);
-		return PTR_ERR(new->buffer);
+	struct mal_handle *handle = mal_handle_reserve(&client->handles);
+	struct mal_buffer *buffer;
+
+	if (IS_ERR(handle))
+		return handle;
+	buffer = create_placed_buffer(client, alloc);
+	if (IS_ERR(buffer)) {
+		mal_handle_cancel(&client->handles, handle);
+		return ERR_CAST(buffer);
 	}
-	alloc->handle = new->handle->id;
-	alloc->real_length = mal_extent_size(&new->buffer->extent);
-	alloc->mmap_offset = (u64)new->buffer->pgoff << PAGE_SHIFT;
-	return 0;
-}
-
-void mal_new_buffer_undo(struct mal_client *client, const struct mal_new_buffer *new)
-{
-	mal_buffer_unshare(new->buffer);
-	mal_handle_cancel(&client->handles, new->handle);
-}
-
-void mal_new_buffer_publish(struct mal_client *client, const struct mal_new_buffer *new)
-{
-	mal_handle_publish(&client->handles, new->handle, new->buffer, client->writable);
+	handle->buffer = buffer;
+	alloc->handle = handle->id;
+	alloc->real_length = mal_extent_size(&buffer->extent);
+	alloc->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
+	return handle;
 }
 
 int mal_call_alloc(struct mal_call *call)
 {
+	struct mal_client *client = call->client;
 	struct memalloc_alloc *alloc = call->arg;
-	struct mal_new_buffer new;
-	int err;
+	struct mal_handle *handle = mal_call_alloc_handle(client, alloc);
+	int err = PTR_ERR_OR_ZERO(handle);
 
-	err = mal_new_buffer_make(call->client, alloc, &new);
 	if (err)
 		goto failure;
 	err = mal_call_respond(call);
 	if (err)
-		goto unmake;
-	mal_new_buffer_publish(call->client, &new);
+		goto cancel;
+	mal_handle_publish(&client->handles, handle, client->writable);
 	return 0;
 
-unmake:
-	mal_new_buffer_undo(call->client, &new);
+cancel:
+	mal_handle_cancel(&client->handles, handle);
 failure:
-	mal_alloc_failed(call->client->region, alloc->length, err);
+	mal_alloc_failed(client->region, alloc->length, err);
 	return err;
 }
 
@@ -154,7 +145,7 @@ int mal_call_query(struct mal_call *call)
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);
 	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
-	mal_arena_get_name(&buffer->extent.region->arena, &buffer->extent.block, query->name);
+	mal_arena_copy_name(&buffer->extent.region->arena, query->name, buffer->extent.block.name);
 	mal_buffer_put(buffer);
 	return err ?: mal_call_respond(call);
 }
@@ -310,6 +301,7 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 		handle = mal_handle_reserve(&client->handles);
 		if (IS_ERR(handle))
 			return PTR_ERR(handle);
+		handle->buffer = mal_buffer_share(buffer);
 		import->handle = handle->id;
 	}
 
@@ -322,7 +314,7 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 	if (err)
 		mal_handle_cancel(&client->handles, handle);
 	else
-		mal_handle_publish(&client->handles, handle, mal_buffer_share(buffer), writable);
+		mal_handle_publish(&client->handles, handle, writable);
 	return err;
 }
 
@@ -462,6 +454,7 @@ int mal_call_name(struct mal_call *call)
 {
 	struct memalloc_name *name = call->arg;
 	const u32 length = name_length(name->name);
+	struct mal_region *region = call->client->region;
 	struct mal_buffer *buffer;
 	bool writable;
 
@@ -472,7 +465,7 @@ int mal_call_name(struct mal_call *call)
 	if (!buffer)
 		return -ENOENT;
 	if (writable)
-		mal_arena_set_name(&call->client->region->arena, &buffer->extent.block, name->name);
+		mal_arena_copy_name(&region->arena, buffer->extent.block.name, name->name);
 	mal_buffer_put(buffer);
 	return writable ? 0 : -EACCES;
 }

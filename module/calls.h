@@ -2,7 +2,6 @@
 #ifndef MAL_CALLS_H
 #define MAL_CALLS_H
 
-struct mal_buffer;
 struct mal_call;
 struct mal_client;
 struct mal_handle;
@@ -25,16 +24,7 @@ int mal_call_free_batch(struct mal_call *call);
 int mal_call_resize(struct mal_call *call);
 int mal_call_name(struct mal_call *call);
 
-/* The result of an ALLOC. Nobody can use it before it is published. */
-struct mal_new_buffer {
-	struct mal_handle *handle;
-	struct mal_buffer *buffer;
-};
-
-/* Make the buffer that @alloc asks for, and fill in the answer; then publish or undo. Sleep. */
-int mal_new_buffer_make(struct mal_client *client, struct memalloc_alloc *alloc,
-			struct mal_new_buffer *new);
-void mal_new_buffer_publish(struct mal_client *client, const struct mal_new_buffer *new);
-void mal_new_buffer_undo(struct mal_client *client, const struct mal_new_buffer *new);
+/* A reserved handle with the buffer that @alloc asks for; fills in the answer. Sleeps. */
+struct mal_handle *mal_call_alloc_handle(struct mal_client *client, struct memalloc_alloc *alloc);
 
 #endif /* MAL_CALLS_H */

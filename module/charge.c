@@ -6,8 +6,6 @@
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
-#include <linux/errno.h>
-#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 #include <linux/memalloc.h>

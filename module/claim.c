@@ -13,15 +13,11 @@
  * not begin at just any window: where a region was, the kernel next puts pages that can't be moved,
  * and most memory is to stay free of them.
  */
-#include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/memory_hotplug.h>
-#include <linux/mm.h>
-#include <linux/mmzone.h>
 #include <linux/nodemask.h>
-#include <linux/page-flags.h>
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 

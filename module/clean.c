@@ -11,8 +11,6 @@
  */
 #include <linux/bitops.h>
 #include <linux/highmem.h>
-#include <linux/mm.h>
-#include <linux/page-flags.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 

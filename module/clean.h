@@ -2,7 +2,6 @@
 #ifndef MAL_CLEAN_H
 #define MAL_CLEAN_H
 
-#include <linux/atomic.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The client: one open file. Closing it, in whatever way, gives up its handles. */
-#include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Included before everything else: lets the rest of the module be written as
- * for the newest kernel. The only place that looks at LINUX_VERSION_CODE.
+ * Included before everything else: lets the rest of the module be written as for the newest kernel.
+ * The only place that looks at LINUX_VERSION_CODE. Other files do not include linux/mm.h again, nor
+ * what that is sure to bring.
  */
 #ifndef MAL_COMPAT_H
 #define MAL_COMPAT_H

@@ -279,21 +279,20 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 
 struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *writable)
 {
-	struct mal_buffer *buffer = ERR_PTR(-EINVAL);
 	struct dma_buf *dmabuf = dma_buf_get(fd);
+	struct mal_buffer *buffer;
 
 	if (IS_ERR(dmabuf))
 		return ERR_CAST(dmabuf);
-	if (dmabuf->ops == &writable_ops || dmabuf->ops == &restricted_ops) {
-		struct mal_buffer *ours = dmabuf->priv;
-
-		if (ours->extent.region == region && !dmabuf_readable(dmabuf)) {
-			buffer = ERR_PTR(-EACCES);
-		} else if (ours->extent.region == region) {
-			buffer = mal_buffer_share(ours);
-			*writable = dmabuf_writable(dmabuf);
-		}
-	}
+	buffer = dmabuf->priv;
+	if ((dmabuf->ops != &writable_ops && dmabuf->ops != &restricted_ops) ||
+	    buffer->extent.region != region)
+		buffer = ERR_PTR(-EINVAL);
+	else if (!dmabuf_readable(dmabuf))
+		buffer = ERR_PTR(-EACCES);
+	else
+		mal_buffer_share(buffer);
+	*writable = dmabuf_writable(dmabuf);
 	dma_buf_put(dmabuf);
 	return buffer;
 }

@@ -8,11 +8,9 @@
  * use to nobody: an argument too short to hold the descriptor is refused, and so are calls of other
  * drivers with the same number; and no descriptor is made if the answer can't be copied out.
  */
-#include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The extent: how a block that had users goes back to the arena, once nothing holds its pages. */
-#include <linux/mm.h>
-#include <linux/page_ref.h>
 #include <linux/slab.h>
 
 #include "extent.h"

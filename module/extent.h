@@ -4,7 +4,6 @@
 
 #include <linux/dma-resv.h>
 #include <linux/list.h>
-#include <linux/mm.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 

@@ -155,6 +155,7 @@ struct mal_handle *mal_handle_reserve(struct mal_handles *handles)
 	if (!handle)
 		return ERR_PTR(-ENOMEM);
 	handle->published = false;
+	handle->buffer = NULL;
 	mutex_lock(&handles->lock);
 	do {
 		handle->id = ++handles->last_id ?: ++handles->last_id;
@@ -168,15 +169,15 @@ void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle)
 	mutex_lock(&handles->lock);
 	rb_erase(&handle->by_id, &handles->by_id);
 	mutex_unlock(&handles->lock);
+	if (handle->buffer)
+		mal_buffer_unshare(handle->buffer);
 	kfree(handle);
 }
 
-void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
-			struct mal_buffer *buffer, bool writable)
+void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle, bool writable)
 {
 	mutex_lock(&handles->lock);
 	handle->published = true;
-	handle->buffer = buffer;
 	handle->writable = writable;
 	handle->disclosed = false;
 	link_handle(handles, handle);

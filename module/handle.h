@@ -16,11 +16,11 @@ struct vm_area_struct;
 struct mal_handle {
 	struct rb_node by_id;		/* in handles->by_id */
 	u32 id;				/* its number in userspace; not 0 */
+	struct mal_buffer *buffer;	/* NULL: reserved, and its maker has not set this yet */
 	bool published;			/* or only reserved. What follows is valid if it is: */
 	bool writable;
 	bool disclosed;			/* it disclosed the address; under handles->lock */
 	struct rb_node by_offset;	/* in handles->by_offset */
-	struct mal_buffer *buffer;
 };
 
 /* What the handles of a client amount to. */
@@ -56,16 +56,14 @@ void mal_handles_destroy(struct mal_handles *handles);
 struct mal_holdings mal_handles_holdings(struct mal_handles *handles);
 
 /*
- * A handle is made in two steps, so that userspace can get its number before anybody can use
- * it: reserve, then publish, which can't fail, or cancel. Each function from here on takes
+ * A handle is made in steps, so that userspace can get its number before anybody can use it.
+ * Reserve it; set its buffer, whose share the handle takes over; then publish, which can't fail,
+ * or cancel, which also gives up the share if there is one. Each function from here on takes
  * handles->lock, unless it says otherwise, and sleeps.
  */
 struct mal_handle *mal_handle_reserve(struct mal_handles *handles);
 void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle);
-
-/* Takes over the caller's share of @buffer. */
-void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle,
-			struct mal_buffer *buffer, bool writable);
+void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle, bool writable);
 
 /* A handle to be given up. */
 struct mal_removal {

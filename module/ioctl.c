@@ -9,22 +9,10 @@
 #include "calls.h"
 #include "ioctl.h"
 
+/* What any call's argument fits into. */
 union argument {
 	struct mal_call_header header;
-	struct memalloc_info info;
-	struct memalloc_alloc alloc;
-	struct memalloc_free free;
-	struct memalloc_query query;
-	struct memalloc_stats stats;
-	struct memalloc_layout layout;
-	struct memalloc_export export;
-	struct memalloc_import import;
-	struct memalloc_limits limits;
-	struct memalloc_release release;
-	struct memalloc_sync sync;
-	struct memalloc_batch batch;
-	struct memalloc_resize resize;
-	struct memalloc_name name;
+	u64 words[32];
 };
 
 /* @last is the last field of the argument's first version: no argument may be shorter. */
@@ -33,7 +21,8 @@ union argument {
 		.cmd = name,							\
 		.run = function,						\
 		.size = sizeof(struct type) + BUILD_BUG_ON_ZERO(		\
-			offsetof(struct type, flags) != offsetof(struct mal_call_header, flags)), \
+			offsetof(struct type, flags) != offsetof(struct mal_call_header, flags) || \
+			sizeof(struct type) > sizeof(union argument)),		\
 		.min_size = offsetofend(struct type, last),			\
 		.flags = known,							\
 		__VA_ARGS__							\

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Starting and stopping. */
-#include <linux/err.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 
 #include "core/fit.h"

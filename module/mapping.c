@@ -8,10 +8,8 @@
  * unmapped. All mappings of a buffer, however they were made, have one file, which the
  * buffer keeps: never the client's, which would keep the client, nor a dma-buf's.
  */
-#include <linux/atomic.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/mm.h>
 #include <linux/pagemap.h>
 
 #include "buffer.h"

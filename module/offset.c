@@ -59,20 +59,6 @@ int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 	return 0;
 }
 
-/* The slot of @pgoff, and the array that it is in. If @pgoff is in no slot, a slot that is free. */
-static struct xarray *find_slot(struct mal_offsets *offsets, unsigned long pgoff,
-				unsigned long *slot)
-{
-	unsigned long band = (pgoff >> offsets->band_shift) - 1;
-
-	if (band >= MAL_BANDS) {
-		*slot = band - MAL_BANDS;
-		return &offsets->overflow;
-	}
-	*slot = (pgoff & (BIT(offsets->band_shift) - 1)) >> band;
-	return &offsets->bands[band];
-}
-
 unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long pgoff)
 {
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;
@@ -82,8 +68,10 @@ unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long p
 
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff)
 {
-	unsigned long slot;
-	struct xarray *band = find_slot(offsets, pgoff, &slot);
+	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 
-	xa_erase(band, slot);
+	if (band < MAL_BANDS)
+		xa_erase(&offsets->bands[band], (pgoff & (BIT(offsets->band_shift) - 1)) >> band);
+	else
+		xa_erase(&offsets->overflow, band - MAL_BANDS);
 }

@@ -15,7 +15,6 @@
  */
 #include <linux/capability.h>
 #include <linux/log2.h>
-#include <linux/minmax.h>
 #include <linux/memalloc.h>
 
 #include "core/heap.h"

@@ -2,10 +2,8 @@
 #ifndef MAL_REGION_H
 #define MAL_REGION_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
-#include <linux/mm.h>
 #include <linux/mutex.h>
 
 #include "arena.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Making a buffer longer or shorter where it lies. */
-#include <linux/err.h>
 #include <linux/slab.h>
 
 #include "alloc.h"

@@ -2,7 +2,6 @@
 #ifndef MAL_WARD_H
 #define MAL_WARD_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
