@@ -288,7 +288,7 @@ bool mal_arena_retire_free(struct mal_arena *arena, u32 granule)
 	return retired;
 }
 
-void mal_arena_release(struct mal_arena *arena, struct mal_block *block)
+void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block)
 {
 	spin_lock(&arena->lock);
 	block->retained = false;

@@ -106,7 +106,7 @@ void mal_arena_retire(struct mal_arena *arena, struct mal_block *block, u32 gran
 bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
 
 /* The quarantined block no longer waits for RELEASE. */
-void mal_arena_release(struct mal_arena *arena, struct mal_block *block);
+void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block);
 
 /* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);

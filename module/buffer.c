@@ -65,7 +65,7 @@ static void release_buffer(struct kref *ref)
 {
 	struct mal_buffer *buffer = container_of(ref, struct mal_buffer, ref);
 	/* Pages leave their address space before it goes with the file. */
-	bool is_idle = mal_extent_is_idle(&buffer->extent);
+	bool is_idle = mal_extent_detach_pages(&buffer->extent);
 
 	if (buffer->mapping_file)
 		fput(buffer->mapping_file);

@@ -62,8 +62,8 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 }
 
 /*
- * @user points to @size bytes that userspace knows of the argument: what is missing is
- * zero, what is more than we know is neither read nor written.
+ * @user points to the @size bytes that userspace knows of the argument. Bytes that are missing are
+ * zero. Bytes that are unknown here are neither read nor written.
  */
 static int dmaheap_alloc(const struct mal_dmaheap_file *heap, void __user *user, size_t size)
 {

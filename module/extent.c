@@ -102,7 +102,7 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
 }
 
 /* Scan the next pages of the first piece: free a run of idle pages, or pass one that is held. */
-static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
+static u32 scan_piece(struct mal_extent *extent, u32 *budget)
 {
 	struct mal_arena *arena = &extent->region->arena;
 	u32 first, pages, at, idle;
@@ -129,7 +129,7 @@ static u32 free_idle_of_piece(struct mal_extent *extent, u32 *budget)
 	return idle;
 }
 
-u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
+u32 mal_extent_scan(struct mal_extent *extent, u32 *budget)
 {
 	u32 returned = 0;
 
@@ -143,7 +143,7 @@ u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget)
 		extent->scanned = 0;
 	}
 	while (extent->unscanned && *budget) {
-		returned += free_idle_of_piece(extent, budget);
+		returned += scan_piece(extent, budget);
 		cond_resched();
 	}
 	if (returned)
@@ -168,7 +168,7 @@ static bool all_pages_leave_space(struct mal_extent *extent)
 	return idle == extent->block.granules;
 }
 
-bool mal_extent_is_idle(struct mal_extent *extent)
+bool mal_extent_detach_pages(struct mal_extent *extent)
 {
 	return !extent->touched ||
 	       (all_pages_leave_space(extent) && mal_extent_devices_are_done(extent));

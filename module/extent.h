@@ -91,7 +91,7 @@ bool mal_extent_devices_are_done(struct mal_extent *extent);
  * page, no page is poisoned, and no device works on the extent; or the extent was never touched,
  * and its pages are not looked at. Sleeps.
  */
-bool mal_extent_is_idle(struct mal_extent *extent);
+bool mal_extent_detach_pages(struct mal_extent *extent);
 
 /* Give the whole block back to the arena. The charge stays. Sleeps. */
 void mal_extent_free_block(struct mal_extent *extent);
@@ -103,6 +103,6 @@ void mal_extent_free_block(struct mal_extent *extent);
  * next call continues there. The pass is over when @extent->unscanned is 0. One caller at a time.
  * Sleeps.
  */
-u32 mal_extent_free_idle(struct mal_extent *extent, u32 *budget);
+u32 mal_extent_scan(struct mal_extent *extent, u32 *budget);
 
 #endif /* MAL_EXTENT_H */

@@ -92,9 +92,9 @@ static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
  */
 static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned long pgoff)
 {
-	const struct mal_offsets *offsets = handles->offsets;
 	struct rb_node *node = handles->by_offset.rb_node;
 	struct mal_handle *found = NULL;
+	unsigned long start;
 
 	lockdep_assert_held(&handles->lock);
 	/* The last handle whose buffer begins at or before @pgoff. */
@@ -108,9 +108,10 @@ static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned l
 			node = node->rb_left;
 		}
 	}
-	if (found && pgoff - found->buffer->pgoff >= mal_offset_room(offsets, found->buffer->pgoff))
+	if (!found)
 		return NULL;
-	return found;
+	start = found->buffer->pgoff;
+	return pgoff - start < mal_offset_max_pages(handles->offsets, start) ? found : NULL;
 }
 
 /* Has the client another handle for the buffer? Each has a share. Under handles->lock. */

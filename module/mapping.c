@@ -134,7 +134,7 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 
 	if (file)
 		return file;
-	file = mal_space_create(&buffer->extent.region->spaces, buffer->extent.region->name);
+	file = mal_space_create_file(&buffer->extent.region->spaces, buffer->extent.region->name);
 	if (IS_ERR(file))
 		return file;
 	other = cmpxchg(&buffer->mapping_file, NULL, file);

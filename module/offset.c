@@ -59,7 +59,7 @@ int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 	return 0;
 }
 
-unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long pgoff)
+unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned long pgoff)
 {
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 

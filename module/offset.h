@@ -32,6 +32,6 @@ int __must_check mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff);
 
 /* The most pages that the buffer at @pgoff may have. */
-unsigned long mal_offset_room(const struct mal_offsets *offsets, unsigned long pgoff);
+unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned long pgoff);
 
 #endif /* MAL_OFFSET_H */

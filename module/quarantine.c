@@ -91,7 +91,7 @@ static void ward_scan(struct mal_ward *ward)
 		extent = ward_next(ward);
 		if (!extent)
 			break;
-		if (mal_extent_free_idle(extent, &budget))
+		if (mal_extent_scan(extent, &budget))
 			ward->pass_freed_pages = true;
 		if (!extent->unscanned)
 			ward_scanned(ward, extent);
@@ -163,7 +163,7 @@ static void admit_extent(struct mal_extent *extent)
 {
 	u32 unlimited = U32_MAX;
 
-	mal_extent_free_idle(extent, &unlimited);
+	mal_extent_scan(extent, &unlimited);
 	if (extent->block.granules)
 		ward_add(extent);
 	else
@@ -198,7 +198,7 @@ static void release_extent(struct mal_quarantine *quarantine, struct mal_extent 
 {
 	lockdep_assert_held(&quarantine->lock);
 	atomic_inc(&quarantine->in_transit);
-	mal_arena_release(&extent->region->arena, &extent->block);
+	mal_arena_end_retention(&extent->region->arena, &extent->block);
 	list_move_tail(&extent->node, released);
 }
 

@@ -34,7 +34,7 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		return NULL;
 	if (new_pages < pages)
 		return new_part(buffer, 0);
-	if (new_pages > mal_offset_room(&extent->region->offsets, buffer->pgoff))
+	if (new_pages > mal_offset_max_pages(&extent->region->offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
 	if (tail.hi > buffer->end_max)
 		return ERR_PTR(-ENOMEM);
@@ -78,5 +78,5 @@ void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part)
 		return;
 	}
 	mal_unmap(buffer, part->block.first - buffer->extent.block.first, part->block.granules);
-	mal_free(part, mal_extent_is_idle(part));
+	mal_free(part, mal_extent_detach_pages(part));
 }

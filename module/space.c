@@ -54,7 +54,7 @@ static const struct file_operations space_fops = {
  * The file is on the kernel's own anonymous mount: one on ours would still use the module's file
  * system after it has dropped its reference to the module.
  */
-struct file *mal_space_create(struct mal_spaces *spaces, const char *name)
+struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name)
 {
 	struct inode *inode = alloc_anon_inode(spaces->mnt->mnt_sb);
 	struct file *file;

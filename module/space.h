@@ -21,14 +21,14 @@ struct mal_spaces {
 /* Sleeps. -ENOMEM. */
 int mal_spaces_init(struct mal_spaces *spaces);
 
-/* All files of mal_space_create() are gone. Sleeps. */
+/* No file of the region is left. Sleeps. */
 void mal_spaces_destroy(struct mal_spaces *spaces);
 
 /*
  * A new file, and an address space for its mappings. /proc/PID/maps shows @name. The file holds
  * the module. Sleeps. -ENOMEM, -ENFILE.
  */
-struct file *mal_space_create(struct mal_spaces *spaces, const char *name);
+struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name);
 
 /*
  * Called before @page is mapped: it becomes page @index of @space, until mal_space_remove_page().
