@@ -24,8 +24,7 @@ void mal_alloc_undo(struct mal_extent *extent);
 /*
  * Nobody uses @extent any more. The extent, its block and its charge go: at once if @is_idle, which
  * mal_extent_detach_pages() has answered, and if the extent is not retained; else later, from
- * quarantine.
- * Sleeps; may be called with mmap_lock held.
+ * quarantine. Sleeps; may be called with mmap_lock held.
  */
 void mal_free(struct mal_extent *extent, bool is_idle);
 

@@ -40,7 +40,7 @@ static int info_call(struct region *region, void *argument)
 	};
 
 	return respond_to_call(info, info->size, offsetof(struct memalloc_info, client), &answer,
-		       sizeof(answer));
+			       sizeof(answer));
 }
 
 static int stats_call(struct region *region, void *argument)
@@ -61,7 +61,7 @@ static int stats_call(struct region *region, void *argument)
 	answer.clients = 1;
 	answer.fragmentation = answer_fragmentation(answer.free, answer.largest_free);
 	return respond_to_call(stats, stats->size, offsetof(struct memalloc_stats, dirty), &answer,
-		       sizeof(answer));
+			       sizeof(answer));
 }
 
 static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
