@@ -399,7 +399,7 @@ TEST_F(batch, entries_in_a_buffer)
 }
 
 /* Killed at any moment: what was made by then is back. */
-TEST_F_TIMEOUT(batch, killed, 60)
+TEST_F(batch, killed)
 {
 	struct memalloc_stats stats;
 	int round;

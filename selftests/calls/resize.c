@@ -47,7 +47,7 @@ TEST_F(resize, shorter)
 }
 
 /* The memory is others' at once, and zero. */
-TEST_F_TIMEOUT(resize, shorter_gives_memory_back, 60)
+TEST_F(resize, shorter_gives_memory_back)
 {
 	__s64 offset = offset_of_handle(self->fd, self->buffer.handle);
 	struct memalloc_alloc theirs;
@@ -196,7 +196,7 @@ TEST_F(resize, within_a_granule)
 }
 
 /* Pages that are cut off while a pipe holds them are nobody's, and charged, until it is read. */
-TEST_F_TIMEOUT(resize, pinned_tail_is_quarantined, 60)
+TEST_F(resize, pinned_tail_is_quarantined)
 {
 	const size_t pinned = 11 * PAGE;
 	struct iovec data = { self->map + pinned, PAGE };
@@ -234,7 +234,7 @@ TEST_F_TIMEOUT(resize, pinned_tail_is_quarantined, 60)
 }
 
 /* The charge for it outlives the client and the buffer. */
-TEST_F_TIMEOUT(resize, pinned_tail_of_a_client_that_is_gone, 60)
+TEST_F(resize, pinned_tail_of_a_client_that_is_gone)
 {
 	struct iovec data = { self->map + LENGTH - PAGE, PAGE };
 	char *seen = malloc(PAGE);

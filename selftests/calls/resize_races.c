@@ -119,7 +119,7 @@ static void take_and_look(int fd, struct racer *racer)
 	}
 }
 
-TEST_F_TIMEOUT(resize, races, 120)
+TEST_F(resize, races)
 {
 	void *(*const work[])(void *) = {
 		touch_all, read_disk, map_some, resize_at_random, resize_at_random,
@@ -179,7 +179,7 @@ static void *export_soon(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(resize, races_with_the_end, 120)
+TEST_F(resize, races_with_the_end)
 {
 	void *(*const work[])(void *) = { free_soon, export_soon };
 	struct sigaction action = { .sa_handler = on_sigbus };

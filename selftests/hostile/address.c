@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(address)
 }
 
 /* The answer to a mask of each width, whatever else is asked for. */
-TEST_F_TIMEOUT(address, masks, 120)
+TEST_F(address, masks)
 {
 	const __u64 lengths[] = { 1, 64 * KIB, MIB };
 	size_t i;
@@ -176,7 +176,7 @@ static bool file_tells(const FIXTURE_DATA(address) * self, const char *path,
 	return text_tells(self, text);
 }
 
-TEST_F_TIMEOUT(address, files, 60)
+TEST_F(address, files)
 {
 	static const char *const folders[] = {
 		"/sys/class/misc/memalloc", "/sys/module/memalloc",

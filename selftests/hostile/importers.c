@@ -157,7 +157,7 @@ static bool waits(pid_t child)
 	return !waitpid(child, NULL, WNOHANG);
 }
 
-TEST_F_TIMEOUT(importers, sync_waits_and_ends_with_a_signal, 60)
+TEST_F(importers, sync_waits_and_ends_with_a_signal)
 {
 	pid_t interrupted, killed;
 
@@ -172,7 +172,7 @@ TEST_F_TIMEOUT(importers, sync_waits_and_ends_with_a_signal, 60)
 	EXPECT_EQ(128 + SIGKILL, wait_child_ms(killed, SERVICE_MS * self->scene.slow));
 }
 
-TEST_F_TIMEOUT(importers, sync_ends_with_the_attacker, 60)
+TEST_F(importers, sync_ends_with_the_attacker)
 {
 	pid_t child;
 
@@ -184,7 +184,7 @@ TEST_F_TIMEOUT(importers, sync_ends_with_the_attacker, 60)
 }
 
 /* It has no dma-buf any more, but its size stays. */
-TEST_F_TIMEOUT(importers, resize_does_not_wait, 60)
+TEST_F(importers, resize_does_not_wait)
 {
 	ASSERT_EQ(0, let_mallory(self, add_fences));
 	EXPECT_EQ(-EBUSY, resize_buffer(self->owner, self->buffer.handle, PAGE));
@@ -204,7 +204,7 @@ static int free_in_time(FIXTURE_DATA(importers) * self)
 }
 
 /* What is freed stays charged as long as a device may still write to it, and no longer. */
-TEST_F_TIMEOUT(importers, free_does_not_wait, 60)
+TEST_F(importers, free_does_not_wait)
 {
 	struct memalloc_alloc buffer;
 
@@ -224,7 +224,7 @@ TEST_F_TIMEOUT(importers, free_does_not_wait, 60)
 }
 
 /* Of what is held by pages, only these. */
-TEST_F_TIMEOUT(importers, page_stays_charged_until_it_is_let_go, 60)
+TEST_F(importers, page_stays_charged_until_it_is_let_go)
 {
 	ASSERT_EQ(0, let_mallory(self, hold_a_page));
 	EXPECT_EQ(0, wait_child_ms(start_sync(self), SERVICE_MS * self->scene.slow));

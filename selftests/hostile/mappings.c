@@ -245,7 +245,7 @@ static long open_files(void)
 }
 
 /* No limit of the attacker's counts the files of mappings: a buffer has one, however many. */
-TEST_F_TIMEOUT(mappings, many_take_one_file, 120)
+TEST_F(mappings, many_take_one_file)
 {
 	const long before = open_files();
 	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR | O_CLOEXEC);

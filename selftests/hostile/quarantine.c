@@ -44,7 +44,7 @@ static bool is_charged(int fd, __u64 pages, __u64 buffers)
 }
 
 /* Half of the pages come back, though each of these is between two that don't; then the rest. */
-TEST_F_TIMEOUT(quarantine, nested_buffers_come_back, 120)
+TEST_F(quarantine, nested_buffers_come_back)
 {
 	const int fd = self->scene.mallory;
 	__u64 half = 0;
@@ -110,7 +110,7 @@ static int fail_twice(__u64 region)
  * Nothing holds the rubbish any more, and it waits for the background. Whoever else is
  * refused in that moment gives nothing of it back.
  */
-TEST_F_TIMEOUT(quarantine, others_do_not_collect, 120)
+TEST_F(quarantine, others_do_not_collect)
 {
 	struct memalloc_stats stats;
 	pid_t child;

@@ -83,7 +83,7 @@ FIXTURE_TEARDOWN(shrink)
 	EXPECT_STREQ("", end_scene(&self->scene));
 }
 
-TEST_F_TIMEOUT(shrink, under_a_reader, 60)
+TEST_F(shrink, under_a_reader)
 {
 	ASSERT_EQ(0, begin_service(self, O_RDONLY, 0));
 	EXPECT_EQ(-EBUSY, resize_buffer(self->scene.mallory, self->buffer.handle, PAGE));
@@ -92,7 +92,7 @@ TEST_F_TIMEOUT(shrink, under_a_reader, 60)
 	EXPECT_TRUE(WAIT_UNTIL(!resize_buffer(self->scene.mallory, self->buffer.handle, PAGE)));
 }
 
-TEST_F_TIMEOUT(shrink, under_a_writer, 60)
+TEST_F(shrink, under_a_writer)
 {
 	ASSERT_EQ(0, begin_service(self, O_RDWR, 0));
 	EXPECT_EQ(-EBUSY, resize_buffer(self->scene.mallory, self->buffer.handle, PAGE));
@@ -100,7 +100,7 @@ TEST_F_TIMEOUT(shrink, under_a_writer, 60)
 }
 
 /* The client's own mappings are no obstacle, nor those of its children. */
-TEST_F_TIMEOUT(shrink, under_oneself, 60)
+TEST_F(shrink, under_oneself)
 {
 	const int fd = self->scene.mallory;
 	char *map;

@@ -13,6 +13,13 @@
 
 #include <linux/memalloc.h>
 
+/*
+ * In seconds, for a test that hangs. The harness's 30 are too few for some tests on the kernels that
+ * check what they can, if the machine has other work, too.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120
+
 #define DEVICE		"/dev/memalloc"
 
 #define PAGE		4096UL

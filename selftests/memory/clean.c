@@ -204,7 +204,7 @@ static int leave_dirty(int fd, __u64 length)
 }
 
 /* Memory becomes clean with nobody asking for it; nothing else changes. */
-TEST_F_TIMEOUT(clean, background_zeroes, 60)
+TEST_F(clean, background_zeroes)
 {
 	struct memalloc_stats before, after;
 	struct memalloc_alloc buffer;
@@ -224,7 +224,7 @@ TEST_F_TIMEOUT(clean, background_zeroes, 60)
 }
 
 /* What a pipe holds of a buffer becomes clean later than the rest, but it does. */
-TEST_F_TIMEOUT(clean, what_was_held_becomes_clean, 60)
+TEST_F(clean, what_was_held_becomes_clean)
 {
 	const __u64 length = 16 * PAGE;
 	struct memalloc_alloc buffer;
@@ -253,7 +253,7 @@ TEST_F_TIMEOUT(clean, what_was_held_becomes_clean, 60)
 	EXPECT_EQ(LENGTH, first_nonzero(map, LENGTH));
 }
 
-TEST_F_TIMEOUT(clean, alloc_of_clean_memory_is_quick, 60)
+TEST_F(clean, alloc_of_clean_memory_is_quick)
 {
 	const __u64 length = LENGTH / 2;
 	__u64 clean, dirty;
@@ -268,7 +268,7 @@ TEST_F_TIMEOUT(clean, alloc_of_clean_memory_is_quick, 60)
 }
 
 /* While it is being zeroed, all that is left can be had, in one piece or in many. */
-TEST_F_TIMEOUT(clean, all_memory_is_there_while_it_is_zeroed, 90)
+TEST_F(clean, all_memory_is_there_while_it_is_zeroed)
 {
 	struct memalloc_alloc buffer;
 	int round, client;
@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(clean, all_memory_is_there_while_it_is_zeroed, 90)
  * Buffers are taken at the very places that are being zeroed, and written to at once,
  * the last page first. What is written stays: nothing is zeroed that is in use.
  */
-TEST_F_TIMEOUT(clean, nothing_is_zeroed_under_its_owner, 120)
+TEST_F(clean, nothing_is_zeroed_under_its_owner)
 {
 	static struct {
 		char *map;

@@ -130,7 +130,7 @@ static int pin(FIXTURE_DATA(direct) * self, size_t at, size_t length)
 }
 
 /* What a pipe holds is nobody's until the pipe is read, and then it is zero. */
-TEST_F_TIMEOUT(direct, pinned_pages_are_quarantined, 60)
+TEST_F(direct, pinned_pages_are_quarantined)
 {
 	struct memalloc_block blocks[64];
 	struct memalloc_stats stats;
@@ -182,7 +182,7 @@ static int state_at(int fd, __u64 offset)
 }
 
 /* One page in the middle stays, and nobody gets it; the others are back at once. */
-TEST_F_TIMEOUT(direct, only_the_pinned_page_stays, 60)
+TEST_F(direct, only_the_pinned_page_stays)
 {
 	__u64 offset = offset_of_handle(self->fd, self->buffer.handle);
 	struct memalloc_stats stats;
@@ -217,7 +217,7 @@ TEST_F_TIMEOUT(direct, only_the_pinned_page_stays, 60)
 }
 
 /* Each comes back as its pin goes, though others have taken what is between them by then. */
-TEST_F_TIMEOUT(direct, pinned_pages_return_one_by_one, 60)
+TEST_F(direct, pinned_pages_return_one_by_one)
 {
 	static const int pinned[] = { 9, 0, 3, 15, 4 };
 	__u64 offset = offset_of_handle(self->fd, self->buffer.handle);
@@ -256,7 +256,7 @@ TEST_F_TIMEOUT(direct, pinned_pages_return_one_by_one, 60)
 }
 
 /* However many pages are held, those behind them come back when nobody holds them any more. */
-TEST_F_TIMEOUT(direct, looks_go_on_behind_many_pinned_pages, 60)
+TEST_F(direct, looks_go_on_behind_many_pinned_pages)
 {
 	const size_t pinned = 8 * MIB;		/* twice as much as is looked at in one go */
 	struct memalloc_alloc buffer;
@@ -369,7 +369,7 @@ static int start_reads(aio_context_t context, int disk, char *map)
  * another client takes the largest block there is: none of what arrives may show
  * up there.
  */
-TEST_F_TIMEOUT(direct, disk_writes_to_a_freed_buffer, 60)
+TEST_F(direct, disk_writes_to_a_freed_buffer)
 {
 	const __u64 room = 2 * PIECES * PIECE;
 	struct memalloc_alloc buffer, theirs;
@@ -448,7 +448,7 @@ static bool waits_for_disk(const pid_t *tid)
  * A call that reads marks each page dirty when the disk has written it. By then the page has left
  * its address space, which is gone: the debug kernel would notice a look into it.
  */
-TEST_F_TIMEOUT(direct, call_reads_into_a_freed_buffer, 60)
+TEST_F(direct, call_reads_into_a_freed_buffer)
 {
 	struct read_call call = { .disk = self->disk };
 	struct memalloc_alloc buffer;

@@ -98,7 +98,7 @@ TEST_F(lifetime, exit_gives_all_back)
 	EXPECT_ALL_BACK();
 }
 
-TEST_F_TIMEOUT(lifetime, kill_gives_all_back, 60)
+TEST_F(lifetime, kill_gives_all_back)
 {
 	int round, ready[2];
 	char byte;
@@ -124,7 +124,7 @@ TEST_F_TIMEOUT(lifetime, kill_gives_all_back, 60)
 }
 
 /* Killed while it allocates and frees large buffers, each time a little later. */
-TEST_F_TIMEOUT(lifetime, kill_while_allocating, 90)
+TEST_F(lifetime, kill_while_allocating)
 {
 	int round, ready[2];
 	char byte;
@@ -276,7 +276,7 @@ TEST_F(lifetime, close_leaves_others_alone)
 }
 
 /* Two processes race to import, free and close the same dma-buf; nothing is lost or freed twice. */
-TEST_F_TIMEOUT(lifetime, racing_imports, 60)
+TEST_F(lifetime, racing_imports)
 {
 	struct memalloc_alloc buffer;
 	int client = open_device(), dmabuf, i;

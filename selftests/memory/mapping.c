@@ -116,7 +116,7 @@ TEST_F(mapping, neighbours_do_not_overlap)
 }
 
 /* The pages of a large buffer in random order; each says its number, twice over. */
-TEST_F_TIMEOUT(mapping, random_order, 60)
+TEST_F(mapping, random_order)
 {
 	const size_t pages = 16 * MIB / PAGE;
 	struct memalloc_alloc buffer;

@@ -214,7 +214,7 @@ static pid_t begin_victim(int *ready)
  * RESIZE cuts something off: that visits what he has, which grows as @n does, and nothing of
  * the victim's, whose lock is another one.
  */
-TEST_F_TIMEOUT(spaces, resize_walks_its_own, 120)
+TEST_F(spaces, resize_walks_its_own)
 {
 	static const unsigned int sizes[] = { 1, 4, 16 };
 	__u64 space, victims, distance = 0;

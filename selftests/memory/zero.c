@@ -44,7 +44,7 @@ static __u64 take_look_and_dirty(int fd, __u64 length)
 	return seen;
 }
 
-TEST_F_TIMEOUT(zero, whole_region_twice, 120)
+TEST_F(zero, whole_region_twice)
 {
 	int round, client;
 
@@ -59,7 +59,7 @@ TEST_F_TIMEOUT(zero, whole_region_twice, 120)
 }
 
 /* Small buffers out of what a large one dirtied, and a large one of what small ones did. */
-TEST_F_TIMEOUT(zero, other_sizes, 60)
+TEST_F(zero, other_sizes)
 {
 	const __u64 lengths[] = { MIB, PAGE, 3 * PAGE, 255 * PAGE, MIB };
 	struct memalloc_alloc buffers[256];

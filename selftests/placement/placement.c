@@ -105,7 +105,7 @@ TEST_F(placement, constraints_are_met)
 }
 
 /* The one place that is left, between two boundaries, is found; what would cross one is not. */
-TEST_F_TIMEOUT(placement, boundary_leaves_one_place, 60)
+TEST_F(placement, boundary_leaves_one_place)
 {
 	struct memalloc_alloc before, hole, after;
 	struct memalloc_alloc three = { .length = 3 * PAGE, .boundary = 4 * PAGE };
@@ -168,7 +168,7 @@ static __u64 take_with_mask(int fd, __u32 bits, __u64 length, const char **wrong
 }
 
 /* Each mask gives all that it reaches of the region, and nothing else. */
-TEST_F_TIMEOUT(placement, masks_reach_what_they_say, 120)
+TEST_F(placement, masks_reach_what_they_say)
 {
 	const __u32 enough = 64 - __builtin_clzll(self->end - 1);
 	unsigned int cut = 0;

@@ -162,7 +162,7 @@ TEST_F(dmaheap, alloc_sets_the_access)
 }
 
 /* All that is left of the region is written to, given back, and read in pieces of another size. */
-TEST_F_TIMEOUT(dmaheap, alloc_is_zero_after_use, 120)
+TEST_F(dmaheap, alloc_is_zero_after_use)
 {
 	const size_t left = 12 * MIB, pieces[] = { 5 * MIB, 3 * MIB, MIB };
 	struct memalloc_alloc rest;
