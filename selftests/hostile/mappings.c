@@ -269,45 +269,63 @@ TEST_F(mappings, many_take_one_file)
 	close(dmabuf);
 }
 
-/* Threads that fault, discard and protect the same pages at once: no fault is the end. */
+/* Threads discard the same pages and touch them, while one protects them: no fault is the end. */
+static _Atomic int readers;
+
 struct worker {
 	pthread_t id;
+	void *(*work)(void *data);
 	char *map;
-	unsigned int rounds;
-	int what;
-	int wrong;
+	bool wrong;
 };
 
-static void *work(void *data)
+static void *discard_and_read_pages(void *data)
 {
 	struct worker *worker = data;
 	unsigned int i;
 
-	for (i = 0; i < worker->rounds; i++) {
-		if (worker->what == 0)
-			worker->wrong |= madvise(worker->map, LENGTH, MADV_DONTNEED);
-		else if (worker->what == 1)
-			worker->wrong |= mprotect(worker->map, LENGTH, i % 2 ? PROT_READ :
-								      PROT_READ | PROT_WRITE);
-		else
-			worker->wrong |= first_difference(worker->map, LENGTH, SEED) != LENGTH;
+	for (i = 0; i < 3000; i++) {
+		__u64 *page = (__u64 *)(worker->map + i % PAGES * PAGE);
+
+		worker->wrong |= madvise(worker->map, LENGTH, MADV_DONTNEED);
+		worker->wrong |= __atomic_load_n(page, __ATOMIC_RELAXED) !=
+				 pattern(SEED, i % PAGES * PAGE / 8);
+	}
+	worker->wrong |= first_difference(worker->map, LENGTH, SEED) != LENGTH;
+	readers--;
+	return NULL;
+}
+
+static void *protect_pages(void *data)
+{
+	struct worker *worker = data;
+	int prot = PROT_READ;
+
+	while (readers) {
+		prot ^= PROT_WRITE;
+		worker->wrong |= mprotect(worker->map, LENGTH, prot);
+		usleep(1000); /* Faults wait while it protects. */
 	}
 	return NULL;
 }
 
 TEST_F_TIMEOUT(mappings, faults_race, 300)
 {
-	struct worker workers[4];
-	int i;
+	struct worker workers[] = {
+		{ .work = discard_and_read_pages }, { .work = discard_and_read_pages },
+		{ .work = protect_pages },
+	};
+	unsigned int i;
 
-	for (i = 0; i < 4; i++) {
-		workers[i] = (struct worker){ .map = self->map, .rounds = 300, .what = i };
-		ASSERT_EQ(0, pthread_create(&workers[i].id, NULL, work, &workers[i]));
+	readers = 2;
+	for (i = 0; i < ARRAY_SIZE(workers); i++) {
+		workers[i].map = self->map;
+		ASSERT_EQ(0, pthread_create(&workers[i].id, NULL, workers[i].work, &workers[i]));
 	}
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < ARRAY_SIZE(workers); i++) {
 		ASSERT_EQ(0, pthread_join(workers[i].id, NULL));
-		EXPECT_EQ(0, workers[i].wrong)
-			TH_LOG("worker %d", i);
+		EXPECT_FALSE(workers[i].wrong)
+			TH_LOG("worker %u", i);
 	}
 }
 

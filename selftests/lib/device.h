@@ -14,8 +14,8 @@
 #include <linux/memalloc.h>
 
 /*
- * In seconds, for a test that hangs. The harness's 30 are too few for some tests on the kernels that
- * check what they can, if the machine has other work, too.
+ * In seconds, for a test that hangs. The harness's 30 are too few for some tests on the kernels
+ * that check what they can, if the machine has other work, too.
  */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	120
