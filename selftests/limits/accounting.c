@@ -138,7 +138,7 @@ static __s64 growth_of(const char *group, int count, int (*work)(void *context, 
 }
 
 /* A client is more than the open file that all of them are. */
-TEST_F_TIMEOUT(accounting, clients, 300)
+TEST_F_TIMEOUT(accounting, clients, 1200)
 {
 	__s64 files = growth_of(self->group, ROUNDS, open_null);
 	__s64 clients = growth_of(self->group, ROUNDS, open_client);
@@ -218,18 +218,18 @@ static __s64 growth_with_buffers(const char *group, bool some, int (*work)(void 
 	return wait_child(child) ? -ECHILD : growth->bytes;
 }
 
-TEST_F_TIMEOUT(accounting, buffers, 300)
+TEST_F_TIMEOUT(accounting, buffers, 1200)
 {
 	EXPECT_LT(ROUNDS * 192LL, growth_with_buffers(self->group, false, alloc_one));
 }
 
-TEST_F_TIMEOUT(accounting, handles, 300)
+TEST_F_TIMEOUT(accounting, handles, 1200)
 {
 	EXPECT_LT(ROUNDS * 40LL, growth_with_buffers(self->group, true, import_one));
 }
 
 /* With a buffer's first mapping come a file and an inode, more than what a mapping itself takes. */
-TEST_F_TIMEOUT(accounting, files_of_mappings, 300)
+TEST_F_TIMEOUT(accounting, files_of_mappings, 1200)
 {
 	EXPECT_LT(ROUNDS * 800LL, growth_with_buffers(self->group, true, map_one));
 	EXPECT_LT(ROUNDS * 800LL, growth_with_buffers(self->group, true, map_dmabuf));
@@ -275,7 +275,7 @@ static int attach_all(struct growth *growth)
 }
 
 /* Who has a device attached makes a table that says where the buffer's pieces are. */
-TEST_F_TIMEOUT(accounting, scatter_tables, 300)
+TEST_F_TIMEOUT(accounting, scatter_tables, 1200)
 {
 	const __s64 tables = ATTACHMENTS * (ATTACHED_LENGTH / SEGMENT) * SEGMENT_BYTES;
 	struct growth *growth = new_growth(self->group, sizeof(struct attachments));
