@@ -6,7 +6,7 @@
  * expensive, so each window is looked over first, and skipped if it holds a page that can't be
  * moved. A window lies in one zone. ZONE_MOVABLE is not used: a long-term pin of a page there
  * would try to move the page, for ever. The same goes for CMA, which alloc_contig_range() itself
- * refuses for MIGRATE_MOVABLE.
+ * refuses without ACR_FLAGS_CMA.
  *
  * In each zone the search begins at one of the first windows, by chance. Otherwise everybody who
  * knows the machine and these lines would know where the region most likely lies. The search does
@@ -75,7 +75,7 @@ static unsigned long movable_pages(struct page *page)
 		order = READ_ONCE(page->private);
 		return order <= ilog2(MAX_ORDER_NR_PAGES) ? 1UL << order : 1;
 	}
-	if (page_count(page) && !PageLRU(page) && !__PageMovable(page))
+	if (page_count(page) && !PageLRU(page) && !page_has_movable_ops(page))
 		return 0;
 	return PageHead(page) ? compound_nr(page) : 1;
 }
@@ -117,7 +117,7 @@ static bool claim_from_run(struct search *search, unsigned long start, unsigned 
 	     pfn += claim->align) {
 		if (out_of_time(search))
 			return false;
-		if (!alloc_contig_range(pfn, pfn + search->window, MIGRATE_MOVABLE,
+		if (!alloc_contig_range(pfn, pfn + search->window, ACR_FLAGS_NONE,
 					GFP_KERNEL | __GFP_NOWARN)) {
 			claim->pfn = pfn;
 			return true;

@@ -11,6 +11,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
@@ -18,6 +19,21 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 {
 	vma->vm_flags = (vma->vm_flags | set) & ~clear;
 }
+#endif
+
+/* A namespace of symbols became a string in 6.13. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#undef MODULE_IMPORT_NS
+#define MODULE_IMPORT_NS(ns)		MODULE_INFO(import_ns, ns)
+#endif
+
+/*
+ * In 6.17, alloc_contig_range() lost its migrate type, of which MIGRATE_MOVABLE was what it took for
+ * anything but CMA; and __PageMovable() got another name.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define ACR_FLAGS_NONE			MIGRATE_MOVABLE
+#define page_has_movable_ops(page)	__PageMovable(page)
 #endif
 
 #endif /* MAL_COMPAT_H */

@@ -297,4 +297,4 @@ struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *wr
 	return buffer;
 }
 
-MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS("DMA_BUF");

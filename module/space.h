@@ -37,11 +37,13 @@ struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name);
 static inline void mal_space_add_page(struct address_space *space, struct page *page,
 				      unsigned long index)
 {
-	if (READ_ONCE(page->mapping) == space)
+	struct folio *folio = page_folio(page);
+
+	if (READ_ONCE(folio->mapping) == space)
 		return;
-	page->index = index;
+	folio->index = index;
 	/* Others find the page by its entry in a page table, which is written later. */
-	WRITE_ONCE(page->mapping, space);
+	WRITE_ONCE(folio->mapping, space);
 }
 
 /*

@@ -297,4 +297,5 @@ module_pci_driver(edu_driver);
 
 MODULE_DESCRIPTION("Test driver: DMA to and from dma-bufs by QEMU's edu device");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(DMA_BUF);
+/* As MODULE_IMPORT_NS() would, whose argument became a string in 6.13. */
+MODULE_INFO(import_ns, "DMA_BUF");
