@@ -51,18 +51,18 @@ static void map_clear(struct mal_heap *heap, u32 granule)
 
 u32 mal_heap_block_of(const struct mal_heap *heap, u32 granule)
 {
-	u64 upto = ~0ull >> (63 - granule % 64);
+	u64 mask = ~0ull >> (63 - granule % 64);
 	u32 at = granule / 64;
 	unsigned int level = 0;
-	u64 found = heap->map[0][at] & upto;
+	u64 found = heap->map[0][at] & mask;
 
 	mal_step();
 	while (!found) {
 		/* An earlier word has a head: at least the first word has one. */
 		level++;
-		upto = (1ull << at % 64) - 1;
+		mask = (1ull << at % 64) - 1;
 		at /= 64;
-		found = heap->map[level][at] & upto;
+		found = heap->map[level][at] & mask;
 		mal_step();
 	}
 	at = at * 64 + mal_high_bit64(found);
