@@ -215,8 +215,11 @@ static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction
 	return 0;
 }
 
+/* Drivers map what they have imported through files of their own, which may be open for more. */
 static int dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
+	if (!dmabuf_readable(dmabuf))
+		return -EACCES;
 	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), false, vma);
 }
 

@@ -252,7 +252,7 @@ static int open_camera(struct scene *s)
 		.memory = V4L2_MEMORY_DMABUF,
 	};
 
-	s->video = open_vivid();
+	s->video = open_vivid(VIVID, V4L2_CAP_VIDEO_CAPTURE);
 	return s->video < 0 || ioctl(s->video, VIDIOC_S_FMT, &format) ||
 	       format.fmt.pix.sizeimage > LENGTH || ioctl(s->video, VIDIOC_REQBUFS, &request);
 }

@@ -96,12 +96,19 @@ static inline int card_ends(int card, __u32 fence)
 	return call(card, VGEM_FENCE_SIGNAL, &arg);
 }
 
-/* The capture device of vivid, whatever its number is. */
-static inline int open_vivid(void)
+/* The devices of vivid that load_drivers() of tap.sh makes. */
+enum {
+	VIVID,			/* reaches buffers by a kernel mapping; a camera */
+	VIVID_DMA,		/* by DMA; a camera and a screen */
+};
+
+/* The node of that device which has the capability, or -1. */
+static inline int open_vivid(int device, __u32 capability)
 {
-	char name[32];
+	char name[32], bus[32];
 	int i, fd;
 
+	snprintf(bus, sizeof(bus), "platform:vivid-%03d", device);
 	for (i = 0; i < 64; i++) {
 		struct v4l2_capability cap = { 0 };
 
@@ -109,9 +116,8 @@ static inline int open_vivid(void)
 		fd = open(name, O_RDWR | O_NONBLOCK);
 		if (fd < 0)
 			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, "vivid") &&
-		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) && !strcmp((char *)cap.bus_info, bus) &&
+		    cap.device_caps & capability)
 			return fd;
 		close(fd);
 	}

@@ -73,9 +73,11 @@ is() {
 	"$tools/show" | grep -qx "$1=$2"
 }
 
-# The kernel's importers of dma-bufs, and the disk.
+# The kernel's importers of dma-bufs, and the disk. Of vivid there is a camera without DMA; and with
+# it, a camera and a screen.
 load_drivers() {
-	modprobe -a vgem vivid nvme
+	modprobe -a vgem nvme
+	modprobe vivid n_devs=2 allocators=0,1 node_types=0x1,0x101
 	wait_until test -b /dev/nvme0n1
 }
 

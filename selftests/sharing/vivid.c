@@ -3,6 +3,7 @@
  * The camera driver vivid captures into dma-bufs of buffers. It reaches them
  * through a kernel mapping, as drivers of USB cameras do.
  */
+#include "dmaheap.h"
 #include "drivers.h"
 
 #include <poll.h>
@@ -41,7 +42,7 @@ FIXTURE_SETUP(vivid)
 
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
-	self->video = open_vivid();
+	self->video = open_vivid(VIVID, V4L2_CAP_VIDEO_CAPTURE);
 	ASSERT_LE(0, self->video);
 	ASSERT_EQ(0, ioctl(self->video, VIDIOC_S_FMT, &format));
 	ASSERT_EQ(WIDTH, format.fmt.pix.width);
@@ -155,6 +156,77 @@ TEST_F(vivid, refuses_a_read_only_export)
 	EXPECT_EQ(1, dequeue(self->video, &buf));
 	EXPECT_EQ(0, stream(self->video, false));
 	EXPECT_EQ(self->size & -8, first_difference(self->maps[0], self->size & -8, 1));
+}
+
+/* A queue of the vivid that does DMA, for frames like the camera's. */
+static int open_dma_queue(__u32 type, __u32 capability)
+{
+	struct v4l2_format format = {
+		.type = type,
+		.fmt.pix = {
+			.width = WIDTH,
+			.height = HEIGHT,
+			.pixelformat = V4L2_PIX_FMT_RGB24,
+			.field = V4L2_FIELD_NONE,
+		},
+	};
+	struct v4l2_requestbuffers request = {
+		.count = BUFFERS,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	int video = open_vivid(VIVID_DMA, capability);
+
+	if (video < 0 || ioctl(video, VIDIOC_S_FMT, &format) ||
+	    ioctl(video, VIDIOC_REQBUFS, &request))
+		return -1;
+	return video;
+}
+
+/* The driver maps the dma-buf for DMA, and says EINVAL whatever error it got. */
+static int queue_for_dma(int video, __u32 type, int index, int dmabuf, __u32 length)
+{
+	struct v4l2_buffer buf = {
+		.index = index,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+		.field = V4L2_FIELD_NONE,
+		.length = length,
+		.bytesused = length,
+	};
+
+	buf.m.fd = dmabuf;
+	return call(video, VIDIOC_QBUF, &buf);
+}
+
+TEST_F(vivid, device_does_not_write_to_what_is_read_only)
+{
+	const __u32 type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	int video = open_dma_queue(type, V4L2_CAP_VIDEO_CAPTURE);
+	int read_only = export_buffer(self->fd, self->buffers[0].handle, O_RDONLY);
+	int dmabuf = export_buffer(self->fd, self->buffers[0].handle, O_RDWR);
+
+	ASSERT_LE(0, video);
+	ASSERT_LE(0, read_only);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(-EINVAL, queue_for_dma(video, type, 0, read_only, self->size));
+	EXPECT_EQ(0, queue_for_dma(video, type, 1, dmabuf, self->size));
+}
+
+/* A dma-buf heap makes what is write-only. */
+TEST_F(vivid, device_does_not_read_what_is_write_only)
+{
+	const __u32 type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+	int video = open_dma_queue(type, V4L2_CAP_VIDEO_OUTPUT);
+	int heap = open_dmaheap();
+	int write_only = dmaheap_alloc(heap, self->size, O_WRONLY);
+	int dmabuf = dmaheap_alloc(heap, self->size, O_RDWR);
+
+	ASSERT_LE(0, video);
+	ASSERT_LE(0, write_only);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(-EINVAL, queue_for_dma(video, type, 0, write_only, self->size));
+	EXPECT_EQ(0, queue_for_dma(video, type, 1, dmabuf, self->size));
 }
 
 /* The driver keeps what it was given, after handle, mapping and descriptor are gone. */
