@@ -3,8 +3,9 @@
 #
 #   KDIR=PATH       build the module for the kernel with this build folder. The default is the
 #                   running kernel, or Debian's stock kernel if the running one has no headers here
-#   KERNEL=NAME     test on that kernel of selftests/kernels/ (debug, kcsan, minimal) instead of the
-#                   stock one. Its first use builds the kernel, which takes a quarter of an hour
+#   KERNEL=NAME     in VMs, that kernel of selftests/kernels/table instead of the stock one: 6.12,
+#                   7.x; or debug, kcsan, minimal, which it takes a quarter of an hour to build once.
+#                   make test KERNEL=all: the stock kernel's tests, then all that need no building
 #   V=1             show the commands instead of a short line per file
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
@@ -20,23 +21,26 @@ MINUTES := 10
 setup := $(CURDIR)/scripts/setup
 
 # Expanded when a recipe uses it, because scripts/setup may have installed the headers just before.
-KDIR = $(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock))
+KDIR = $(if $(KERNEL),$(tested),$(or $(dir $(wildcard /lib/modules/$(shell uname -r)/build/Makefile)),$(stock)))
 stock = $(shell $(setup) --print stock_headers)
 
-kernels = $(filter-out common,$(basename $(notdir $(wildcard selftests/kernels/*.config))))
+# The kernels that boots run on, and of these the ones that are fetched.
 ifneq ($(KERNEL),)
-ifeq ($(filter $(KERNEL),$(kernels)),)
-$(error KERNEL=$(KERNEL) is none of $(kernels))
+bootable := $(shell scripts/kernel --bootable)
+fetched := $(shell scripts/kernel --bootable debian)
+ifneq ($(KERNEL),$(filter $(bootable) $(if $(filter test,$(MAKECMDGOALS)),all),$(firstword $(KERNEL))))
+$(error KERNEL=$(KERNEL) is none of $(bootable))
 endif
 endif
 
 # The build folder of the kernel that the VM boots, and how scripts are told that kernel.
-tested = $(if $(KERNEL),$(addsuffix /build,$(shell scripts/kernel $(KERNEL))),$(stock))
-vm_kernel = $(if $(KERNEL),--kernel $(KERNEL))
+other = $(filter-out stock,$(KERNEL))
+tested = $(if $(other),$(addsuffix /build,$(shell scripts/kernel $(other))),$(stock))
+vm_kernel = $(if $(other),--kernel $(other))
 
-.PHONY: all module drivers lib tests demo test test-faults vm setup install clean help
+.PHONY: all module drivers lib examples tests demo test test-faults vm setup install clean help
 .PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls bench-malloc
-.PHONY: setup-build vm-module
+.PHONY: setup-build vm-module build-all
 
 all: module lib			## module and library (the default)
 
@@ -52,7 +56,7 @@ kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
 	tree='$(BUILD)'/kernel-$$release/$(2) && \
 	$(call symlinks,$(1)) && \
-	$(MAKE) -C "$$kdir" M="$$tree" modules
+	scripts/with-compiler "$$kdir" $(MAKE) -C "$$kdir" M="$$tree" modules
 
 module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
 	+@$(call kbuild,$(CURDIR)/Kbuild $(CURDIR)/module $(CURDIR)/uapi)
@@ -60,20 +64,34 @@ module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
 drivers: module			## test drivers, in a folder beside memalloc.ko
 	+@$(call kbuild,$(CURDIR)/selftests/edu/.,edu)
 
-lib: setup-build		## libmemalloc and its example programs
-	@$(MAKE) -C userlib BUILD='$(BUILD)'
+lib: setup-build		## libmemalloc
+	@$(MAKE) -C userlib lib BUILD='$(BUILD)'
 
-tests: setup lib		## test programs, for the VM and for this machine
+examples: setup lib		## example programs of the library
+	@$(MAKE) -C userlib examples BUILD='$(BUILD)'
+
+tests: setup examples		## test programs, for the VM and for this machine
+	@$(MAKE) -C userlib tests BUILD='$(BUILD)'
 	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
 
 vm-module: setup
-	@kdir='$(tested)' && [ -n "$$kdir" ] && $(MAKE) drivers KDIR="$$kdir"
+	@$(MAKE) drivers KERNEL=$(or $(KERNEL),stock)
 
-demo: vm-module lib		## a camera, a disk and a program share buffers, in a VM
-	@scripts/demo
+demo: vm-module examples		## a camera, a disk and a program share buffers, in a VM
+	@scripts/demo $(vm_kernel)
 
+ifeq ($(KERNEL),all)
+test:
+	+@failed=; for kernel in stock $(fetched); do \
+		$(MAKE) test KERNEL=$$kernel || failed="$$failed $$kernel"; \
+	done; [ -z "$$failed" ] || { echo "tests failed on:$$failed"; exit 1; }
+else
 test: vm-module tests		## all tests, natively and in VMs; with KERNEL, only those in VMs
 	@scripts/test $(vm_kernel)
+endif
+
+build-all: setup		## compiles the module for each kernel of Debian, with all warnings
+	@scripts/build-all
 
 test-faults: vm-module tests	## whether the tests notice faults that are put in on purpose
 	@scripts/faults
@@ -111,16 +129,20 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
 	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench/calls.sh
 
-bench-malloc: setup lib		## compares the drop-in malloc with others (ROUNDS=7)
+bench-malloc: examples		## compares the drop-in malloc with others (ROUNDS=7)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
 	@ROUNDS=$(ROUNDS) scripts/bench-malloc
 
 vm: vm-module tests		## a shell in a VM with the module loaded
 	@scripts/vm $(vm_kernel) --shell
 
-setup: setup-build		## installs and fetches what building and testing need (Debian)
+setup:				## installs and fetches what demo and tests need (Debian)
 	@$(setup)
 
+# What needs more than a compiler sets up the machine first.
+ifneq ($(filter-out all module drivers lib install clean help,$(or $(MAKECMDGOALS),all)),)
+setup-build: setup
+endif
 setup-build:
 	@$(setup) build
 

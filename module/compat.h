@@ -28,8 +28,8 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #endif
 
 /*
- * In 6.17, alloc_contig_range() lost its migrate type, of which MIGRATE_MOVABLE was what it took for
- * anything but CMA; and __PageMovable() got another name.
+ * In 6.17, alloc_contig_range() got flags for its migrate type, of which MIGRATE_MOVABLE had meant:
+ * not from CMA. And __PageMovable() got another name.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define ACR_FLAGS_NONE			MIGRATE_MOVABLE

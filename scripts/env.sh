@@ -10,6 +10,9 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/memalloc
 # A script may run under make: a make that the script starts must not become a part of that.
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
+# The scripts read what programs print, and sort it.
+export LC_ALL=C.UTF-8
+
 die() {
 	echo "${0##*/}: $*" >&2
 	exit 1
@@ -31,6 +34,26 @@ in_cache() {
 		mv "$dir.part" "$dir"
 	fi
 	exec 9>&-
+}
+
+# download PACKAGE...: puts their .deb into the current folder, and says first how much that is. By
+# default, apt downloads as a user who can't write there, hence the option.
+download() {
+	local get=(apt-get -q -o APT::Sandbox::User=root download)
+	echo "downloading $* ($("${get[@]}" --print-uris "$@" |
+		awk '{ bytes += $3 } END { print int(bytes / 1e6) + 1 }') MB)" >&2
+	"${get[@]}" "$@" >&2
+}
+
+# debian_source SUITE: the line for apt that names a suite of Debian, from where this machine has
+# its own packages from.
+debian_source() {
+	local label=Debian path=debian format='$(LABEL) $(REPO_URI)' mirror
+	[[ $1 != *-security ]] || label=Debian-Security path=debian-security
+	mirror=$(apt-get indextargets --format "$format" 'Created-By: Packages' 'Origin: Debian' |
+		awk -v label="$label" '$1 == label && !found { print $2; found = 1 }')
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"${mirror:-http://deb.debian.org/$path} $1 main"
 }
 
 # The comment at the head of a script, below its license, is its help.

@@ -6,7 +6,7 @@
 # function of one bit, and where a region begins does not follow from what is public.
 #
 #vm --memory 8G --nodes 2
-#kernel stock
+#kernel debian
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"

@@ -4,7 +4,7 @@
 # In the VM, where time is instructions: what the calls of one user cost with what another one left
 # behind; and which mappings one may have to wait for.
 #
-#kernel stock
+#kernel debian
 #vm --icount --memory 1G --timeout 900
 
 set -eu

@@ -7,7 +7,7 @@
 # What it asks of the kernel others ask, too, so it does not have to run on those that look harder.
 #
 #vm --memory 2G --timeout 600
-#kernel stock
+#kernel debian
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"

@@ -119,7 +119,7 @@ static int map_through_card(int card, int dmabuf, int prot)
 	return ret;
 }
 
-/* Who may not write does not so through a card, either. */
+/* Nobody writes through a card who may not write. */
 TEST_F(vgem, refuses_a_read_only_export)
 {
 	int dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDONLY);
@@ -129,7 +129,7 @@ TEST_F(vgem, refuses_a_read_only_export)
 	EXPECT_EQ(0, map_through_card(self->card, self->dmabuf, PROT_READ | PROT_WRITE));
 }
 
-/* Nor read what is write-only, which a dma-buf heap makes. */
+/* Nobody reads through it what is write-only, which a dma-buf heap makes. */
 TEST_F(vgem, refuses_what_is_write_only)
 {
 	int heap = open_dmaheap();
