@@ -22,10 +22,21 @@ FIXTURE(vivid) {
 	unsigned char *maps[BUFFERS];
 };
 
-FIXTURE_SETUP(vivid)
+/*
+ * A node of a vivid device that has BUFFERS dma-bufs to come for frames of WIDTH by HEIGHT, or -1.
+ * The driver fills in the rest of @format.
+ */
+static int open_queue(int device, __u32 type, __u32 capability, struct v4l2_format *format)
 {
-	struct v4l2_format format = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+	struct v4l2_requestbuffers request = {
+		.count = BUFFERS,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	int video = open_vivid(device, capability);
+
+	*format = (struct v4l2_format){
+		.type = type,
 		.fmt.pix = {
 			.width = WIDTH,
 			.height = HEIGHT,
@@ -33,24 +44,26 @@ FIXTURE_SETUP(vivid)
 			.field = V4L2_FIELD_NONE,
 		},
 	};
-	struct v4l2_requestbuffers request = {
-		.count = BUFFERS,
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_DMABUF,
-	};
+	if (video < 0 || ioctl(video, VIDIOC_S_FMT, format) ||
+	    ioctl(video, VIDIOC_REQBUFS, &request) || request.count != BUFFERS)
+		return -1;
+	return video;
+}
+
+FIXTURE_SETUP(vivid)
+{
+	struct v4l2_format format;
 	int i;
 
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
-	self->video = open_vivid(VIVID, V4L2_CAP_VIDEO_CAPTURE);
+	self->video = open_queue(VIVID, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_CAP_VIDEO_CAPTURE,
+				 &format);
 	ASSERT_LE(0, self->video);
-	ASSERT_EQ(0, ioctl(self->video, VIDIOC_S_FMT, &format));
 	ASSERT_EQ(WIDTH, format.fmt.pix.width);
 	ASSERT_EQ(HEIGHT, format.fmt.pix.height);
 	self->size = format.fmt.pix.sizeimage;
 	self->line = format.fmt.pix.bytesperline;
-	ASSERT_EQ(0, ioctl(self->video, VIDIOC_REQBUFS, &request));
-	ASSERT_EQ(BUFFERS, request.count);
 	for (i = 0; i < BUFFERS; i++) {
 		ASSERT_EQ(0, alloc_buffer(self->fd, self->size, &self->buffers[i]));
 		self->maps[i] = map_buffer(self->fd, &self->buffers[i]);
@@ -158,31 +171,6 @@ TEST_F(vivid, refuses_a_read_only_export)
 	EXPECT_EQ(self->size & -8, first_difference(self->maps[0], self->size & -8, 1));
 }
 
-/* A queue of the vivid that does DMA, for frames like the camera's. */
-static int open_dma_queue(__u32 type, __u32 capability)
-{
-	struct v4l2_format format = {
-		.type = type,
-		.fmt.pix = {
-			.width = WIDTH,
-			.height = HEIGHT,
-			.pixelformat = V4L2_PIX_FMT_RGB24,
-			.field = V4L2_FIELD_NONE,
-		},
-	};
-	struct v4l2_requestbuffers request = {
-		.count = BUFFERS,
-		.type = type,
-		.memory = V4L2_MEMORY_DMABUF,
-	};
-	int video = open_vivid(VIVID_DMA, capability);
-
-	if (video < 0 || ioctl(video, VIDIOC_S_FMT, &format) ||
-	    ioctl(video, VIDIOC_REQBUFS, &request))
-		return -1;
-	return video;
-}
-
 /* The driver maps the dma-buf for DMA, and says EINVAL whatever error it got. */
 static int queue_for_dma(int video, __u32 type, int index, int dmabuf, __u32 length)
 {
@@ -202,7 +190,8 @@ static int queue_for_dma(int video, __u32 type, int index, int dmabuf, __u32 len
 TEST_F(vivid, device_does_not_write_to_what_is_read_only)
 {
 	const __u32 type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-	int video = open_dma_queue(type, V4L2_CAP_VIDEO_CAPTURE);
+	struct v4l2_format format;
+	int video = open_queue(VIVID_DMA, type, V4L2_CAP_VIDEO_CAPTURE, &format);
 	int read_only = export_buffer(self->fd, self->buffers[0].handle, O_RDONLY);
 	int dmabuf = export_buffer(self->fd, self->buffers[0].handle, O_RDWR);
 
@@ -217,7 +206,8 @@ TEST_F(vivid, device_does_not_write_to_what_is_read_only)
 TEST_F(vivid, device_does_not_read_what_is_write_only)
 {
 	const __u32 type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
-	int video = open_dma_queue(type, V4L2_CAP_VIDEO_OUTPUT);
+	struct v4l2_format format;
+	int video = open_queue(VIVID_DMA, type, V4L2_CAP_VIDEO_OUTPUT, &format);
 	int heap = open_dmaheap();
 	int write_only = dmaheap_alloc(heap, self->size, O_WRONLY);
 	int dmabuf = dmaheap_alloc(heap, self->size, O_RDWR);
