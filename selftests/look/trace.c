@@ -45,6 +45,21 @@ FIXTURE_TEARDOWN(trace)
 	rmdir(INSTANCE);
 }
 
+static bool is_worker(long pid)
+{
+	char path[32], name[16];
+	bool is = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	file = fopen(path, "r");
+	if (file && fgets(name, sizeof(name), file))
+		is = !strncmp(name, "kworker", 7);
+	if (file)
+		fclose(file);
+	return is;
+}
+
 /*
  * The events since begin(), a line each, without the kernel's own columns; as a string
  * that the next call overwrites. "?" where the process is neither @pid nor the kernel.
@@ -58,13 +73,16 @@ static const char *events_of(pid_t pid)
 	*at = 0;
 	while (file && fgets(line, sizeof(line), file)) {
 		const char *event = strstr(line, " memalloc_"), *who;
-		bool known = strstr(line, "kworker");
+		bool known = false;
 
 		if (line[0] == '#' || !event)
 			continue;
 		/* COMM-PID [CPU] FLAGS TIME: EVENT; a name may have anything in it. */
-		for (who = line; !known && (who = strchr(who, '-')); )
-			known = strtol(++who, NULL, 10) == pid;
+		for (who = line; !known && (who = strchr(who, '-')); ) {
+			const long number = strtol(++who, NULL, 10);
+
+			known = number == pid || is_worker(number);
+		}
 		at += sprintf(at, "%s%s", known ? "" : "?", event + 1);
 		if (at > events + sizeof(events) - sizeof(line))
 			break;
