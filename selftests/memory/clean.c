@@ -105,6 +105,18 @@ static bool expose_by_mapping(int fd, struct memalloc_alloc *buffer, int dmabuf)
 	return expose_page(fd, buffer->mmap_offset);
 }
 
+/* A mapping that begins read-only can be made writable. */
+static bool expose_by_mprotect(int fd, struct memalloc_alloc *buffer, int dmabuf)
+{
+	char *map = map_at(fd, buffer->mmap_offset, PAGE, PROT_READ);
+
+	(void)dmabuf;
+	if (map == MAP_FAILED || mprotect(map, PAGE, PROT_READ | PROT_WRITE))
+		return false;
+	*map = 1;
+	return !munmap(map, PAGE);
+}
+
 static bool expose_by_dmabuf_mapping(int fd, struct memalloc_alloc *buffer, int dmabuf)
 {
 	(void)fd;
@@ -135,8 +147,8 @@ static bool expose_by_address(int fd, struct memalloc_alloc *buffer, int dmabuf)
 TEST_F(clean, what_somebody_could_write_is_dirty)
 {
 	bool (*const expose[])(int fd, struct memalloc_alloc *buffer, int dmabuf) = {
-		expose_by_mapping, expose_by_dmabuf_mapping, expose_to_a_device,
-		expose_by_address,
+		expose_by_mapping, expose_by_mprotect, expose_by_dmabuf_mapping,
+		expose_to_a_device, expose_by_address,
 	};
 	const __u64 length = LENGTH / 2;
 	struct memalloc_alloc buffer;

@@ -3,10 +3,9 @@
  * Not a test: keeps the device in use for boots/, in one way only, until its
  * standard input ends. Says "ready" when nothing else of the device is held.
  *
- *   hold descriptor | mapping | dmabuf | pinned | address | region | dmaheap | dmaheap-buffer
+ *   hold descriptor | mapping | dmabuf | pinned | address | dmaheap | dmaheap-buffer
  *
  * "address": nobody holds anything, but the address was told; in the end it is released.
- * "region" is a mapping of as much as there is.
  */
 #include "dmaheap.h"
 
@@ -16,31 +15,24 @@ int main(int argc, char **argv)
 {
 	const char *what = argc == 2 ? argv[1] : "";
 	struct memalloc_alloc buffer;
-	struct memalloc_info info;
 	struct memalloc_query query;
-	__u64 length = MIB;
 	int pipes[2], dmabuf, fd = open_device(), heap = open_dmaheap(), heap_buffer;
 	struct iovec page;
 	char byte;
 
-	if (fd < 0 || pipe(pipes) || get_info(fd, &info))
+	if (fd < 0 || pipe(pipes))
 		return 1;
 	heap_buffer = dmaheap_alloc(heap, MIB, O_RDWR);
 	if (heap_buffer < 0)
 		return 1;
 	if (strcmp(what, "dmaheap-buffer"))
 		close(heap_buffer);
-	if (!strcmp(what, "region"))
-		length = info.region_length;
-	if (alloc_buffer(fd, length, &buffer))
+	if (alloc_buffer(fd, MIB, &buffer))
 		return 1;
 	dmabuf = export_buffer(fd, buffer.handle, O_RDWR);
 	page.iov_base = map_buffer(fd, &buffer);
 	page.iov_len = PAGE;
 	if (dmabuf < 0 || page.iov_base == MAP_FAILED)
-		return 1;
-	/* So that all of it has to be zeroed. */
-	if (!strcmp(what, "region") && touch_buffer(fd, &buffer))
 		return 1;
 	if (!strcmp(what, "pinned") && vmsplice(pipes[1], &page, 1, 0) != (ssize_t)PAGE)
 		return 1;
@@ -49,8 +41,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (strcmp(what, "descriptor"))
 		close(fd);
-	if (strcmp(what, "mapping") && strcmp(what, "region"))
-		munmap(page.iov_base, length);
+	if (strcmp(what, "mapping"))
+		munmap(page.iov_base, MIB);
 	if (strcmp(what, "dmabuf"))
 		close(dmabuf);
 	if (strcmp(what, "dmaheap"))
