@@ -73,6 +73,7 @@ static void count_allocation(struct mal_arena *arena, struct mal_block *block, u
 	arena->allocs += block->is_buffer;
 	arena->allocated += block->granules;
 	arena->requested += block->length;
+	arena->changes++;
 }
 
 /* Search all blocks, a slice at a time, for a placement that the fit did not find. */
@@ -131,6 +132,7 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 		arena->frees += block->is_buffer;
 		arena->freed += block->granules;
 		arena->requested -= block->length;
+		arena->changes++;
 	}
 	spin_unlock(&arena->lock);
 }
@@ -157,6 +159,7 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	arena->requested += length - block->length;
 	block->length = length;
 	block->granules = granules;
+	arena->changes++;
 	spin_unlock(&arena->lock);
 }
 
@@ -178,6 +181,7 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block)
 	arena->requested -= block->length;
 	if (block->retained)
 		arena->retained += block->granules;
+	arena->changes++;
 	spin_unlock(&arena->lock);
 }
 
@@ -247,6 +251,7 @@ static bool free_part_of_piece(struct mal_arena *arena, struct mal_block *block,
 	block->granules -= granules;
 	arena->quarantined -= granules;
 	arena->frees += !block->granules && block->is_buffer;
+	arena->changes++;
 	return true;
 }
 
@@ -266,6 +271,7 @@ static bool retire_if_free(struct mal_arena *arena, u32 granule)
 	if (mal_heap_alloc_at(&arena->heap, granule, 1, 0))
 		return false;
 	arena->retired++;
+	arena->changes++;
 	return true;
 }
 
@@ -293,6 +299,7 @@ void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block)
 	spin_lock(&arena->lock);
 	block->retained = false;
 	arena->retained -= block->granules;
+	arena->changes++;
 	spin_unlock(&arena->lock);
 }
 
@@ -333,6 +340,16 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 						 stats->free);
 }
 
+u64 mal_arena_changes(struct mal_arena *arena)
+{
+	u64 changes;
+
+	spin_lock(&arena->lock);
+	changes = arena->changes;
+	spin_unlock(&arena->lock);
+	return changes;
+}
+
 bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 {
 	bool used;
@@ -346,7 +363,7 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 	return !used;
 }
 
-/* Of a used block. It outlives what the heap has of it, so that under the lock it is there. */
+/* Of a used block. Its owner frees @block after the heap's block, so under the lock @block lives. */
 static u32 state_of(const struct mal_block *block)
 {
 	if (!block)

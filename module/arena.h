@@ -22,17 +22,19 @@ struct mal_arena {
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
-	/* Since the arena was made, see struct memalloc_stats; the last two in granules. */
+	/* Since the arena was made, see struct memalloc_stats. */
 	u64 allocs;
 	u64 frees;
 	u64 failures;
-	u64 allocated;
-	u64 freed;
+	u64 allocated;		/* granules */
+	u64 freed;		/* granules */
 	/* Now. */
 	u64 requested;		/* bytes, of buffers that are not quarantined */
 	u64 quarantined;	/* granules */
 	u64 retained;		/* granules of @quarantined */
 	u64 retired;		/* granules; their blocks have no owner */
+
+	u64 changes;		/* a block came, went, or got another size or state: how often */
 };
 
 /* A run of granules in one state, as visitors see it. */
@@ -113,6 +115,9 @@ void mal_arena_count_failure(struct mal_arena *arena);
 
 /* Fill in those fields of @stats that an arena knows. Sleeps. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
+
+/* How often a block came, went, or got another size or state. */
+u64 mal_arena_changes(struct mal_arena *arena);
 
 /*
  * Is the block that holds @granule free? *@end is where the block ends. The answer may be

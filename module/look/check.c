@@ -2,9 +2,7 @@
 /*
  * Checks a region, also while it is in use: nothing is stopped for a check. What has to hold
  * for one block holds at any time, so blocks are checked in slices. A sum over all blocks is
- * compared only if no block came, went or changed its state from before the first slice until
- * after the last. The arena's figures show this: each such change changes a figure that never
- * returns to its old value.
+ * compared only if no block changed from before the first slice until after the last.
  */
 #include <linux/memalloc.h>
 
@@ -19,16 +17,6 @@ static const char ok[] = "ok";
 const char *mal_check_blocks(struct mal_region *region)
 {
 	return mal_arena_check(&region->arena) ?: ok;
-}
-
-/* Did no block change between the two? @failures may differ: a failed ALLOC changes no block. */
-static bool is_unchanged(const struct memalloc_stats *before, const struct memalloc_stats *after)
-{
-	return before->allocs == after->allocs && before->frees == after->frees &&
-	       before->allocated == after->allocated && before->freed == after->freed &&
-	       before->requested == after->requested &&
-	       before->quarantined == after->quarantined &&
-	       before->retained == after->retained && before->retired == after->retired;
 }
 
 static void add_to_sums(const struct mal_arena_piece *piece, void *data)
@@ -61,7 +49,10 @@ static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 	}
 }
 
-/* A quarantined buffer may have several blocks, so @buffers is compared only without any. */
+/*
+ * @buffers of @stats has quarantined buffers, too. Their pieces can't be counted as buffers, so it
+ * is compared only if there is none.
+ */
 static const char *compare_sums(const struct memalloc_stats *sums,
 				const struct memalloc_stats *stats)
 {
@@ -92,22 +83,22 @@ static const char *compare_sums(const struct memalloc_stats *sums,
 
 const char *mal_check_sums(struct mal_region *region)
 {
-	struct memalloc_stats before, sums, after;
+	struct memalloc_stats sums, stats;
 	unsigned int i;
 
 	for (i = 0; i < MAL_CHECK_TRIES; i++) {
+		const u64 changes = mal_arena_changes(&region->arena);
 		u32 cursor = 0;
 
 		sums = (struct memalloc_stats) {};
-		mal_arena_stats(&region->arena, &before);
 		while (cursor < region->claim.pages) {
 			cond_resched();
 			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums,
 					&sums);
 		}
-		mal_arena_stats(&region->arena, &after);
-		if (is_unchanged(&before, &after))
-			return compare_sums(&sums, &after);
+		mal_arena_stats(&region->arena, &stats);
+		if (mal_arena_changes(&region->arena) == changes)
+			return compare_sums(&sums, &stats);
 	}
 	return "not checked: blocks come and go";
 }
@@ -115,22 +106,23 @@ const char *mal_check_sums(struct mal_region *region)
 const char *mal_check_quarantine(struct mal_region *region)
 {
 	struct mal_quarantine *quarantine = &region->quarantine;
-	struct memalloc_stats before, after;
+	struct memalloc_stats stats;
 	u64 pages, retained;
 	unsigned int i;
 
 	for (i = 0; i < MAL_CHECK_TRIES; i++) {
-		mal_arena_stats(&region->arena, &before);
+		const u64 changes = mal_arena_changes(&region->arena);
+
 		if (atomic_read(&quarantine->in_transit))
 			continue;
 		pages = mal_quarantine_count(quarantine, &region->users, &retained);
 		if (atomic_read(&quarantine->in_transit))
 			continue;
-		mal_arena_stats(&region->arena, &after);
-		if (!is_unchanged(&before, &after))
+		mal_arena_stats(&region->arena, &stats);
+		if (mal_arena_changes(&region->arena) != changes)
 			continue;
-		if (after.quarantined == pages << PAGE_SHIFT &&
-		    after.retained == retained << PAGE_SHIFT)
+		if (stats.quarantined == pages << PAGE_SHIFT &&
+		    stats.retained == retained << PAGE_SHIFT)
 			return ok;
 		return "its buffers are not what is counted";
 	}
@@ -138,25 +130,25 @@ const char *mal_check_quarantine(struct mal_region *region)
 }
 
 /*
- * When a buffer is freed, its pages are counted as dirty before the map says that they are.
- * So count and map are compared only while there is no buffer and no page is being zeroed.
+ * The map says that the pages of a buffer are dirty, and when it is freed, they are counted. So
+ * count and map are compared only while there is no buffer and no page is being zeroed.
  */
 const char *mal_check_clean(struct mal_region *region)
 {
 	struct mal_clean *clean = &region->clean;
-	struct memalloc_stats before, after;
-	u64 counted, found;
+	const u64 changes = mal_arena_changes(&region->arena);
+	u64 counted, counted_after, found;
+	struct memalloc_stats stats;
 
-	mal_arena_stats(&region->arena, &before);
-	if (before.used != before.retired)
+	mal_arena_stats(&region->arena, &stats);
+	if (stats.used != stats.retired)
 		return "not checked: there are buffers";
 	if (!mal_clean_is_resting(clean, &counted))
 		return "not checked: memory is being zeroed";
 	found = mal_clean_count_dirty(clean);
-	if (!mal_clean_is_resting(clean, &after.dirty) || counted != after.dirty)
+	if (!mal_clean_is_resting(clean, &counted_after) || counted != counted_after)
 		return "not checked: memory is being zeroed";
-	mal_arena_stats(&region->arena, &after);
-	if (!is_unchanged(&before, &after))
+	if (mal_arena_changes(&region->arena) != changes)
 		return "not checked: buffers come and go";
 	return counted == found ? ok : "dirty is wrong";
 }

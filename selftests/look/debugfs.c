@@ -324,9 +324,42 @@ static void take_and_give(int fd)
 	}
 }
 
+/* A length comes and goes, and no figure shows that it was there. */
+static void change_length(int fd)
+{
+	struct memalloc_alloc buffer;
+	__u64 length;
+
+	if (alloc_buffer(fd, 1, &buffer))
+		_exit(1);
+	for (length = PAGE; !resize_buffer(fd, buffer.handle, length); length = PAGE + 1 - length)
+		;
+	_exit(1);
+}
+
+TEST_F(debugfs, sums_are_right_while_a_length_changes)
+{
+	const __u64 end = now_ms() + 2000;
+	struct memalloc_alloc buffer;
+	pid_t child;
+	int i;
+
+	/* So many blocks that they are looked at in several slices. */
+	for (i = 0; i < 500; i++)
+		ASSERT_EQ(0, alloc_buffer(self->fd, PAGE, &buffer));
+	child = fork_child();
+	if (!child)
+		change_length(open_device());
+	while (now_ms() < end)
+		ASSERT_EQ(NULL, strstr(text_of("check"), "wrong"));
+	kill(child, SIGKILL);
+	EXPECT_EQ(128 + SIGKILL, wait_child(child));
+}
+
 /* While others take and give back, nothing is ever wrong, and nothing is out of order. */
 TEST_F(debugfs, all_can_be_read_at_any_time)
 {
+	unsigned int round = 0;
 	pid_t children[2];
 	__u64 end;
 	int i;
@@ -359,7 +392,7 @@ TEST_F(debugfs, all_can_be_read_at_any_time)
 			offset = block.offset + block.length;
 		}
 		text_of("clients");
-		switch_to(end % 2 ? "first" : "good");
+		switch_to(round++ % 2 ? "first" : "good");
 	}
 	for (i = 0; i < 2; i++) {
 		kill(children[i], SIGKILL);
