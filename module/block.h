@@ -21,9 +21,10 @@ struct mal_block {
 
 	bool is_buffer;		/* counted as a buffer; false: a part of one, see resize.h */
 
-	/* Under the arena's lock: */
-	bool quarantined;
 	bool retained;		/* only RELEASE lets it come back; set before it is quarantined */
+
+	/* Under the arena's lock, as is @retained in quarantine: */
+	bool quarantined;
 	u8 name[MEMALLOC_NAME_LEN];	/* for people; zero-terminated */
 
 	/* In quarantine: the list of its pieces that are not back yet, see arena.h. */

@@ -2,7 +2,8 @@
 /*
  * The calls, except those of batches.
  *
- * An answer is copied out before the call takes effect, so that a bad pointer changes nothing.
+ * An answer is copied out before the call takes effect, so that a bad pointer changes nothing. Only
+ * an address counts as disclosed before it is copied: a part of it may arrive.
  * No lock that mmap() or a page fault takes is held meanwhile: the argument may itself lie in a
  * mapping of a buffer.
  */
@@ -366,7 +367,7 @@ int mal_call_limits(struct mal_call *call)
 		if (!may_raise)
 			return -EPERM;
 	}
-	/* Answer the limits that will hold: a client's own is never above mal_client_limit. */
+	/* Answer the limits that will hold: above mal_client_limit, a client's own has no effect. */
 	if (wanted.flags & MEMALLOC_LIMITS_SET_BYTES)
 		limits->client_bytes_max = min(wanted.client_bytes_max,
 					       READ_ONCE(mal_client_limit.bytes));

@@ -32,7 +32,7 @@ struct mal_amount {
 extern struct mal_amount mal_user_limit;
 extern struct mal_amount mal_client_limit;
 
-/* The users that have a client, or had one whose memory is not back yet. */
+/* The users that have a client, or had one whose memory is not back yet, or were refused memory. */
 struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
@@ -46,7 +46,7 @@ struct mal_user {
 	struct mal_users *users;
 	struct rb_node node;		/* in users->by_uid */
 	kuid_t uid;
-	refcount_t ref;			/* one per payer; 0 only under users->lock */
+	refcount_t ref;			/* of payers and others; 0 only under users->lock */
 	struct mal_ward ward;
 
 	spinlock_t lock;		/* of what follows and of all payers; innermost */

@@ -72,7 +72,10 @@ static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits
 /* Is some granule of [@first, @end), which the caller got from the heap, being zeroed? */
 static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
 {
-	/* Pairs with the end of zero_free_granules(); the arena's lock with its beginning. */
+	/*
+	 * Who sees MAL_NONE sees the zeros and the map, too: pairs with zero_free_granules(), which
+	 * writes @busy before it looks, under the arena's lock, whether the block is free.
+	 */
 	u32 busy = smp_load_acquire(&clean->busy);
 
 	return busy != MAL_NONE && busy >= first / BITS_PER_LONG &&

@@ -98,8 +98,8 @@ void mal_extent_free_block(struct mal_extent *extent);
 
 /*
  * Scan a quarantined extent, if no device works on it: give back the pages that nobody holds, and
- * their charge. Returns their number. Poisoned pages are retired, whoever holds them. Each page
- * that is held takes 1 from *@budget, which is not 0 at first. When the budget is used up, the
+ * their charge. Poisoned pages are retired, whoever holds them. Returns the number of both. Each
+ * page that is held takes 1 from *@budget, which is not 0 at first. When the budget is used up, the
  * next call continues there. The pass is over when @extent->unscanned is 0. One caller at a time.
  * Sleeps.
  */

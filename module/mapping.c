@@ -44,7 +44,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	}
 	if (!i)
 		return -EHWPOISON;
-	/* Pairs with the address dependency of those who find a page by its entry, as futexes. */
+	/* Pairs with the address dependency of who finds a page by its page table entry: futexes. */
 	smp_wmb();
 	n = i;
 	mal_clean_touch(&buffer->extent.region->clean, first, n);
@@ -151,7 +151,7 @@ static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool wri
 	struct mal_extent *extent = &buffer->extent;
 	int err = 0;
 
-	/* Under one hold of the lock: pages that are cut off later are marked, too. */
+	/* Marked before the first fault. Pages that RESIZE cuts off later take the mark along. */
 	down_read(&extent->size_lock);
 	if (delta >= extent->block.granules || vma_pages(vma) > extent->block.granules - delta)
 		err = -EINVAL;

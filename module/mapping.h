@@ -10,8 +10,8 @@ struct vm_area_struct;
 /*
  * Map @buffer from page @delta on into @vma, with the file that all mappings of the buffer have.
  * @own: the mapping is made through the open file that is charged for the buffer. Such a mapping
- * has a reference to the buffer, any other has a share; the caller has the same. Called with
- * mmap_lock held for writing. Sleeps.
+ * has a reference to the buffer, any other has a share. The caller has one of the same kind. Called
+ * with mmap_lock held for writing. Sleeps.
  * -EINVAL: not MAP_SHARED, or the range leaves the buffer; -EACCES: the mapping is writable and
  * @writable is false; -ENOMEM, -ENFILE: the file can't be made.
  */

@@ -9,7 +9,7 @@
  * of 2^(k-2) + 1 to 2^(k-1) pages gets one of the slots of 2^k pages in band k, so it may grow to
  * twice its size at least. Band k has as many slots as buffers of that size fit into a region at a
  * time, so a slot is always free, in whatever order buffers come and go. An offset does not
- * disclose where its buffer lies. All offsets of regions of up to 128 GiB fit into the 32 bits
+ * disclose where its buffer lies. The bands of regions of up to 128 GiB fit into the 32 bits
  * that mmap2() of a 32-bit program can pass.
  *
  * But a buffer that shrinks keeps its slot. So that nobody can use up a band in this way, there

@@ -20,8 +20,8 @@ static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
 
-/* Under kernel_param_lock(), once parameters can be set: */
-static struct mal_region *region;	/* that they are for; NULL: none yet, or no more */
+/* Of the region that the parameters are for, if there is one. Under kernel_param_lock(). */
+static struct mal_region *region;
 static const struct mal_fit *wanted_fit = &mal_fit_good;
 
 static void explain_fit(const char *name)

@@ -106,7 +106,7 @@ void mal_quarantine_work(struct work_struct *work)
 	unsigned int delay_ms;
 	bool again;
 
-	/* Otherwise a call of the user is scanning: it does the work, and has no time limit. */
+	/* Otherwise a call of the user is scanning, and does this work: don't wait for the call. */
 	if (mutex_trylock(&ward->scan_lock)) {
 		ward_scan(ward);
 		mutex_unlock(&ward->scan_lock);
@@ -131,7 +131,7 @@ static void ward_add(struct mal_extent *extent)
 	mutex_lock(&ward->lock);
 	list_add_tail(&extent->node, &ward->extents);
 	ward->count++;
-	/* Never later than the work is due: a steady stream of extents must not put it off. */
+	/* Work that is due soon stays as it is: a steady stream of extents must not put it off. */
 	if (ward->delay_ms > MAL_DELAY_MS)
 		was_pending = mod_delayed_work(ward->wq, &ward->work, delay);
 	else

@@ -51,8 +51,8 @@ static const struct file_operations space_fops = {
 };
 
 /*
- * The file is on the kernel's own anonymous mount: one on ours would still use the module's file
- * system after it has dropped its reference to the module.
+ * The file is on the kernel's own anonymous mount. A file on our mount, when it is closed, would
+ * drop its reference to the module, and then still use the module's file system.
  */
 struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name)
 {

@@ -300,6 +300,7 @@ static noinline u32 find_open(const struct mal_heap *heap, u32 size)
 			return MAL_NONE;
 		first = trie_least(heap->tags, good->first[class], MAL_NONE);
 	}
+	/* The node need not have the list's lowest address; the others are in order. */
 	second = *next_of(heap->tags, first);
 	return min(first, second);
 }

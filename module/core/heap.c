@@ -158,13 +158,13 @@ void mal_heap_init(struct mal_heap *heap, void *memory, u32 granules,
 }
 
 /*
- * False if no heap of this size has a place for @req, whatever is free. The subtraction
- * makes a size of 0 wrap around to one that is too large.
+ * False if no heap of this size has a place for @req, whatever is free. By the subtractions, a
+ * size of 0 becomes one that is too large, and a boundary of 0 one that is never crossed.
  */
 static bool is_possible(const struct mal_heap *heap, const struct mal_request *req)
 {
 	return req->size - 1 < heap->granules && req->lo < heap->granules &&
-	       req->size - 1 <= req->boundary - 1;	/* so does a boundary of 0 */
+	       req->size - 1 <= req->boundary - 1;
 }
 
 /* The first place in the free block at @head for @req, which is_possible(); or MAL_NONE. */

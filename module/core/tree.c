@@ -187,7 +187,7 @@ const char *mal_tree_check_block(const struct mal_heap *heap, u32 head, u32 size
 	u32 largest = size;
 	u32 child, side;
 
-	/* Check that a node is one before its links are read; the last bit leads nowhere. */
+	/* Check that a node is one before its links are read. Below the last bit there is none. */
 	while (mal_is_free_head(heap, at) && at != head && bits > 1)
 		at = heap->tags[at].link[key >> --bits & 1];
 	if (at != head)

@@ -2,8 +2,8 @@
 /*
  * The files of /sys/kernel/debug/NAME/, NAME being the region's: for root, who has which
  * memory, and whether the region is consistent. An open file holds a reference to the module.
- * The first line of layout and clients names the columns. Names may have any character, and
- * are escaped; a buffer may have no name.
+ * The first line of layout and clients names the columns. Names are escaped: that of a process
+ * may have any character. A buffer may have no name.
  *
  *   layout   the blocks in order, read in slices: see struct memalloc_layout
  *   clients  open files of the device

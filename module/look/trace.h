@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tracepoints: /sys/kernel/tracing/events/memalloc/. Places are pages, counted from the
- * beginning of the region. @block is where a buffer's block begins, and so identifies the
- * buffer: a page belongs to one buffer at a time. The event is about the @pages pages of the
- * buffer from @first on. @length is the bytes that were asked for.
+ * beginning of the region. @block is where a block begins, and so identifies the block of a
+ * buffer, or of a part that RESIZE adds or cuts off: a page belongs to one block at a time.
+ * The event is about the @pages pages of the block from @first on. @length is the bytes that
+ * were asked for.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM memalloc
@@ -41,7 +42,7 @@ DECLARE_EVENT_CLASS(memalloc_buffer,
 			      u32 pages),					\
 		     TP_ARGS(region, block, first, pages))
 
-/* A new buffer got its block. */
+/* A new buffer got its block, or a part that is to make a buffer longer. */
 MAL_BUFFER_EVENT(memalloc_alloc);
 
 /* Pages of a buffer without users, or of a buffer in quarantine, are about to be freed. */
