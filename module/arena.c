@@ -363,7 +363,7 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 	return !used;
 }
 
-/* Of a used block. Its owner frees @block after the heap's block, so under the lock @block lives. */
+/* Of a used block. @block lives longer than the heap's block, so under the lock it is there. */
 static u32 state_of(const struct mal_block *block)
 {
 	if (!block)

@@ -367,7 +367,7 @@ int mal_call_limits(struct mal_call *call)
 		if (!may_raise)
 			return -EPERM;
 	}
-	/* Answer the limits that will hold: above mal_client_limit, a client's own has no effect. */
+	/* Answer the limits that will hold: the client's own, but mal_client_limit at most. */
 	if (wanted.flags & MEMALLOC_LIMITS_SET_BYTES)
 		limits->client_bytes_max = min(wanted.client_bytes_max,
 					       READ_ONCE(mal_client_limit.bytes));

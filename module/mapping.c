@@ -44,7 +44,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	}
 	if (!i)
 		return -EHWPOISON;
-	/* Pairs with the address dependency of who finds a page by its page table entry: futexes. */
+	/* Pairs with the address dependency of futexes, which find a page by its table entry. */
 	smp_wmb();
 	n = i;
 	mal_clean_touch(&buffer->extent.region->clean, first, n);
