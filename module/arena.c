@@ -364,8 +364,9 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 }
 
 /* Of a used block. @block lives longer than the heap's block, so under the lock it is there. */
-static u32 state_of(const struct mal_block *block)
+static u32 state_of(const struct mal_arena *arena, const struct mal_block *block)
 {
+	lockdep_assert_held(&arena->lock);
 	if (!block)
 		return MEMALLOC_BLOCK_RETIRED;
 	if (!block->quarantined)
@@ -390,7 +391,7 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 		};
 		if (mal_block_used(heap, head)) {
 			piece.block = (void *)(uintptr_t)mal_block_owner(heap, head);
-			piece.state = state_of(piece.block);
+			piece.state = state_of(arena, piece.block);
 		}
 		visit(&piece, data);
 		head += piece.granules;

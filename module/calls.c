@@ -3,9 +3,8 @@
  * The calls, except those of batches.
  *
  * An answer is copied out before the call takes effect, so that a bad pointer changes nothing. Only
- * an address counts as disclosed before it is copied: a part of it may arrive.
- * No lock that mmap() or a page fault takes is held meanwhile: the argument may itself lie in a
- * mapping of a buffer.
+ * an address counts as disclosed before it is copied: a part of it may arrive. No lock that mmap()
+ * or a page fault takes is held meanwhile: the argument may itself lie in a mapping of a buffer.
  */
 #include <linux/capability.h>
 #include <linux/ctype.h>

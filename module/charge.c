@@ -120,7 +120,7 @@ void mal_users_destroy(struct mal_users *users)
 	struct mal_user *user;
 	struct mal_user *next;
 
-	/* A ward's work drops a reference. No user goes for that before destroy_user() below. */
+	/* A ward's work drops a reference. One more keeps the user until destroy_user() below. */
 	mutex_lock(&users->lock);
 	rbtree_postorder_for_each_entry_safe(user, next, &users->by_uid, node)
 		refcount_inc(&user->ref);

@@ -20,7 +20,10 @@ static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
 
-/* Of the region that the parameters are for, if there is one. Under kernel_param_lock(). */
+/*
+ * Of the region that the parameters are for, if there is one. Under kernel_param_lock(), which the
+ * kernel holds, and checks that it does, when it calls set_fit() and get_fit().
+ */
 static struct mal_region *region;
 static const struct mal_fit *wanted_fit = &mal_fit_good;
 
@@ -169,7 +172,9 @@ int mal_params_get(struct mal_params *params)
 		return -EINVAL;
 	}
 	params->node = node;
+	kernel_param_lock(THIS_MODULE);
 	params->fit = wanted_fit;
+	kernel_param_unlock(THIS_MODULE);
 	return 0;
 }
 
