@@ -18,6 +18,15 @@ die() {
 	exit 1
 }
 
+# The release of Debian that this machine has, if any; the compiler of a release, and its packages
+# that have another name in each.
+debian_release=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME-}") || true
+declare -A gcc_of=([bookworm]=gcc-12 [trixie]=gcc-14)
+declare -A packages_of=(
+	[bookworm]="${gcc_of[bookworm]}-aarch64-linux-gnu lib32gcc-12-dev libmimalloc2.0 libtcmalloc-minimal4"
+	[trixie]="${gcc_of[trixie]}-aarch64-linux-gnu lib32gcc-14-dev libmimalloc3 libtcmalloc-minimal4t64"
+)
+
 # in_cache DIR COMMAND...: makes DIR, unless it exists, by running COMMAND in a new folder. The
 # folder gets the name DIR only when it is complete.
 in_cache() {
