@@ -14,7 +14,7 @@
 #define INSERTS_MAX	8192
 #define WALKS_MAX	64
 
-/* What came into a space, or left it; a space is named by the root of its tree. */
+/* What came into a space, or left it; a space is named by what the probes tell of it. */
 struct event {
 	int pid;
 	__u64 root;
@@ -51,12 +51,18 @@ static int add_probe(const char *probe)
 
 FIXTURE_SETUP(spaces)
 {
-	/* The root of the tree is an argument of the tree's functions, the space one of this. */
-	static const char *const probes[] = {
-		"p:memalloc_spaces/insert vma_interval_tree_insert root=$arg2:x64",
-		"p:memalloc_spaces/insert_after vma_interval_tree_insert_after root=$arg3:x64",
-		"p:memalloc_spaces/remove vma_interval_tree_remove root=$arg2:x64",
-		"p:memalloc_spaces/walk unmap_mapping_pages space=$arg1:x64",
+	/*
+	 * The tree's functions have its root as an argument; in newer kernels, with other names
+	 * (the second), the space. RESIZE calls the last function, with the space.
+	 */
+	static const char *const probes[][2] = {
+		{ "p:memalloc_spaces/insert vma_interval_tree_insert root=$arg2:x64",
+		  "p:memalloc_spaces/insert mapping_rmap_tree_insert root=$arg2:x64" },
+		{ "p:memalloc_spaces/insert_after vma_interval_tree_insert_after root=$arg3:x64",
+		  "p:memalloc_spaces/insert_after mapping_rmap_tree_insert_after root=$arg3:x64" },
+		{ "p:memalloc_spaces/remove vma_interval_tree_remove root=$arg2:x64",
+		  "p:memalloc_spaces/remove mapping_rmap_tree_remove root=$arg2:x64" },
+		{ "p:memalloc_spaces/walk unmap_mapping_pages space=$arg1:x64", "none" },
 	};
 	size_t i;
 
@@ -68,8 +74,8 @@ FIXTURE_SETUP(spaces)
 	ASSERT_NE(NULL, self->events);
 	remove_probes();
 	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		ASSERT_EQ(0, add_probe(probes[i]))
-			TH_LOG("%s", probes[i]);
+		ASSERT_TRUE(!add_probe(probes[i][0]) || !add_probe(probes[i][1]))
+			TH_LOG("%s", probes[i][0]);
 	ASSERT_EQ(0, write_file(TRACEFS "/trace", "\n"));
 	ASSERT_EQ(0, write_file(TRACEFS "/events/memalloc_spaces/enable", "1"));
 	ASSERT_EQ(0, alloc_buffer(self->fd, PAGES * PAGE, &self->buffer));
@@ -107,7 +113,7 @@ static void take_line(struct events *events, const char *line)
 	}
 }
 
-/* What happened since the last time. */
+/* What happened since the last time. To empty the file is a walk, too, in newer kernels. */
 static int read_events(struct events *events)
 {
 	FILE *trace = fopen(TRACEFS "/trace", "r");
@@ -121,7 +127,8 @@ static int read_events(struct events *events)
 		if (*line != '#')
 			take_line(events, line);
 	fclose(trace);
-	return write_file(TRACEFS "/trace", "\n");
+	return write_file(TRACEFS "/tracing_on", "0") ?: write_file(TRACEFS "/trace", "\n") ?:
+	       write_file(TRACEFS "/tracing_on", "1");
 }
 
 /* The space that the last mapping of @pid came into; 0: none. */
