@@ -134,7 +134,9 @@ static int use_the_heap(struct life *life, struct held *held)
 {
 	int dmabuf = dmaheap_alloc(life->heap, held->buffer.real_length, O_RDWR | O_CLOEXEC);
 
-	return dmabuf < 0 ? 12 : close(dmabuf);
+	if (dmabuf < 0)
+		return dmabuf == -EDQUOT ? 0 : 12;
+	return close(dmabuf);
 }
 
 /* Until it is killed, or something is wrong. */
