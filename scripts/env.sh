@@ -57,12 +57,13 @@ download() {
 # debian_source SUITE: the line for apt that names a suite of Debian, from where this machine has
 # its own packages from.
 debian_source() {
-	local label=Debian path=debian format='$(LABEL) $(REPO_URI)' mirror
-	[[ $1 != *-security ]] || label=Debian-Security path=debian-security
+	local label=Debian format='$(LABEL) $(REPO_URI)' mirror
+	[[ $1 != *-security ]] || label=Debian-Security
 	mirror=$(apt-get indextargets --format "$format" 'Created-By: Packages' 'Origin: Debian' |
 		awk -v label="$label" '$1 == label && !found { print $2; found = 1 }')
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-		"${mirror:-http://deb.debian.org/$path} $1 main"
+	[ -n "$mirror" ] || die "apt has no source of $label, from which $1 could come: add it to \
+/etc/apt/sources.list, and run apt-get update"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main"
 }
 
 # The comment at the head of a script, below its license, is its help.
