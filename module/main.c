@@ -37,3 +37,5 @@ module_exit(memalloc_exit);
 MODULE_DESCRIPTION("Buffers of one contiguous physical region, for programs and drivers");
 MODULE_AUTHOR("The memalloc developers");
 MODULE_LICENSE("GPL");
+/* The version of everything here: library, packages and DKMS read it from this line. */
+MODULE_VERSION("0.1.0");
