@@ -5,10 +5,12 @@
 #                   running kernel, or Debian's stock kernel if the running one has no headers here
 #   KERNEL=NAME     in VMs, that kernel of selftests/kernels/table instead of the stock one: 6.12,
 #                   7.x; or debug, kcsan, minimal, which it takes a quarter of an hour to build once.
-#                   make test KERNEL=all: the stock kernel's tests, then all that need no building
+#                   make test KERNEL=all: the stock kernel's tests, then all that need no building,
+#                   then test-install
 #   V=1             show the commands instead of a short line per file
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
-#   PREFIX, DESTDIR where `make install` puts the library (/usr/local)
+#   PREFIX, DESTDIR where `make install` puts the library (/usr/local); DESTDIR: also where
+#                   `make modules_install` puts the module and the system's files for it (/)
 
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL),0)
@@ -38,7 +40,8 @@ other = $(filter-out stock,$(KERNEL))
 tested = $(if $(other),$(addsuffix /build,$(shell scripts/kernel $(other))),$(stock))
 vm_kernel = $(if $(other),--kernel $(other))
 
-.PHONY: all module drivers lib examples tests demo test test-faults vm setup install clean help
+.PHONY: all module drivers lib examples tests demo test test-faults vm setup clean help
+.PHONY: install modules_install system_install deb test-install
 .PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls bench-malloc
 .PHONY: setup-build vm-module build-all
 
@@ -49,11 +52,14 @@ all: module lib			## module and library (the default)
 symlinks = mkdir -p "$$tree" && cp -rsn $(1) "$$tree" && \
 	find "$$tree" -type l ! -name '*.[ch]' ! -name Kbuild -delete -o -xtype l -delete
 
-# Compiles what $(1) names in build/kernel-RELEASE/$(2), for the kernel of KDIR.
-kbuild = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
+# Finds out the release of the kernel of KDIR.
+kernel = kdir='$(KDIR)' && [ -n "$$kdir" ] && \
 	{ [ -f "$$kdir/include/generated/utsrelease.h" ] || \
 		{ echo >&2 "KDIR=$$kdir is no build folder of a kernel"; exit 1; }; } && \
-	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h") && \
+	release=$$(sed 's/.*"\(.*\)"/\1/' "$$kdir/include/generated/utsrelease.h")
+
+# Compiles what $(1) names in build/kernel-RELEASE/$(2), for that kernel.
+kbuild = $(kernel) && \
 	tree='$(BUILD)'/kernel-$$release/$(2) && \
 	$(call symlinks,$(1)) && \
 	scripts/with-compiler "$$kdir" $(MAKE) -C "$$kdir" M="$$tree" modules
@@ -84,11 +90,17 @@ ifeq ($(KERNEL),all)
 test:
 	+@failed=; for kernel in stock $(fetched); do \
 		$(MAKE) test KERNEL=$$kernel || failed="$$failed $$kernel"; \
-	done; [ -z "$$failed" ] || { echo "tests failed on:$$failed"; exit 1; }
+	done; \
+	$(MAKE) test-install KERNEL= || failed="$$failed install"; \
+	[ -z "$$failed" ] || { echo "tests failed on:$$failed"; exit 1; }
 else
 test: vm-module tests		## all tests, natively and in VMs; with KERNEL, only those in VMs
 	@scripts/test $(vm_kernel)
 endif
+
+test-install: setup		## installs the packages in VMs with Debian 12 and 13 (RELEASE=trixie: there)
+	@$(setup) test-install
+	@scripts/test-install $(RELEASE)
 
 build-all: setup		## compiles the module for each kernel of Debian, with all warnings
 	@scripts/build-all
@@ -149,11 +161,32 @@ setup-build:
 install: lib			## the library, its headers and manual pages, to PREFIX
 	@$(MAKE) -C userlib install BUILD='$(BUILD)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
 
+# The kernel's own target wants the key that the kernel was built with.
+modules_install: module system_install	## the module, and what has it loaded, to DESTDIR
+	@$(kernel) && \
+	echo "  INSTALL $(DESTDIR)/lib/modules/$$release/updates/memalloc.ko" && \
+	install -D -m 644 '$(BUILD)'/kernel-$$release/memalloc.ko \
+		'$(DESTDIR)'/lib/modules/$$release/updates/memalloc.ko && \
+	{ [ -n '$(DESTDIR)' ] || PATH=$$PATH:/sbin:/usr/sbin depmod "$$release"; }
+
+# In /etc is what the administrator changes: that stays.
+system := scripts/system
+keep = [ -e '$(DESTDIR)/etc/$(2)' ] || install -D -m 644 $(system)/$(1) '$(DESTDIR)/etc/$(2)'
+system_install:
+	@$(call keep,modprobe.conf,modprobe.d/memalloc.conf)
+	@$(call keep,modules-load.conf,modules-load.d/memalloc.conf)
+	@install -D -m 644 $(system)/60-memalloc.rules '$(DESTDIR)/usr/lib/udev/rules.d/60-memalloc.rules'
+	@install -D $(system)/initramfs-hook '$(DESTDIR)/usr/share/initramfs-tools/hooks/memalloc'
+
+deb:				## packages for Debian, in build/deb/
+	@$(setup) deb
+	@scripts/deb
+
 clean:				## removes build/
 	rm -rf '$(BUILD)'
 
 help:				## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z_-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 	@sed -n '/^#   /s/^# //p' Makefile
 	@echo
 	@echo 'To begin: make demo, then make test. One part of the tests: scripts/test static, or a boot'
