@@ -152,7 +152,8 @@ setup:				## installs and fetches what demo and tests need (Debian)
 	@$(setup)
 
 # What needs more than a compiler sets up the machine first.
-ifneq ($(filter-out all module drivers lib install clean help,$(or $(MAKECMDGOALS),all)),)
+building := all module drivers lib install modules_install system_install clean help
+ifneq ($(filter-out $(building),$(or $(MAKECMDGOALS),all)),)
 setup-build: setup
 endif
 setup-build:
@@ -169,12 +170,10 @@ modules_install: module system_install	## the module, and what has it loaded, to
 		'$(DESTDIR)'/lib/modules/$$release/updates/memalloc.ko && \
 	{ [ -n '$(DESTDIR)' ] || PATH=$$PATH:/sbin:/usr/sbin depmod "$$release"; }
 
-# In /etc is what the administrator changes: that stays.
+# Nothing in /etc: that is the administrator's.
 system := scripts/system
-keep = [ -e '$(DESTDIR)/etc/$(2)' ] || install -D -m 644 $(system)/$(1) '$(DESTDIR)/etc/$(2)'
 system_install:
-	@$(call keep,modprobe.conf,modprobe.d/memalloc.conf)
-	@$(call keep,modules-load.conf,modules-load.d/memalloc.conf)
+	@install -D -m 644 $(system)/modprobe.conf '$(DESTDIR)/usr/lib/modprobe.d/memalloc.conf'
 	@install -D -m 644 $(system)/60-memalloc.rules '$(DESTDIR)/usr/lib/udev/rules.d/60-memalloc.rules'
 	@install -D $(system)/initramfs-hook '$(DESTDIR)/usr/share/initramfs-tools/hooks/memalloc'
 
