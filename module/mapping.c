@@ -53,6 +53,27 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	return left < n ? 0 : err;
 }
 
+/* Under the lock of the page table. set_pte_at() is not for modules on arm64. */
+static int mark_written(pte_t *entry, unsigned long address, void *data)
+{
+	pte_t old = ptep_get(entry);
+
+	if (pte_present(old) && pte_write(old))
+		set_pte(entry, pte_mkdirty(old));
+	return 0;
+}
+
+/*
+ * Pages are inserted as not yet written to. Many processors of other architectures than x86 leave
+ * it to the kernel to note the first write, by one more fault for each page. Nobody asks whether a
+ * page of ours was written to.
+ */
+static void mark_pages_written(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if (!IS_ENABLED(CONFIG_X86) && vma->vm_flags & VM_WRITE)
+		apply_to_page_range(vma->vm_mm, start, end - start, mark_written, NULL);
+}
+
 /* Under the buffer's size_lock. */
 static vm_fault_t map_around(struct vm_fault *vmf)
 {
@@ -74,6 +95,9 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	err = map_pages(vma, address, end);
 	if (!err && start < address)
 		map_pages(vma, start, address);
+	else
+		start = address;
+	mark_pages_written(vma, start, end);
 
 	if (err == -EHWPOISON)
 		return VM_FAULT_HWPOISON;
