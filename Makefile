@@ -35,6 +35,20 @@ $(error KERNEL=$(KERNEL) is none of $(bootable))
 endif
 endif
 
+# What runs in the VM, for another architecture than this machine's. It is compiled against the root
+# folder that the VM has then.
+ifeq ($(if $(KERNEL),$(shell scripts/kernel --architecture $(firstword $(KERNEL)))),arm64)
+cross := aarch64-linux-gnu-
+kernel_cross := ARCH=arm64 CROSS_COMPILE=$(cross)
+sysroot = $(or $(shell scripts/sysroot arm64),$(error no root folder of arm64))
+VM_BUILD := $(BUILD)/arm64
+vm_cross = CC='$(cross)$(shell $(setup) --print gcc) --sysroot=$(sysroot)' AR=$(cross)ar OBJCOPY=$(cross)objcopy \
+	PKG_CONFIG_SYSROOT_DIR=$(sysroot) \
+	PKG_CONFIG_LIBDIR=$(sysroot)/usr/lib/aarch64-linux-gnu/pkgconfig
+else
+VM_BUILD := $(BUILD)
+endif
+
 # The build folder of the kernel that the VM boots, and how scripts are told that kernel.
 other = $(filter-out stock,$(KERNEL))
 tested = $(if $(other),$(addsuffix /build,$(shell scripts/kernel $(other))),$(stock))
@@ -73,15 +87,16 @@ drivers: module			## test drivers, in a folder beside memalloc.ko
 lib: setup-build		## libmemalloc
 	@$(MAKE) -C userlib lib BUILD='$(BUILD)'
 
-examples: setup lib		## example programs of the library
-	@$(MAKE) -C userlib examples BUILD='$(BUILD)'
+examples: setup		## example programs of the library
+	@$(MAKE) -C userlib lib examples BUILD='$(VM_BUILD)' $(vm_cross)
 
 tests: setup examples		## test programs, for the VM and for this machine
-	@$(MAKE) -C userlib tests BUILD='$(BUILD)'
-	@$(MAKE) -C selftests BUILD='$(BUILD)' KSELFTEST="$$($(setup) --print kselftest)"
+	@$(MAKE) -C userlib $(if $(cross),vm-tests,tests) BUILD='$(VM_BUILD)' $(vm_cross)
+	@$(MAKE) -C selftests $(if $(cross),vm) BUILD='$(VM_BUILD)' $(vm_cross) \
+		KSELFTEST="$$($(setup) --print kselftest)"
 
 vm-module: setup
-	@$(MAKE) drivers KERNEL=$(or $(KERNEL),stock)
+	@$(MAKE) drivers KERNEL=$(or $(KERNEL),stock) $(kernel_cross)
 
 demo: vm-module examples		## a camera, a disk and a program share buffers, in a VM
 	@scripts/demo $(vm_kernel)

@@ -79,5 +79,6 @@ stock_release=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
 stock_headers=/usr/src/linux-headers-$stock_release
 stock_kernel=$cache/linux-image-$stock_release
 stock_source=linux-source-$(cut -d. -f1,2 <<<"$stock_release")
+gcc=${gcc_of[${debian_release:-none}]-gcc}
 source_tree=$cache/$stock_source-$stock_release
 kselftest=$source_tree/tools/testing/selftests
