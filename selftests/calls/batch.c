@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #define MAX		MEMALLOC_BATCH_MAX
+#define ASKED		(2 * PAGE + 1000)	/* bytes of the first of the old buffers */
 #define FIRST_ALLOC	48	/* bytes of the first version of struct memalloc_alloc */
 
 FIXTURE(batch) {
@@ -32,7 +33,7 @@ FIXTURE_SETUP(batch)
 	self->other = open_device();
 	ASSERT_LE(0, self->other);
 	for (i = 0; i < ARRAY_SIZE(self->old); i++)
-		ASSERT_EQ(0, alloc_buffer(self->fd, 10000 + i, &self->old[i]));
+		ASSERT_EQ(0, alloc_buffer(self->fd, ASKED + i, &self->old[i]));
 	self->before = state_of(self->fd);
 	for (i = 0; i <= MAX; i++) {
 		self->allocs[i] = (struct memalloc_alloc){
@@ -364,8 +365,8 @@ TEST_F(batch, free_enoent_twice)
 
 TEST_F(batch, free_erange)
 {
-	EXPECT_FREE_ERROR(-ERANGE, length, 9999);
-	EXPECT_FREE_ERROR(-ERANGE, length, 1ULL << 32 | 10000);
+	EXPECT_FREE_ERROR(-ERANGE, length, ASKED - 1);
+	EXPECT_FREE_ERROR(-ERANGE, length, 1ULL << 32 | ASKED);
 }
 
 /* Entries, and answers, in a buffer that has no page mapped yet; it is freed by its own entry. */

@@ -224,9 +224,9 @@ TEST_F(calls, free_checks_length)
 {
 	struct memalloc_alloc buffer;
 
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &buffer));
-	EXPECT_EQ(0, free_length(self->fd, buffer.handle, 5000));
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &buffer));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &buffer));
+	EXPECT_EQ(0, free_length(self->fd, buffer.handle, PAGE + 1));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &buffer));
 	EXPECT_EQ(0, free_length(self->fd, buffer.handle, 0));
 	EXPECT_ALL_IN_ONE_BLOCK();
 }
@@ -236,11 +236,11 @@ TEST_F(calls, query_good)
 	struct memalloc_alloc buffer;
 	struct memalloc_query query;
 
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &buffer));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &buffer));
 	ASSERT_EQ(0, query_buffer(self->fd, buffer.handle, &query));
 	EXPECT_EQ(buffer.handle, query.handle);
 	EXPECT_EQ(MEMALLOC_ACCESS_READ | MEMALLOC_ACCESS_WRITE, query.access);
-	EXPECT_EQ(5000, query.length);
+	EXPECT_EQ(PAGE + 1, query.length);
 	EXPECT_EQ(buffer.real_length, query.real_length);
 	EXPECT_EQ(buffer.mmap_offset, query.mmap_offset);
 }
@@ -253,7 +253,7 @@ TEST_F(calls, stats_count)
 	int other = open_device();
 
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &a));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &a));
 	ASSERT_EQ(0, alloc_buffer(other, 3 * PAGE, &b));
 	ASSERT_EQ(-EFBIG, alloc_buffer(self->fd, self->info.region_length + 1, &b));
 	ASSERT_EQ(-ENOMEM, alloc_buffer(self->fd, self->info.region_length, &b));

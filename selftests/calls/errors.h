@@ -8,6 +8,9 @@
 /* Handles that a client who has made a few buffers does not have. */
 static const __u32 no_handles[] = { 0, 1000, 0x7fffffff, 0x80000000, 0xffffffff };
 
+/* What their buffer was asked to have; it has three pages. */
+#define ASKED	(2 * PAGE + 1000)
+
 struct clients {
 	int fd;
 	int other;
@@ -20,7 +23,7 @@ static inline int set_up(struct clients *clients)
 	clients->other = open_device();
 	if (clients->fd < 0 || clients->other < 0)
 		return -ENODEV;
-	return alloc_buffer(clients->fd, 10000, &clients->buffer);
+	return alloc_buffer(clients->fd, ASKED, &clients->buffer);
 }
 
 /* A read-only handle of clients->other for clients->buffer; negative: an errno. */

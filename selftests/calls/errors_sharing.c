@@ -344,7 +344,10 @@ TEST_F(sync, good)
 {
 	const struct {
 		__u64 offset, length;
-	} good[] = { { 0, 1 }, { 0, 3 * PAGE }, { 10000, 1 }, { 3 * PAGE - 1, 1 }, { 4095, 4098 } };
+	} good[] = {
+		{ 0, 1 }, { 0, 3 * PAGE }, { ASKED, 1 }, { 3 * PAGE - 1, 1 },
+		{ PAGE - 1, PAGE + 2 },
+	};
 	__s64 read_only = read_only_handle(&self->c);
 	__u32 access;
 	size_t i;

@@ -127,7 +127,7 @@ static int map_lonely_and_make_file(struct scene *s)
 
 	fill(words, LENGTH, SEED);
 	s->file = memfd_create("failures", MFD_CLOEXEC);
-	return map_lonely(s) || pwrite(s->file, words, LENGTH, 0) != LENGTH;
+	return map_lonely(s) || pwrite(s->file, words, LENGTH, 0) != (ssize_t)LENGTH;
 }
 
 static int read_into_mapping(struct scene *s)
@@ -135,7 +135,7 @@ static int read_into_mapping(struct scene *s)
 	ssize_t n = pread(s->file, s->map, LENGTH, 0);
 
 	/* Some of it, if it could not have all. */
-	return n < 0 ? -errno : n == LENGTH ? 0 : -EFAULT;
+	return n < 0 ? -errno : n == (ssize_t)LENGTH ? 0 : -EFAULT;
 }
 
 static int fork_call(struct scene *s)

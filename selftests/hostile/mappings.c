@@ -205,7 +205,7 @@ TEST_F(mappings, every_flag)
 /* An offset and a length that wrap around, alone or together. */
 TEST_F(mappings, every_size)
 {
-	static const __u64 sizes[] = {
+	const __u64 sizes[] = {
 		0, 1, PAGE, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH, 1U << 31, UINT32_MAX,
 		1ULL << 32, (1ULL << 32) + PAGE, 1ULL << 43, (1ULL << 44) + PAGE, 1ULL << 46,
 		1ULL << 52, INT64_MAX, 1ULL << 63, ~0ULL - LENGTH + 1, ~0ULL - PAGE + 1, ~0ULL,

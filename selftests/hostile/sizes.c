@@ -7,15 +7,6 @@
  */
 #include "calls.h"
 
-static const __u64 extremes[] = {
-	0, 1, 2, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE, 4 * PAGE, 1 << 20, (1 << 28) - 1, 1 << 28,
-	(1 << 28) + 1, (1U << 31) - 1, 1U << 31, (1U << 31) + PAGE, UINT32_MAX - PAGE,
-	UINT32_MAX - 1, UINT32_MAX, 1ULL << 32, (1ULL << 32) + 1, (1ULL << 32) + PAGE,
-	(1ULL << 43) - 1, 1ULL << 43, 1ULL << 44, (1ULL << 44) + PAGE, (1ULL << 52) - PAGE,
-	1ULL << 52, INT64_MAX - PAGE, INT64_MAX, 1ULL << 63, (1ULL << 63) + PAGE,
-	~0ULL - 2 * PAGE, ~0ULL - PAGE, ~0ULL - PAGE + 1, ~0ULL - PAGE + 2, ~0ULL - 1, ~0ULL,
-};
-
 /* Where a number is in an argument, and how long it is. */
 struct field {
 	size_t offset;
@@ -235,6 +226,16 @@ static int try_fields(FIXTURE_DATA(sizes) * self, const FIXTURE_VARIANT(sizes) *
 TEST_F_TIMEOUT(sizes, any_two_fields, 600)
 {
 	const struct hostile_call *c = call_by_name(variant->call);
+	const __u64 extremes[] = {
+		0, 1, 2, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE, 4 * PAGE, 1 << 20,
+		(1 << 28) - 1, 1 << 28, (1 << 28) + 1, (1U << 31) - 1, 1U << 31,
+		(1U << 31) + PAGE, UINT32_MAX - PAGE, UINT32_MAX - 1, UINT32_MAX,
+		1ULL << 32, (1ULL << 32) + 1, (1ULL << 32) + PAGE,
+		(1ULL << 43) - 1, 1ULL << 43, 1ULL << 44, (1ULL << 44) + PAGE,
+		(1ULL << 52) - PAGE, 1ULL << 52, INT64_MAX - PAGE, INT64_MAX,
+		1ULL << 63, (1ULL << 63) + PAGE, ~0ULL - 2 * PAGE, ~0ULL - PAGE,
+		~0ULL - PAGE + 1, ~0ULL - PAGE + 2, ~0ULL - 1, ~0ULL,
+	};
 	const struct field *fields = variant->fields;
 	const unsigned int tries = ARRAY_SIZE(extremes) * ARRAY_SIZE(extremes);
 	unsigned int first, second, i, done = 0, refused = 0;

@@ -22,7 +22,7 @@
 
 #define DEVICE		"/dev/memalloc"
 
-#define PAGE		4096UL
+#define PAGE		((unsigned long)getpagesize())
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
 

@@ -17,39 +17,45 @@ FIXTURE(each) {
 FIXTURE_VARIANT(each) {
 	const char *parameter;	/* NULL: the client's own limit */
 	bool of_user;
-	__u32 unit;		/* PAGE: the limit is in bytes; or 1 */
+	bool in_bytes;		/* or in buffers */
 };
 
 FIXTURE_VARIANT_ADD(each, user_bytes) {
-	.parameter = "user_bytes", .of_user = true, .unit = PAGE,
+	.parameter = "user_bytes", .of_user = true, .in_bytes = true,
 };
 
 FIXTURE_VARIANT_ADD(each, user_buffers) {
-	.parameter = "user_buffers", .of_user = true, .unit = 1,
+	.parameter = "user_buffers", .of_user = true,
 };
 
 FIXTURE_VARIANT_ADD(each, client_bytes) {
-	.parameter = "client_bytes", .unit = PAGE,
+	.parameter = "client_bytes", .in_bytes = true,
 };
 
 FIXTURE_VARIANT_ADD(each, client_buffers) {
-	.parameter = "client_buffers", .unit = 1,
+	.parameter = "client_buffers",
 };
 
 FIXTURE_VARIANT_ADD(each, own_bytes) {
-	.unit = PAGE,
+	.in_bytes = true,
 };
 
 FIXTURE_VARIANT_ADD(each, own_buffers) {
-	.unit = 1,
+	.in_bytes = false,
 };
+
+/* What a buffer of one page takes of the limit. */
+static __u64 unit(const FIXTURE_VARIANT(each) * variant)
+{
+	return variant->in_bytes ? PAGE : 1;
+}
 
 static int set_limit(const struct clients *c, const FIXTURE_VARIANT(each) * variant, __u64 limit)
 {
 	if (variant->parameter)
 		return set_number(variant->parameter, limit);
-	return set_limits(c->alice, variant->unit == PAGE ? MEMALLOC_LIMITS_SET_BYTES :
-							    MEMALLOC_LIMITS_SET_BUFFERS,
+	return set_limits(c->alice, variant->in_bytes ? MEMALLOC_LIMITS_SET_BYTES :
+							MEMALLOC_LIMITS_SET_BUFFERS,
 			  limit, limit);
 }
 
@@ -60,7 +66,7 @@ static __u64 told_limit(int fd, const FIXTURE_VARIANT(each) * variant)
 
 	if (get_limits(fd, &limits))
 		return 0;
-	if (variant->unit == PAGE)
+	if (variant->in_bytes)
 		return variant->of_user ? limits.user_bytes_max : limits.client_bytes_max;
 	return variant->of_user ? limits.user_buffers_max : limits.client_buffers_max;
 }
@@ -77,7 +83,7 @@ FIXTURE_TEARDOWN(each)
 
 TEST_F(each, is_reached_and_not_passed)
 {
-	const __u64 limit = LIMIT * variant->unit;
+	const __u64 limit = LIMIT * unit(variant);
 	struct memalloc_alloc buffers[LIMIT];
 	struct figures before;
 	int i;
@@ -118,10 +124,10 @@ TEST_F(each, counts_granules)
 	int i;
 
 	/* The last page but a byte of a limit in bytes is of no use. */
-	ASSERT_EQ(0, set_limit(&self->c, variant, (LIMIT + 1) * variant->unit - 1));
+	ASSERT_EQ(0, set_limit(&self->c, variant, (LIMIT + 1) * unit(variant) - 1));
 	ASSERT_EQ(0, as_user(ALICE));
 	before = figures_of(&self->c);
-	if (variant->unit == PAGE) {
+	if (variant->in_bytes) {
 		EXPECT_EQ(-EDQUOT, alloc_errno(self->c.alice, LIMIT * PAGE + 1));
 		EXPECT_NOTHING_CHANGED(before);
 		ASSERT_EQ(0, alloc_buffer(self->c.alice, LIMIT * PAGE, &buffer));
@@ -148,7 +154,7 @@ TEST_F(each, lowered_below_what_is_charged)
 	map = map_buffer(self->c.alice, &buffers[0]);
 	ASSERT_NE(MAP_FAILED, (void *)map);
 	fill(map, PAGE, SEED);
-	ASSERT_EQ(0, set_limit(&self->c, variant, 2 * variant->unit));
+	ASSERT_EQ(0, set_limit(&self->c, variant, 2 * unit(variant)));
 
 	ASSERT_EQ(0, as_user(ALICE));
 	EXPECT_TRUE(client_has(self->c.alice, LIMIT, LIMIT));
@@ -164,7 +170,7 @@ TEST_F(each, lowered_below_what_is_charged)
 
 TEST_F(each, does_not_hold_for_cap_sys_resource)
 {
-	ASSERT_EQ(0, set_limit(&self->c, variant, 2 * variant->unit));
+	ASSERT_EQ(0, set_limit(&self->c, variant, 2 * unit(variant)));
 	EXPECT_EQ(0, alloc_errno(self->c.alice, MIB));
 	EXPECT_EQ(0, alloc_errno(self->c.alice, MIB));
 	EXPECT_EQ(0, alloc_errno(self->c.alice, MIB));
@@ -182,7 +188,7 @@ TEST_F(each, is_reached_by_racing_processes)
 	pid_t children[RACERS];
 	int i, go[2], counts[2], n, sum = 0;
 
-	ASSERT_EQ(0, set_limit(&self->c, variant, limit * variant->unit));
+	ASSERT_EQ(0, set_limit(&self->c, variant, limit * unit(variant)));
 	ASSERT_EQ(0, pipe(go));
 	ASSERT_EQ(0, pipe(counts));
 	for (i = 0; i < RACERS; i++) {
@@ -244,7 +250,7 @@ static int watch_the_limit(int fd, const FIXTURE_VARIANT(each) * variant, __u64 
 		/* So that others try meanwhile, on one processor, too. */
 		if (err || sched_yield() || get_limits(fd, &limits))
 			return 1;
-		if ((variant->unit == PAGE ? limits.user_bytes : limits.user_buffers) > limit)
+		if ((variant->in_bytes ? limits.user_bytes : limits.user_buffers) > limit)
 			return 2;
 		if (free_buffer(fd, buffer.handle))
 			return 3;
@@ -255,7 +261,7 @@ static int watch_the_limit(int fd, const FIXTURE_VARIANT(each) * variant, __u64 
 
 TEST_F(each, is_never_passed)
 {
-	const __u64 limit = variant->unit;
+	const __u64 limit = unit(variant);
 	struct tally *tally = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t children[4];

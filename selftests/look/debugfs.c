@@ -65,6 +65,13 @@ static bool has_line(const char *name, const char *format, ...)
 	return strstr(text, line) || !strncmp(text, line + 1, strlen(line + 1));
 }
 
+/* Does "layout" say so of the region's first buffer, which was asked to have PAGE + 1 bytes? */
+static bool two_pages_are_used(int references, const char *flags, const char *name)
+{
+	return has_line("layout", "0 %lu used %lu %d %s %d 0 holder%s\n", 2 * PAGE, PAGE + 1,
+			references, flags, getpid(), name);
+}
+
 TEST_F(debugfs, is_for_root)
 {
 	static const char *const names[] = { "layout", "clients", "check" };
@@ -92,30 +99,29 @@ TEST_F(debugfs, layout_tells_what_a_buffer_is)
 	ASSERT_LE(0, card);
 	ASSERT_EQ(0, get_info(self->fd, &info));
 	EXPECT_TRUE(has_line("layout", "0 %llu free\n", info.region_length));
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &buffer));
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 1 --- %d 0 holder\n", getpid()));
-	EXPECT_TRUE(has_line("layout", "8192 %llu free\n", info.region_length - 8192));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &buffer));
+	EXPECT_TRUE(two_pages_are_used(1, "---", ""));
+	EXPECT_TRUE(has_line("layout", "%lu %llu free\n", 2 * PAGE, info.region_length - 2 * PAGE));
 
 	ASSERT_EQ(0, name_buffer(self->fd, buffer.handle, "a \\"));
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 1 --- %d 0 holder a\\040\\134\n",
-			     getpid()));
+	EXPECT_TRUE(two_pages_are_used(1, "---", " a\\040\\134"));
 	ASSERT_EQ(0, name_buffer(self->fd, buffer.handle, ""));
 
 	map = map_buffer(self->fd, &buffer);
 	ASSERT_NE(MAP_FAILED, (void *)map);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 2 t-- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(two_pages_are_used(2, "t--", ""));
 	dmabuf = export_buffer(self->fd, buffer.handle, O_RDWR);
 	ASSERT_LE(0, dmabuf);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 t-- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(two_pages_are_used(3, "t--", ""));
 	object = prime_import(card, dmabuf);
 	ASSERT_LT(0, object);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 t-a %d 0 holder\n", getpid()));
+	EXPECT_TRUE(two_pages_are_used(3, "t-a", ""));
 	ASSERT_EQ(0, gem_close(card, object));
 	ASSERT_EQ(0, query_physical(self->fd, buffer.handle, &query));
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 3 td- %d 0 holder\n", getpid()));
-	munmap(map, 8192);
+	EXPECT_TRUE(two_pages_are_used(3, "td-", ""));
+	munmap(map, 2 * PAGE);
 	close(dmabuf);
-	EXPECT_TRUE(has_line("layout", "0 8192 used 5000 1 td- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(two_pages_are_used(1, "td-", ""));
 	/* Or it would wait for its release. */
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
 }
@@ -138,9 +144,11 @@ TEST_F(debugfs, layout_tells_of_the_quarantine)
 	ASSERT_EQ(PAGE, (size_t)vmsplice(pipes[1], &page, 1, 0));
 	munmap(page.iov_base, 3 * PAGE);
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
-	EXPECT_TRUE(has_line("layout", "0 4096 quarantined 12288 0 t-- %d 0 holder\n", getpid()));
-	EXPECT_TRUE(has_line("layout", "4096 8192 free\n"));
-	EXPECT_TRUE(has_line("layout", "12288 4096 retained 4096 0 td- %d 0 holder\n", getpid()));
+	EXPECT_TRUE(has_line("layout", "0 %lu quarantined %lu 0 t-- %d 0 holder\n", PAGE,
+			     3 * PAGE, getpid()));
+	EXPECT_TRUE(has_line("layout", "%lu %lu free\n", PAGE, 2 * PAGE));
+	EXPECT_TRUE(has_line("layout", "%lu %lu retained %lu 0 td- %d 0 holder\n", 3 * PAGE,
+			     PAGE, PAGE, getpid()));
 	EXPECT_TRUE(has_line("check", "sums: ok\n"));
 	EXPECT_TRUE(has_line("check", "quarantine: ok\n"));
 	close(pipes[0]);
@@ -170,7 +178,7 @@ TEST_F(debugfs, layout_tells_who_pays)
 	ASSERT_EQ(0, chmod(DEVICE, 0660));
 	dmabuf = receive_fd(sockets[0]);
 	ASSERT_LE(0, dmabuf);
-	EXPECT_TRUE(WAIT_UNTIL(has_line("layout", "0 4096 used 1 1 --- %d 65534 %s\n", child,
+	EXPECT_TRUE(WAIT_UNTIL(has_line("layout", "0 %lu used 1 1 --- %d 65534 %s\n", PAGE, child,
 					"a\\040b\\0120\\0401\\134")));
 }
 
@@ -233,14 +241,14 @@ TEST_F(debugfs, clients_are_listed)
 	ASSERT_EQ(0, prctl(PR_SET_NAME, "reader"));
 	other = open(DEVICE, O_RDONLY);
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &a));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &a));
 	ASSERT_EQ(0, alloc_buffer(self->fd, 1, &b));
 	dmabuf = export_buffer(self->fd, a.handle, O_RDWR);
 	ASSERT_EQ(0, import_buffer(other, dmabuf, 0, &import));
 	ASSERT_EQ(0, import_buffer(self->fd, dmabuf, MEMALLOC_IMPORT_READ_ONLY, &import));
 	snprintf(expected, sizeof(expected), CLIENTS_HEAD
-		 "read-write 3 2 12288 %d 0 holder\nread-only 1 1 8192 %d 0 reader\n",
-		 getpid(), getpid());
+		 "read-write 3 2 %lu %d 0 holder\nread-only 1 1 %lu %d 0 reader\n",
+		 3 * PAGE, getpid(), 2 * PAGE, getpid());
 	EXPECT_STREQ(expected, text_of("clients"));
 	close(other);
 	*strstr(expected, "read-only") = 0;

@@ -151,11 +151,15 @@ static const char *lines_of(int fd)
 }
 
 #define EXPECT_LINES(fd, access, handles, buffers, bytes)		\
-	EXPECT_STREQ("memalloc-region:\tmemalloc\n"			\
-		     "memalloc-access:\t" access "\n"			\
-		     "memalloc-handles:\t" #handles "\n"		\
-		     "memalloc-buffers:\t" #buffers "\n"		\
-		     "memalloc-bytes:\t" #bytes "\n", lines_of(fd))
+do {									\
+	char expected[256];						\
+									\
+	snprintf(expected, sizeof(expected), "memalloc-region:\tmemalloc\n"	\
+		 "memalloc-access:\t%s\nmemalloc-handles:\t%d\n"	\
+		 "memalloc-buffers:\t%d\nmemalloc-bytes:\t%lu\n",	\
+		 access, handles, buffers, (unsigned long)(bytes));	\
+	EXPECT_STREQ(expected, lines_of(fd));				\
+} while (0)
 
 TEST_F(observe, fdinfo_tells_what_a_client_holds)
 {
@@ -165,20 +169,20 @@ TEST_F(observe, fdinfo_tells_what_a_client_holds)
 
 	ASSERT_LE(0, other);
 	EXPECT_LINES(self->fd, "read-write", 0, 0, 0);
-	ASSERT_EQ(0, alloc_buffer(self->fd, 5000, &a));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE + 1, &a));
 	ASSERT_EQ(0, alloc_buffer(self->fd, 1, &b));
-	EXPECT_LINES(self->fd, "read-write", 2, 2, 12288);
+	EXPECT_LINES(self->fd, "read-write", 2, 2, 3 * PAGE);
 	EXPECT_LINES(other, "read-only", 0, 0, 0);
 
 	dmabuf = export_buffer(self->fd, a.handle, O_RDWR);
 	ASSERT_EQ(0, import_buffer(other, dmabuf, 0, &import));
-	EXPECT_LINES(other, "read-only", 1, 1, 8192);
+	EXPECT_LINES(other, "read-only", 1, 1, 2 * PAGE);
 	ASSERT_EQ(0, import_buffer(self->fd, dmabuf, MEMALLOC_IMPORT_READ_ONLY, &import));
-	EXPECT_LINES(self->fd, "read-write", 3, 2, 12288);
+	EXPECT_LINES(self->fd, "read-write", 3, 2, 3 * PAGE);
 	ASSERT_EQ(0, free_buffer(self->fd, a.handle));
-	EXPECT_LINES(self->fd, "read-write", 2, 2, 12288);
+	EXPECT_LINES(self->fd, "read-write", 2, 2, 3 * PAGE);
 	ASSERT_EQ(0, free_buffer(self->fd, import.handle));
-	EXPECT_LINES(self->fd, "read-write", 1, 1, 4096);
+	EXPECT_LINES(self->fd, "read-write", 1, 1, PAGE);
 }
 
 #define EXPECT_ABANDONED(before, more_buffers, more_bytes)			\
@@ -200,7 +204,7 @@ TEST_F(observe, abandoned_is_what_a_closed_client_held)
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, get_stats(self->fd, &before));
-	ASSERT_EQ(0, alloc_buffer(other, 5000, &a));
+	ASSERT_EQ(0, alloc_buffer(other, PAGE + 1, &a));
 	ASSERT_EQ(0, alloc_buffer(other, 3 * PAGE, &b));
 	ASSERT_EQ(0, alloc_buffer(other, 5 * PAGE, &c));
 	/* One buffer, two handles; and one that is freed, though it stays in use. */

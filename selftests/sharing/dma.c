@@ -197,7 +197,7 @@ TEST_DMA(cpu_and_device_take_turns)
 /* Bytes at odd places, over the ends of pages and segments; those around them stay. */
 TEST_DMA(parts_at_odd_places)
 {
-	static const struct {
+	const struct {
 		size_t from, to, length;
 	} parts[] = {
 		{ 0, HALF + 1, 1 },
@@ -310,16 +310,16 @@ TEST_DMA(device_only_reads_what_is_read_only)
  */
 TEST_DMA(segments_are_as_the_device_takes_them)
 {
-	static const struct {
+	const struct {
 		__u32 max_segment, boundary, longest;
 	} limits[] = {
 		{ 0, 0, 0 },
 		{ 64 * KIB, 0, 64 * KIB },
-		{ 12 * KIB, 0, 12 * KIB },
-		{ 12 * KIB + 1, 0, 12 * KIB },
+		{ 48 * KIB, 0, 48 * KIB },
+		{ 48 * KIB + 1, 0, 48 * KIB },
 		{ PAGE, 0, PAGE },
-		{ 0, 16 * KIB, 16 * KIB },
-		{ 12 * KIB, 16 * KIB, 8 * KIB },
+		{ 0, 64 * KIB, 64 * KIB },
+		{ 48 * KIB, 64 * KIB, 32 * KIB },
 	};
 	__u64 longest;
 	size_t i;
@@ -379,7 +379,7 @@ TEST_DMA(device_only_writes_what_is_write_only)
 	EXPECT_EQ(0, attach(self->edu, write_only, EDU_FROM_DEVICE));
 }
 
-/* A part of a buffer; of segments of 256 KiB, or of 12 KiB, it takes in none, one or more. */
+/* A part of a buffer; of segments of 256 KiB, or of 48 KiB, it takes in none, one or more. */
 struct range {
 	__u64 offset, length;
 };
@@ -387,12 +387,12 @@ struct range {
 static const struct range ranges[] = {
 	{ 0, 1 },
 	{ 1000, 8 },
-	{ 3 * PAGE - 1, 2 },
+	{ 48 * KIB - 1, 2 },
 	{ 256 * KIB - 7, 14 },
 	{ 512 * KIB, 256 * KIB },
 	{ MIB - 1, 512 * KIB + 2 },
 	{ 2 * MIB + 12345, 23456 },
-	{ LENGTH - PAGE, 1 },
+	{ LENGTH - 4 * KIB, 1 },
 	{ LENGTH - 1, 1 },
 };
 
@@ -426,7 +426,7 @@ static char *filled(__u32 seed)
 	return memory;
 }
 
-static const __u32 max_segments[] = { 0, 12 * KIB };
+static const __u32 max_segments[] = { 0, 48 * KIB };
 
 /* The CPU gets what the device has of the range, and keeps what it has of the rest. */
 TEST_DMA(begin_of_a_range)

@@ -207,20 +207,20 @@ struct question {
 
 static const struct question questions[] = {
 	{ "one byte", { .len = 1 }, 0, 0 },
-	{ "a page", { .len = PAGE, .fd_flags = O_RDWR | O_CLOEXEC }, 0, 0 },
-	{ "write-only", { .len = PAGE, .fd_flags = O_WRONLY }, 0, 0 },
+	{ "64 KiB", { .len = 64 * KIB, .fd_flags = O_RDWR | O_CLOEXEC }, 0, 0 },
+	{ "write-only", { .len = 1, .fd_flags = O_WRONLY }, 0, 0 },
 	{ "length 0", { .fd_flags = O_RDWR }, 0, -EINVAL },
 	{ "length that wraps around", { .len = -4095ULL }, 0, -EINVAL },
 	{ "length -1", { .len = -1ULL }, 0, -EINVAL },
-	{ "descriptor 1", { .len = PAGE, .fd = 1 }, 0, -EINVAL },
-	{ "descriptor -1", { .len = PAGE, .fd = -1 }, 0, -EINVAL },
-	{ "O_NONBLOCK", { .len = PAGE, .fd_flags = O_RDWR | O_NONBLOCK }, 0, -EINVAL },
-	{ "all flags", { .len = PAGE, .fd_flags = -1 }, 0, -EINVAL },
-	{ "heap flag 0", { .len = PAGE, .heap_flags = 1 }, 0, -EINVAL },
-	{ "heap flag 63", { .len = PAGE, .heap_flags = 1ULL << 63 }, 0, -EINVAL },
+	{ "descriptor 1", { .len = 1, .fd = 1 }, 0, -EINVAL },
+	{ "descriptor -1", { .len = 1, .fd = -1 }, 0, -EINVAL },
+	{ "O_NONBLOCK", { .len = 1, .fd_flags = O_RDWR | O_NONBLOCK }, 0, -EINVAL },
+	{ "all flags", { .len = 1, .fd_flags = -1 }, 0, -EINVAL },
+	{ "heap flag 0", { .len = 1, .heap_flags = 1 }, 0, -EINVAL },
+	{ "heap flag 63", { .len = 1, .heap_flags = 1ULL << 63 }, 0, -EINVAL },
 	{ "length 0 and all wrong", { .fd = 1, .fd_flags = -1, .heap_flags = -1 }, 0, -EINVAL },
-	{ "call 1", { .len = PAGE }, 1, -EINVAL },
-	{ "call 255", { .len = PAGE }, 255, -EINVAL },
+	{ "call 1", { .len = 1 }, 1, -EINVAL },
+	{ "call 255", { .len = 1 }, 255, -EINVAL },
 };
 
 static int ask(int heap, const struct question *question)
