@@ -283,24 +283,24 @@ TEST_F(batch, alloc_edquot)
 /* Both pages of the entries, all in the first, and nothing of them. */
 TEST_F(batch, alloc_efault)
 {
-	const __u32 size = sizeof(struct memalloc_alloc);
+	const __u32 size = sizeof(struct memalloc_alloc), count = 32;
 	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const __u32 count = 2 * PAGE / size;
+	char *entries = pages + PAGE - count / 2 * size;
 
 	ASSERT_NE(MAP_FAILED, pages);
 	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, NULL, 1, size));
 	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, (void *)-PAGE, 1, size));
 
 	/* They can be read, the answers of the last can't be written. */
-	memcpy(pages, self->allocs, count * size);
+	memcpy(entries, self->allocs, count * size);
 	ASSERT_EQ(0, mprotect(pages + PAGE, PAGE, PROT_READ));
-	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, pages, count, size));
+	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, entries, count, size));
 	EXPECT_NOTHING_DONE(0);
 
 	/* They can't even be read. */
 	ASSERT_EQ(0, munmap(pages + PAGE, PAGE));
-	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, pages, count, size));
+	EXPECT_EQ(-EFAULT, call_batch(self->fd, MEMALLOC_IOC_ALLOC_BATCH, entries, count, size));
 	EXPECT_NOTHING_DONE(0);
 }
 

@@ -273,14 +273,24 @@ static inline struct state state_of(int fd)
 	return state;
 }
 
-/* As echo(1) does to a file of the kernel: 0 or a negative errno. */
-static inline int write_file(const char *path, const char *text)
+static inline int write_to(const char *path, int flags, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | flags | O_CLOEXEC);
 	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 
 	close(fd);
 	return ret;
+}
+
+/* As echo(1) does to a file of the kernel: 0 or a negative errno. */
+static inline int write_file(const char *path, const char *text)
+{
+	return write_to(path, O_TRUNC, text);
+}
+
+static inline int append_file(const char *path, const char *text)
+{
+	return write_to(path, O_APPEND, text);
 }
 
 /* Change a parameter of the module: 0 or a negative errno. */

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#define LENGTH	(64 * KIB)
+#define LENGTH	(16 * PAGE)
 #define PIECES	16
 #define PIECE	MIB
 

@@ -10,10 +10,7 @@
  */
 #include "dmaheap.h"
 #include "drivers.h"
-
-#include <linux/dma-buf.h>
-
-#include "edu/edu.h"
+#include "edu_calls.h"
 
 #define LENGTH	(4 * MIB)
 #define HALF	(LENGTH / 2)
@@ -29,61 +26,6 @@ FIXTURE(dma) {
 	int edu;		/* two open files of one device */
 	int edu_too;
 };
-
-static int attach_within(int edu, int dmabuf, __u32 direction, struct edu_attach *limits)
-{
-	limits->fd = dmabuf;
-	limits->direction = direction;
-	return call(edu, EDU_IOC_ATTACH, limits);
-}
-
-static int attach(int edu, int dmabuf, __u32 direction)
-{
-	struct edu_attach no_limits = { 0 };
-
-	return attach_within(edu, dmabuf, direction, &no_limits);
-}
-
-static int detach(int edu)
-{
-	return call(edu, EDU_IOC_DETACH, NULL);
-}
-
-static int transfer(int edu, __u64 offset, __u32 length, __u32 direction)
-{
-	struct edu_transfer arg = { .offset = offset, .length = length, .direction = direction };
-
-	return call(edu, EDU_IOC_TRANSFER, &arg);
-}
-
-/* Two open files of one device, or twice the same: what @source has, @target gets. */
-static int device_copies(int source, __u64 from, int target, __u64 to, size_t length)
-{
-	size_t done, n;
-	int ret = 0;
-
-	for (done = 0; !ret && done < length; done += n) {
-		n = length - done < EDU_MAX_LENGTH ? length - done : EDU_MAX_LENGTH;
-		ret = transfer(source, from + done, n, EDU_TO_DEVICE) ?:
-			transfer(target, to + done, n, EDU_FROM_DEVICE);
-	}
-	return ret;
-}
-
-/* What programs do around their own accesses; @how: DMA_BUF_SYNC_READ, _WRITE or both. */
-static int cpu_begins(int dmabuf, __u64 how)
-{
-	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | how };
-
-	return call(dmabuf, DMA_BUF_IOCTL_SYNC, &sync);
-}
-
-static int cpu_ends(int dmabuf, __u64 how)
-{
-	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_END | how };
-
-	return call(dmabuf, DMA_BUF_IOCTL_SYNC, &sync);
-}
 
 static int cpu_fills(int dmabuf, void *memory, size_t length, __u32 seed)
 {

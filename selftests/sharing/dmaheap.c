@@ -328,7 +328,7 @@ TEST_F(dmaheap, enomem_counts_as_failure)
 
 	ASSERT_EQ(0, get_stats(self->fd, &before));
 	EXPECT_EQ(-ENOMEM, dmaheap_alloc(self->heap, before.region_length + 1, O_RDWR));
-	EXPECT_EQ(-ENOMEM, dmaheap_alloc(self->heap, -4096ULL, O_RDWR));
+	EXPECT_EQ(-ENOMEM, dmaheap_alloc(self->heap, -PAGE, O_RDWR));
 	ASSERT_EQ(before.region_length, take_all(self->fd));
 	ASSERT_EQ(0, get_stats(self->fd, &full));
 	EXPECT_EQ(before.failures + 2, full.failures);
@@ -378,8 +378,8 @@ TEST_F(dmaheap, argument_may_be_shorter)
 
 TEST_F(dmaheap, argument_may_be_longer)
 {
-	const size_t sizes[] = { 25, 32, 48, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE - 1 };
-	const size_t room = 3 * PAGE, size = sizeof(struct dma_heap_allocation_data);
+	const size_t sizes[] = { 25, 32, 48, 4 * KIB, 8 * KIB, 12 * KIB, 16 * KIB - 1 };
+	const size_t room = 12 * KIB, size = sizeof(struct dma_heap_allocation_data);
 	unsigned char *memory = self->end - room, tail[room - size];
 	struct dma_heap_allocation_data *arg = (void *)memory;
 	size_t i;
