@@ -285,7 +285,7 @@ TEST_F(placement, unprivileged)
 
 			int answer = mask_reaches(bits, self->end, memory_end) ? 0 : -ENOMEM;
 
-			if (bits && 1ULL << bits < PAGE)
+			if (bits && bits < (__u32)__builtin_ctzl(PAGE))
 				answer = -EINVAL;
 			if (alloc_placed(self->fd, &buffer) != answer)
 				_exit(bits);
