@@ -414,7 +414,7 @@ TEST_F(batch, killed)
 
 			const __u64 *offset = &self->allocs[MAX / 2].mmap_offset;
 
-			while (!alloc_batch(fd, self->allocs, MAX, 64 * PAGE) &&
+			while (!alloc_batch(fd, self->allocs, MAX, 16 * PAGE) &&
 			       !map_errno(fd, *offset, PAGE, PROT_WRITE) &&
 			       !free_batch(fd, self->allocs, MAX))
 				;

@@ -41,6 +41,7 @@ FIXTURE_SETUP(clean)
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, get_info(self->fd, &info));
+	ASSERT_LT(LENGTH, info.region_length);
 	self->used = info.region_length - LENGTH;
 	ASSERT_EQ(0, alloc_buffer(self->fd, self->used, &buffer));
 	ASSERT_TRUE(becomes_clean(self->fd));
