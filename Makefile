@@ -8,6 +8,8 @@
 #                   of an hour to build once.
 #                   make test KERNEL=all: the stock kernel's tests, then all that need no building,
 #                   then test-install
+#   ARCH, CROSS_COMPILE  as for the kernel's own make: module and library for another machine, see
+#                   scripts/system/boards.md
 #   V=1             show the commands instead of a short line per file
 #   W=1 C=1         more warnings, and sparse: passed on to kbuild
 #   PREFIX, DESTDIR where `make install` puts the library (/usr/local); DESTDIR: also where
