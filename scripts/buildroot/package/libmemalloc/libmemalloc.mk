@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# The library of memalloc, from the repository that has this file.
+LIBMEMALLOC_VERSION = 0.1.0
+LIBMEMALLOC_SITE = $(BR2_EXTERNAL_MEMALLOC_PATH)/../..
+LIBMEMALLOC_SITE_METHOD = local
+LIBMEMALLOC_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude /build
+LIBMEMALLOC_LICENSE = MIT, GPL-2.0 with Linux-syscall-note (linux/memalloc.h)
+LIBMEMALLOC_LICENSE_FILES = COPYING LICENSE-MIT LICENSE-GPL-2.0
+LIBMEMALLOC_INSTALL_STAGING = YES
+
+# The malloc needs glibc.
+LIBMEMALLOC_MAKE_OPTS = $(TARGET_CONFIGURE_OPTS) BUILD=$(@D)/build PREFIX=/usr \
+	$(if $(BR2_TOOLCHAIN_USES_GLIBC),,drop_in=)
+
+define LIBMEMALLOC_BUILD_CMDS
+	$(TARGET_MAKE_ENV) $(MAKE) $(LIBMEMALLOC_MAKE_OPTS) -C $(@D)/userlib lib
+endef
+
+define LIBMEMALLOC_INSTALL_STAGING_CMDS
+	$(TARGET_MAKE_ENV) $(MAKE) $(LIBMEMALLOC_MAKE_OPTS) -C $(@D)/userlib install DESTDIR=$(STAGING_DIR)
+endef
+
+define LIBMEMALLOC_INSTALL_TARGET_CMDS
+	$(TARGET_MAKE_ENV) $(MAKE) $(LIBMEMALLOC_MAKE_OPTS) -C $(@D)/userlib install DESTDIR=$(TARGET_DIR)
+endef
+
+$(eval $(generic-package))
