@@ -13,6 +13,7 @@ set -eu
 
 seen=$OUT/seen
 four_gib=$((1 << 32))
+page_bits=$(python3 -c 'import os; print(os.sysconf("SC_PAGESIZE").bit_length() - 1)')
 
 # look NODE SIZE: a line of what was seen: node, size, begin, end, masks.
 look() {
@@ -38,6 +39,15 @@ regions_are_made() {
 	cat "$seen"
 }
 
+# masks BITS: what is answered to masks of 1, 2 ... 64 bits, if those of so many reach the region. 1:
+# not a page; 2: no room; 0: a buffer.
+masks() {
+	local bits
+	for bits in {1..64}; do
+		echo -n $((bits < page_bits ? 1 : bits < $1 ? 2 : 0))
+	done
+}
+
 # Below 4 GiB or not: one answer for each. Those that are not take a mask of all memory.
 one_bit_is_told() {
 	local low high
@@ -45,8 +55,8 @@ one_bit_is_told() {
 	high=$(awk -v end="$four_gib" '$4 > end { print $5 }' "$seen" | sort -u)
 	[ "$(wc -w <<<"$low")" = 1 ]
 	[ "$(wc -w <<<"$high")" = 1 ]
-	[ "$low" = "$(printf '1%.0s' {1..11})$(printf '2%.0s' {12..31})$(printf '0%.0s' {32..64})" ]
-	[ "$high" = "$(printf '1%.0s' {1..11})$(printf '2%.0s' {12..33})$(printf '0%.0s' {34..64})" ]
+	[ "$low" = "$(masks 32)" ]
+	[ "$high" = "$(masks 34)" ]
 }
 
 # For each node and size, three loads. A search in a fixed order comes to nine places in all, as

@@ -289,8 +289,8 @@ check_module einval_user_buffers_negative refuses EINVAL 'user_buffers=-1 ' user
 check_module einval_client_bytes_bad_suffix refuses EINVAL 'client_bytes=1Q ' client_bytes=1Q
 check_module einval_client_buffers_empty refuses EINVAL 'client_buffers= ' client_buffers=
 check_module values_by_default all_by_default
-check_module size_in_bytes size_of 8392704 8392704
-check_module size_in_kib size_of 4k 4096
+check_module size_in_bytes size_of 8454144 8454144
+check_module size_in_kib size_of 64k 65536
 check_module fit_by_name each_fit_is_chosen
 check_module limits_by_number each_limit_is_set
 check_module log_line says_one_line_without_address
