@@ -72,7 +72,7 @@ static const char *check_summaries(const struct mal_heap *heap, u32 word)
 
 const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
 {
-	const u32 words = mal_map_words(heap->granules);
+	const u32 end = mal_map_words(heap->granules) * 64;
 	const char *wrong = NULL;
 	u32 n, blocks = 0;
 
@@ -80,20 +80,24 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor)
 		return "the indexed part ends beyond the heap";
 	if (!(heap->map[0][0] & 1))
 		return "a block's head is not in the bitmap";
-	for (n = 0; !wrong && n < MAL_CHECK_WORDS && blocks < MAL_CHECK_BLOCKS; n++) {
-		bool index_pass = *cursor >= words;
-		u32 word = index_pass ? *cursor - words : *cursor;
-		u64 heads = heap->map[0][word];
+	for (n = 0; !wrong && n < MAL_CHECK_WORDS; n++) {
+		bool index_pass = *cursor >= end;
+		u32 at = index_pass ? *cursor - end : *cursor;
+		u64 heads = heap->map[0][at / 64] & ~0ull << at % 64;
 
 		for (; !wrong && heads; heads &= heads - 1) {
-			u32 head = word * 64 + mal_low_bit64(heads);
+			u32 head = at / 64 * 64 + mal_low_bit64(heads);
 
+			if (blocks++ == MAL_CHECK_BLOCKS) {
+				*cursor += head - at;
+				return NULL;
+			}
 			wrong = index_pass ? check_indexed(heap, head) : check_block(heap, head);
-			blocks++;
 		}
 		if (!wrong && !index_pass)
-			wrong = check_summaries(heap, word);
-		if (++*cursor == 2 * words) {
+			wrong = check_summaries(heap, at / 64);
+		*cursor += 64 - at % 64;
+		if (*cursor == 2 * end) {
 			*cursor = MAL_NONE;
 			break;
 		}

@@ -193,15 +193,14 @@ const char *mal_heap_check(const struct mal_heap *heap);
 /*
  * The same check in slices; the heap may change between two slices. Not checked are the
  * counters, and what the index has besides the free blocks. *@cursor is 0 for the first
- * slice, and MAL_NONE after the last. A slice ends after the bitmap's word in which it
- * reaches MAL_CHECK_BLOCKS blocks, or after MAL_CHECK_WORDS words. With good fit, a slice
- * takes at most MAL_CHECK_STEPS.
+ * slice, and MAL_NONE after the last. A slice ends after MAL_CHECK_BLOCKS blocks, or after
+ * MAL_CHECK_WORDS words of the bitmap. With good fit, a slice takes at most MAL_CHECK_STEPS.
  */
 const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
 
-#define MAL_CHECK_BLOCKS	16
+#define MAL_CHECK_BLOCKS	4
 #define MAL_CHECK_WORDS		64
-#define MAL_CHECK_STEPS		1024
+#define MAL_CHECK_STEPS		192
 
 /* For any block that begins at @head: */
 static inline u32 mal_block_size(const struct mal_heap *heap, u32 head)
