@@ -49,7 +49,7 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 	while (more) {
 		cond_resched();
 		spin_lock(&arena->lock);
-		more = mal_heap_switch_more(&arena->heap, MAL_ARENA_SLICE);
+		more = mal_heap_switch_more(&arena->heap, MAL_ARENA_SWITCH_SLICE);
 		spin_unlock(&arena->lock);
 	}
 	mutex_unlock(&arena->switching);

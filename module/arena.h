@@ -128,6 +128,9 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
 /* The most blocks that are visited under one hold of the lock. */
 #define MAL_ARENA_SLICE		32
 
+/* And that get into the index of another fit: each free one goes down a tree's path. */
+#define MAL_ARENA_SWITCH_SLICE	16
+
 /*
  * Visit up to @max blocks, and no more than MAL_ARENA_SLICE, from the block that holds
  * *@cursor on. Returns how many. *@cursor becomes where to continue: after the last block,
