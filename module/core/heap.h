@@ -199,7 +199,7 @@ const char *mal_heap_check(const struct mal_heap *heap);
 const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
 
 #define MAL_CHECK_BLOCKS	4
-#define MAL_CHECK_WORDS		64
+#define MAL_CHECK_WORDS		32
 #define MAL_CHECK_STEPS		192
 
 /* For any block that begins at @head: */

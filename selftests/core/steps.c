@@ -324,11 +324,11 @@ static void check_of_empty_words(void)
 
 	for (slices = 0; cursor != MAL_NONE; slices++)
 		EXPECT(!mal_heap_check_slice(&heap, &cursor));
-	EXPECT(slices == 2 * 6400 / 64);
+	EXPECT(slices == 2 * 6400 / 32);
 	heap_drop(&heap);
 }
 
-/* A heap of 60 words with so many blocks each: a slice ends after four blocks, also inside a word. */
+/* A heap of 60 words with so many blocks each: a slice ends after four, also inside a word. */
 static void expect_slices(u32 blocks)
 {
 	struct mal_heap heap = heap_make(64 * 60);
