@@ -59,7 +59,8 @@ vm_kernel = $(if $(other),--kernel $(other))
 
 .PHONY: all module drivers lib examples tests demo test test-faults vm setup clean help
 .PHONY: install modules_install system_install deb test-install
-.PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core bench-core bench-kernel bench-calls bench-malloc
+.PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core
+.PHONY: bench-core bench-kernel bench-calls bench-held bench-malloc
 .PHONY: setup-build vm-module build-all
 
 all: module lib			## module and library (the default)
@@ -158,6 +159,11 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 
 bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
 	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench/calls.sh
+
+bench-held: KDIR = $(tested)
+bench-held: vm-module tests	## instructions for which the module holds its spinlocks, in a VM
+	+@$(call kbuild,$(CURDIR)/selftests/bench-held/. $(CURDIR)/module $(CURDIR)/uapi,bench-held)
+	@scripts/vm $(vm_kernel) --name bench-held selftests/bench-held/run.sh
 
 bench-malloc: examples		## compares the drop-in malloc with others (ROUNDS=7)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
