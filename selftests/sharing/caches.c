@@ -39,13 +39,14 @@ FIXTURE(caches) {
 
 static int set_probes(void)
 {
+	const char *arguments = "from=$arg1:u64 length=$arg2:u64 direction=$arg3:u32";
 	char line[256];
 	enum kind i;
 	int err = 0;
 
 	for (i = 0; !err && i < KINDS; i++) {
-		snprintf(line, sizeof(line), "p:" GROUP "/%s arch_sync_dma_%s from=$arg1:u64 "
-			 "length=$arg2:u64 direction=$arg3:u32", kinds[i], kinds[i]);
+		snprintf(line, sizeof(line), "p:" GROUP "/%s arch_sync_dma_%s %s", kinds[i],
+			 kinds[i], arguments);
 		err = append_file(TRACEFS "/kprobe_events", line);
 	}
 	return err;
@@ -195,8 +196,8 @@ TEST_F(caches, sync_of_a_range)
 	static const struct {
 		__u64 from, length;
 	} ranges[] = {
-		{ 0, 1 }, { 0, LENGTH }, { 1000, 8 }, { 48 * KIB - 64, 128 }, { 47 * KIB, 98 * KIB },
-		{ 100 * KIB + 1, 12345 }, { LENGTH - 1, 1 },
+		{ 0, 1 }, { 0, LENGTH }, { 1000, 8 }, { 48 * KIB - 64, 128 },
+		{ 47 * KIB, 98 * KIB }, { 100 * KIB + 1, 12345 }, { LENGTH - 1, 1 },
 	};
 	struct edu_attach limits = { .max_segment = 48 * KIB };
 	__u32 handle = self->buffer.handle, direction;
