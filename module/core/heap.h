@@ -200,7 +200,7 @@ const char *mal_heap_check_slice(const struct mal_heap *heap, u32 *cursor);
 
 #define MAL_CHECK_BLOCKS	4
 #define MAL_CHECK_WORDS		32
-#define MAL_CHECK_STEPS		192
+#define MAL_CHECK_STEPS		80
 
 /* For any block that begins at @head: */
 static inline u32 mal_block_size(const struct mal_heap *heap, u32 head)

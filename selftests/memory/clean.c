@@ -338,8 +338,8 @@ TEST_F(clean, nothing_is_zeroed_under_its_owner)
 		close(client);
 		ASSERT_TRUE(WAIT_UNTIL(used_bytes(self->fd) == self->used));
 	}
-	/* Half of those that there is room for. */
-	EXPECT_LT(6 * LENGTH / (64 * PAGE) / 2, total);
+	/* 1,000 with pages of 4 KiB. */
+	EXPECT_LT(1000 * 4 * KIB / PAGE, total);
 }
 
 /* One of several clients that go through buffers. */
