@@ -31,27 +31,6 @@ static inline int detach(int edu)
 	return call(edu, EDU_IOC_DETACH, NULL);
 }
 
-static inline int transfer(int edu, __u64 offset, __u32 length, __u32 direction)
-{
-	struct edu_transfer arg = { .offset = offset, .length = length, .direction = direction };
-
-	return call(edu, EDU_IOC_TRANSFER, &arg);
-}
-
-/* Two open files of one device, or twice the same: what @source has, @target gets. */
-static inline int device_copies(int source, __u64 from, int target, __u64 to, size_t length)
-{
-	size_t done, n;
-	int ret = 0;
-
-	for (done = 0; !ret && done < length; done += n) {
-		n = length - done < EDU_MAX_LENGTH ? length - done : EDU_MAX_LENGTH;
-		ret = transfer(source, from + done, n, EDU_TO_DEVICE) ?:
-			transfer(target, to + done, n, EDU_FROM_DEVICE);
-	}
-	return ret;
-}
-
 /* What programs do around their own accesses; @how: DMA_BUF_SYNC_READ, _WRITE or both. */
 static inline int cpu_begins(int dmabuf, __u64 how)
 {

@@ -136,8 +136,6 @@ static const char *once(enum kind kind, __u32 direction, __u64 from, __u64 lengt
 
 FIXTURE_SETUP(caches)
 {
-	struct memalloc_query query;
-
 	ASSERT_EQ(0, mount_tracefs());
 	ASSERT_TRUE(!mkdir(INSTANCE, 0700) || errno == EEXIST);
 	ASSERT_EQ(0, set_probes());
@@ -146,8 +144,8 @@ FIXTURE_SETUP(caches)
 	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
 	self->map = map_buffer(self->fd, &self->buffer);
 	ASSERT_NE(MAP_FAILED, (void *)self->map);
-	ASSERT_EQ(0, query_physical(self->fd, self->buffer.handle, &query));
-	self->physical = query.physical;
+	self->physical = physical(self->fd, &self->buffer, 0);
+	ASSERT_NE(0, self->physical);
 	self->dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR);
 	ASSERT_LE(0, self->dmabuf);
 	self->edu = open("/dev/edu0", O_RDWR);
@@ -267,8 +265,6 @@ TEST_F(caches, nobody_has_it_mapped)
  */
 TEST_F(caches, zeros_reach_memory_before_the_device_comes)
 {
-	struct memalloc_query query;
-
 	/* What was written to is zeroed for its next owner. */
 	memset(self->map, 1, LENGTH);
 	munmap(self->map, LENGTH);
@@ -277,8 +273,7 @@ TEST_F(caches, zeros_reach_memory_before_the_device_comes)
 	EXPECT_EQ(LENGTH, dirty_bytes(self->fd));
 	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
 	EXPECT_EQ(0, dirty_bytes(self->fd));
-	ASSERT_EQ(0, query_physical(self->fd, self->buffer.handle, &query));
-	ASSERT_EQ(self->physical, query.physical);
+	ASSERT_EQ(self->physical, physical(self->fd, &self->buffer, 0));
 	self->dmabuf = export_buffer(self->fd, self->buffer.handle, O_RDWR);
 	EXPECT_STREQ("", done(self));
 	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_FROM_DEVICE));

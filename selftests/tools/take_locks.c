@@ -355,17 +355,15 @@ int main(void)
 {
 	struct work work = { .random = 1 };
 	struct memalloc_alloc buffer;
-	struct memalloc_query query;
 	struct memalloc_stats stats;
 
 	MUST(clock_counts_instructions());
 	work.fd = open_idle_device();
 	MUST(work.fd >= 0 && !get_stats(work.fd, &stats));
 	work.region_length = stats.region_length;
-	MUST(!alloc_buffer(work.fd, PAGE, &buffer) &&
-	     !query_physical(work.fd, buffer.handle, &query) &&
-	     !free_buffer(work.fd, buffer.handle));
-	work.start = query.physical;
+	MUST(!alloc_buffer(work.fd, PAGE, &buffer));
+	work.start = physical(work.fd, &buffer, 0);
+	MUST(work.start && !free_buffer(work.fd, buffer.handle));
 	MUST(!set_parameter("held", "0"));
 
 	make_spine(&work, FEW);
