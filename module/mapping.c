@@ -53,7 +53,7 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	return left < n ? 0 : err;
 }
 
-/* Under the lock of the page table. set_pte_at() is not for modules on arm64. */
+/* apply_to_page_range() holds the page table's lock. set_pte_at() is not for modules on arm64. */
 static int mark_written(pte_t *entry, unsigned long address, void *data)
 {
 	pte_t old = ptep_get(entry);
