@@ -66,6 +66,18 @@ debian_source() {
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main"
 }
 
+# debian_root RELEASE PACKAGE,... OPTION...: writes the files of a root folder of Debian, as a tar
+# archive. The options are mmdebstrap's.
+debian_root() {
+	local source
+	source=$(debian_source "$1")
+	# mmdebstrap has sh write to one of its own descriptors. sh knows numbers of one digit only.
+	exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+	# As another user, it does not reach the current folder if that is private.
+	(cd / && mmdebstrap --quiet --format=tar --include="$2" --aptopt='Acquire::Retries "3"' \
+		"${@:3}" "$1" - "$source")
+}
+
 # The comment at the head of a script, below its license, is its help.
 show_help() {
 	sed -n '3,/^[^#]/{s/^# \?//p}' "$0"
