@@ -11,6 +11,7 @@
 set -eu
 . "$SRC/selftests/lib/tap.sh"
 wanted=$*
+page_kib=$(python3 -c 'import os; print(os.sysconf("SC_PAGESIZE") // 1024)')
 
 # refuses ERRNO MESSAGE PARAMETER...: so, with a line in the log that matches, and in time.
 refuses() {
@@ -203,8 +204,8 @@ unload_while_it_zeroes() {
 # Free memory, with the free pages that each processor keeps for itself.
 free_kib() {
 	echo 1 >/proc/sys/vm/stat_refresh
-	awk '$1 == "nr_free_pages" || $1 == "count:" { pages += $2 } END { print pages * 4 }' \
-		/proc/zoneinfo
+	awk -v kib="$page_kib" '$1 == "nr_free_pages" || $1 == "count:" { pages += $2 }
+		END { print pages * kib }' /proc/zoneinfo
 }
 
 now_ms() {

@@ -19,8 +19,8 @@ static void measure(size_t *mapped, size_t *resident)
 	if (statm < 0 || read(statm, line, sizeof(line) - 1) < 0)
 		exit(1);
 	close(statm);
-	*mapped = strtoul(line, &end, 10) * 4096;
-	*resident = strtoul(end, NULL, 10) * 4096;
+	*mapped = strtoul(line, &end, 10) * getpagesize();
+	*resident = strtoul(end, NULL, 10) * getpagesize();
 }
 
 static size_t resident(void)
