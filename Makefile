@@ -4,8 +4,8 @@
 #   KDIR=PATH       build the module for the kernel with this build folder. The default is the
 #                   running kernel, or Debian's stock kernel if the running one has no headers here
 #   KERNEL=NAME     in VMs, that kernel of selftests/kernels/table instead of the stock one: 6.12,
-#                   6.12-rt, 7.x, arm64, arm64-16k; or debug, kcsan, minimal, which it takes a quarter
-#                   of an hour to build once.
+#                   6.12-rt, 7.x, arm64, arm64-16k; or debug, debug-rt, kcsan, minimal, which it takes
+#                   a quarter of an hour to build once.
 #                   make test KERNEL=all: the stock kernel's tests, then all that need no building,
 #                   then test-install
 #   ARCH, CROSS_COMPILE  as for the kernel's own make: module and library for another machine, see

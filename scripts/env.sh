@@ -54,6 +54,17 @@ download() {
 	"${get[@]}" "$@" >&2
 }
 
+# unpack_source PACKAGE: puts a kernel's source into the current folder, without the largest parts
+# that no kernel here needs.
+unpack_source() {
+	download "$1"
+	echo "unpacking $1" >&2
+	dpkg-deb --fsys-tarfile ./*.deb | tar -xO "./usr/src/$1.tar.xz" | tar -xJ \
+		--strip-components=1 --exclude='*/Documentation/[!K]*' --exclude='*/boot/dts' \
+		--exclude='*/drivers/gpu/drm/amd/include' --exclude='*/tools/perf'
+	rm ./*.deb
+}
+
 # debian_source SUITE: the line for apt that names a suite of Debian, from where this machine has
 # its own packages from.
 debian_source() {

@@ -5,7 +5,7 @@
 # the other.
 #
 #vm --memory 2G --disk 64M --timeout 400
-#kernel debug
+#kernel debug debug-rt
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"
