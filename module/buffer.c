@@ -18,7 +18,7 @@ static void destroy_buffer(struct mal_buffer *buffer)
 static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_request *req)
 {
 	const struct mal_extent *extent = &buffer->extent;
-	u32 end = req->hi ?: extent->region->claim.pages;
+	u32 end = req->hi ?: extent->region->range.pages;
 
 	if (req->boundary)
 		end = min(end, (extent->block.first | (req->boundary - 1)) + 1);

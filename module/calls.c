@@ -38,10 +38,10 @@ int mal_call_info(struct mal_call *call)
 			    MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
 			    MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
 			    MEMALLOC_FEATURE_NAMES,
-		.region_length = (u64)region->claim.pages << PAGE_SHIFT,
+		.region_length = (u64)region->range.pages << PAGE_SHIFT,
 		.granule = PAGE_SIZE,
-		.node = region->claim.node,
-		.max_alignment = (u64)region->claim.align << PAGE_SHIFT,
+		.node = region->range.node,
+		.max_alignment = (u64)region->range.align << PAGE_SHIFT,
 		.client = call->client->id,
 	};
 	strscpy(info->name, region->name, sizeof(info->name));
@@ -231,7 +231,7 @@ int mal_call_layout(struct mal_call *call)
 	struct memalloc_layout *layout = call->arg;
 	struct layout_slice slice;
 	u8 __user *to = u64_to_user_ptr(layout->blocks);
-	u32 pages = client->region->claim.pages;
+	u32 pages = client->region->range.pages;
 	u32 cursor;
 	u32 done = 0;
 
@@ -434,7 +434,7 @@ int mal_call_resize(struct mal_call *call)
 
 	if (resize->reserved || !resize->length)
 		return -EINVAL;
-	if (more >= call->client->region->claim.pages)
+	if (more >= call->client->region->range.pages)
 		return -EFBIG;
 	return mal_handle_resize(&call->client->handles, resize->handle, more + 1, resize->length);
 }

@@ -42,16 +42,17 @@ struct mal_region *mal_device_create(const char *name, unsigned long pages, int 
 	region = &device->region;
 	region->name = name;
 
-	err = mal_claim_range(&region->claim, pages, node);
+	region->range.source = &mal_source_running;
+	err = region->range.source->claim(&region->range, pages, node);
 	if (err)
 		goto free_device;
 
-	err = mal_arena_init(&region->arena, pages, fit, region->claim.node);
+	err = mal_arena_init(&region->arena, pages, fit, region->range.node);
 	if (err)
-		goto release_claim;
+		goto release_range;
 
-	err = mal_clean_init(&region->clean, &region->arena, region->claim.pfn, pages,
-			     region->claim.node);
+	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, pages,
+			     region->range.node);
 	if (err)
 		goto destroy_arena;
 
@@ -95,8 +96,8 @@ destroy_clean:
 	mal_clean_destroy(&region->clean);
 destroy_arena:
 	mal_arena_destroy(&region->arena);
-release_claim:
-	mal_claim_release(&region->claim);
+release_range:
+	region->range.source->release(&region->range);
 free_device:
 	kfree(device);
 	return ERR_PTR(err);
@@ -115,7 +116,7 @@ void mal_device_destroy(struct mal_region *region)
 	mal_spaces_destroy(&region->spaces);
 	mal_clean_destroy(&region->clean);
 	mal_arena_destroy(&region->arena);
-	mal_claim_release(&region->claim);
+	region->range.source->release(&region->range);
 	mutex_destroy(&region->clients_lock);
 	kfree(device);
 }

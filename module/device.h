@@ -7,7 +7,7 @@ struct mal_region;
 
 /*
  * Claim @pages of @node (or NUMA_NO_NODE) and make a region of them, managed with
- * @fit, with device nodes of that @name. Sleeps. Errors: those of mal_claim_range().
+ * @fit, with device nodes of that @name. Sleeps. Errors: those of claim in source/source.h.
  */
 struct mal_region *mal_device_create(const char *name, unsigned long pages, int node,
 				     const struct mal_fit *fit);

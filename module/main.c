@@ -20,7 +20,7 @@ static int __init memalloc_init(void)
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	pr_info("region of %lu KiB on node %d, fit %s\n", params.pages << (PAGE_SHIFT - 10),
-		region->claim.node, params.fit->name);
+		region->range.node, params.fit->name);
 	mal_params_attach(region);
 	return 0;
 }

@@ -153,7 +153,7 @@ static int parse_pages(unsigned long *pages)
 		return -EINVAL;
 	}
 	*pages = bytes >> PAGE_SHIFT;
-	/* mal_claim_range() explains what is more than all memory. */
+	/* The source explains what is more than all memory. */
 	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
 		pr_err("size=%s is more than a region can have\n", size);
 		return -EFBIG;

@@ -59,17 +59,17 @@ static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
 	const u64 in_32_bits = 1ULL << (32 - PAGE_SHIFT);
 
 	return end >= in_32_bits &&
-	       (end >= region->claim.memory_end ||
-		region->claim.pfn + region->claim.pages <= in_32_bits);
+	       (end >= region->range.memory_end ||
+		region->range.pfn + region->range.pages <= in_32_bits);
 }
 
 int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
 		  struct mal_request *req)
 {
 	const u64 align = (alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT;
-	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->claim.align);
-	const u64 first = region->claim.pfn;
-	const u64 last = first + region->claim.pages;
+	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->range.align);
+	const u64 first = region->range.pfn;
+	const u64 last = first + region->range.pages;
 	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
 	struct window window;
 	int err;
@@ -81,11 +81,11 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 		return err;
 	if (!alloc->length || more >= window.end - window.first)
 		return -EINVAL;
-	if ((alloc->alignment && !is_power_of_2(alloc->alignment)) || align > region->claim.align)
+	if ((alloc->alignment && !is_power_of_2(alloc->alignment)) || align > region->range.align)
 		return -EINVAL;
 	if (alloc->boundary && (!is_power_of_2(alloc->boundary) || more >= boundary))
 		return -EINVAL;
-	if (more >= region->claim.pages)
+	if (more >= region->range.pages)
 		return -EFBIG;
 
 	*req = (struct mal_request) {
@@ -97,7 +97,7 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 	    !capable(CAP_SYS_RAWIO))
 		window.end = 0;
 	if (window.end <= first || window.first >= last) {
-		req->lo = region->claim.pages;	/* there is no such granule: no room */
+		req->lo = region->range.pages;	/* there is no such granule: no room */
 		return 0;
 	}
 	if (window.first > first)

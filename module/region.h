@@ -8,7 +8,7 @@
 
 #include "arena.h"
 #include "charge.h"
-#include "claim.h"
+#include "source/source.h"
 #include "clean.h"
 #include "offset.h"
 #include "space.h"
@@ -17,7 +17,7 @@
 /* A claimed range, and all that manages it. */
 struct mal_region {
 	const char *name;
-	struct mal_claim claim;
+	struct mal_range range;
 	struct mal_arena arena;
 	struct mal_clean clean;
 	struct mal_offsets offsets;
@@ -35,7 +35,7 @@ struct mal_region {
 
 static inline struct page *mal_region_page(const struct mal_region *region, u32 granule)
 {
-	return pfn_to_page(region->claim.pfn + granule);
+	return pfn_to_page(region->range.pfn + granule);
 }
 
 #endif /* MAL_REGION_H */

@@ -91,7 +91,7 @@ const char *mal_check_sums(struct mal_region *region)
 		u32 cursor = 0;
 
 		sums = (struct memalloc_stats) {};
-		while (cursor < region->claim.pages) {
+		while (cursor < region->range.pages) {
 			cond_resched();
 			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums,
 					&sums);

@@ -81,7 +81,7 @@ static void *layout_start(struct seq_file *seq, loff_t *pos)
 	struct layout *layout = seq->private;
 	u32 cursor = *pos;
 
-	if (*pos >= layout->region->claim.pages)
+	if (*pos >= layout->region->range.pages)
 		return NULL;
 	layout->read = 0;
 	layout->shown = 0;

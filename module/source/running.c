@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the region comes from: a contiguous range claimed from running memory.
+ * Regions of running memory: a contiguous range is claimed from what the system uses.
  *
  * alloc_contig_range() takes a window: it moves the pages that lie there elsewhere. That is
  * expensive, so each window is looked over first, and skipped if it holds a page that can't be
@@ -21,7 +21,7 @@
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 
-#include "claim.h"
+#include "source/source.h"
 
 /* The search gives up after this time. */
 #define MAL_CLAIM_SECONDS	30
@@ -50,7 +50,7 @@ static const enum zone_type zone_order[] = {
 };
 
 struct search {
-	struct mal_claim *claim;	/* what is wanted: @pages and @align are set */
+	struct mal_range *range;	/* what is wanted: @pages and @align are set */
 	unsigned long window;		/* @pages, rounded up to MAL_CLAIM_STEP */
 	unsigned long largest;		/* pages of the largest range that looked movable */
 	unsigned long deadline;		/* in jiffies */
@@ -105,7 +105,7 @@ static unsigned long first_obstacle(const struct search *search, struct zone *zo
 /* Try the windows in [@start, @end), a run of pages that look movable. */
 static bool claim_from_run(struct search *search, unsigned long start, unsigned long end)
 {
-	struct mal_claim *claim = search->claim;
+	struct mal_range *range = search->range;
 	unsigned long pfn;
 
 	start = ALIGN(start, MAL_CLAIM_STEP);
@@ -113,13 +113,13 @@ static bool claim_from_run(struct search *search, unsigned long start, unsigned 
 	if (start < end)
 		search->largest = max(search->largest, end - start);
 
-	for (pfn = ALIGN(start, claim->align); pfn < end && end - pfn >= search->window;
-	     pfn += claim->align) {
+	for (pfn = ALIGN(start, range->align); pfn < end && end - pfn >= search->window;
+	     pfn += range->align) {
 		if (out_of_time(search))
 			return false;
 		if (!alloc_contig_range(pfn, pfn + search->window, ACR_FLAGS_NONE,
 					GFP_KERNEL | __GFP_NOWARN)) {
-			claim->pfn = pfn;
+			range->pfn = pfn;
 			return true;
 		}
 	}
@@ -143,9 +143,9 @@ static bool claim_from_runs(struct search *search, struct zone *zone, unsigned l
 static bool claim_from_zone(struct search *search, struct zone *zone)
 {
 	unsigned long start = zone->zone_start_pfn;
-	unsigned long windows = clamp(zone->spanned_pages / search->claim->align, 1UL,
+	unsigned long windows = clamp(zone->spanned_pages / search->range->align, 1UL,
 				      (unsigned long)MAL_CLAIM_BEGINNINGS);
-	unsigned long first = start + get_random_u64() % windows * search->claim->align;
+	unsigned long first = start + get_random_u64() % windows * search->range->align;
 
 	return claim_from_runs(search, zone, first, zone_end_pfn(zone)) ||
 	       claim_from_runs(search, zone, start, first);
@@ -157,7 +157,7 @@ static bool claim_aligned(struct search *search, unsigned long align, int node)
 	unsigned int i;
 	int nid;
 
-	search->claim->align = align;
+	search->range->align = align;
 	for (i = 0; i < ARRAY_SIZE(zone_order); i++) {
 		for_each_online_node(nid) {
 			struct zone *zone = &NODE_DATA(nid)->node_zones[zone_order[i]];
@@ -165,7 +165,7 @@ static bool claim_aligned(struct search *search, unsigned long align, int node)
 			if ((node != NUMA_NO_NODE && node != nid) || !populated_zone(zone))
 				continue;
 			if (claim_from_zone(search, zone)) {
-				search->claim->node = nid;
+				search->range->node = nid;
 				return true;
 			}
 		}
@@ -175,7 +175,7 @@ static bool claim_aligned(struct search *search, unsigned long align, int node)
 
 static int explain_failure(const struct search *search)
 {
-	unsigned long pages = search->claim->pages;
+	unsigned long pages = search->range->pages;
 	unsigned long shift = 20 - PAGE_SHIFT;
 
 	if (fatal_signal_pending(current))
@@ -192,12 +192,12 @@ static int explain_failure(const struct search *search)
 }
 
 /* clean.h takes all of the region to be zero from now on. */
-static int zero_pages(const struct mal_claim *claim)
+static int zero_pages(const struct mal_range *range)
 {
 	unsigned long i;
 
-	for (i = 0; i < claim->pages; i++) {
-		clear_highpage(pfn_to_page(claim->pfn + i));
+	for (i = 0; i < range->pages; i++) {
+		clear_highpage(pfn_to_page(range->pfn + i));
 		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
 			if (fatal_signal_pending(current))
 				return -EINTR;
@@ -207,40 +207,10 @@ static int zero_pages(const struct mal_claim *claim)
 	return 0;
 }
 
-int mal_claim_range(struct mal_claim *claim, unsigned long pages, int node)
+static void running_release(struct mal_range *range)
 {
-	struct search search = {
-		.claim = claim,
-		.window = ALIGN(pages, MAL_CLAIM_STEP),
-		.deadline = jiffies + MAL_CLAIM_SECONDS * HZ,
-	};
-	unsigned long align = clamp(rounddown_pow_of_two(pages),
-				    MAL_CLAIM_STEP, MAL_CLAIM_ALIGN_MAX);
-	int nid;
-	int err;
-
-	claim->pages = pages;
-	claim->memory_end = 0;
-	for_each_online_node(nid)
-		claim->memory_end = max(claim->memory_end, node_end_pfn(nid));
-	/* Don't even try a window that would starve the rest of the system. */
-	if (pages > si_mem_available())
-		search.window = ULONG_MAX;
-	if (!claim_aligned(&search, align, node) && !claim_aligned(&search, MAL_CLAIM_STEP, node))
-		return explain_failure(&search);
-
-	if (search.window > pages)
-		free_contig_range(claim->pfn + pages, search.window - pages);
-	err = zero_pages(claim);
-	if (err)
-		mal_claim_release(claim);
-	return err;
-}
-
-void mal_claim_release(struct mal_claim *claim)
-{
-	const unsigned long end = claim->pfn + claim->pages;
-	unsigned long first = claim->pfn;
+	const unsigned long end = range->pfn + range->pages;
+	unsigned long first = range->pfn;
 	unsigned long pfn;
 
 	for (pfn = first; pfn < end; pfn++) {
@@ -257,3 +227,39 @@ void mal_claim_release(struct mal_claim *claim)
 	if (first < end)
 		free_contig_range(first, end - first);
 }
+
+static int running_claim(struct mal_range *range, unsigned long pages, int node)
+{
+	struct search search = {
+		.range = range,
+		.window = ALIGN(pages, MAL_CLAIM_STEP),
+		.deadline = jiffies + MAL_CLAIM_SECONDS * HZ,
+	};
+	unsigned long align = clamp(rounddown_pow_of_two(pages),
+				    MAL_CLAIM_STEP, MAL_CLAIM_ALIGN_MAX);
+	int nid;
+	int err;
+
+	range->pages = pages;
+	range->memory_end = 0;
+	for_each_online_node(nid)
+		range->memory_end = max(range->memory_end, node_end_pfn(nid));
+	/* Don't even try a window that would starve the rest of the system. */
+	if (pages > si_mem_available())
+		search.window = ULONG_MAX;
+	if (!claim_aligned(&search, align, node) && !claim_aligned(&search, MAL_CLAIM_STEP, node))
+		return explain_failure(&search);
+
+	if (search.window > pages)
+		free_contig_range(range->pfn + pages, search.window - pages);
+	err = zero_pages(range);
+	if (err)
+		running_release(range);
+	return err;
+}
+
+const struct mal_source mal_source_running = {
+	.name = "running",
+	.claim = running_claim,
+	.release = running_release,
+};
