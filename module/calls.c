@@ -357,6 +357,7 @@ int mal_call_limits(struct mal_call *call)
 	struct mal_payer *payer = call->client->payer;
 	struct memalloc_limits *limits = call->arg;
 	const struct memalloc_limits wanted = *limits;
+	const struct mal_amount *most = &payer->user->users->limits.client;
 	bool may_raise = false;
 	int err;
 
@@ -366,13 +367,12 @@ int mal_call_limits(struct mal_call *call)
 		if (!may_raise)
 			return -EPERM;
 	}
-	/* Answer the limits that will hold: the client's own, but mal_client_limit at most. */
+	/* Answer the limits that will hold: the client's own, but that of all clients at most. */
 	if (wanted.flags & MEMALLOC_LIMITS_SET_BYTES)
-		limits->client_bytes_max = min(wanted.client_bytes_max,
-					       READ_ONCE(mal_client_limit.bytes));
+		limits->client_bytes_max = min(wanted.client_bytes_max, READ_ONCE(most->bytes));
 	if (wanted.flags & MEMALLOC_LIMITS_SET_BUFFERS)
 		limits->client_buffers_max = min(wanted.client_buffers_max,
-						 READ_ONCE(mal_client_limit.buffers));
+						 READ_ONCE(most->buffers));
 	err = mal_call_respond(call);
 	if (!err)
 		mal_payer_set_limits(payer, &wanted, may_raise);

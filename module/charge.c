@@ -12,13 +12,11 @@
 
 #include "charge.h"
 
-struct mal_amount mal_user_limit = { .bytes = MAL_DEFAULT_BYTES, .buffers = U64_MAX };
-struct mal_amount mal_client_limit = MAL_NO_LIMIT;
-
 /* As file systems do, keep some for root: others can begin, and the administrator can look. */
 #define MAL_RESERVE_SHIFT	4
 
-int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t scan)
+int mal_users_init(struct mal_users *users, unsigned long pages, const struct mal_limits *limits,
+		   work_func_t scan)
 {
 	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!users->wq)
@@ -26,6 +24,7 @@ int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t sca
 	users->scan = scan;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
+	users->limits = *limits;
 	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
 	return 0;
 }
@@ -173,9 +172,10 @@ void mal_payer_close(struct mal_payer *payer)
 
 static struct mal_amount user_limit(const struct mal_user *user)
 {
+	const struct mal_amount *set = &user->users->limits.user;
 	struct mal_amount limit = {
-		.bytes = READ_ONCE(mal_user_limit.bytes),
-		.buffers = READ_ONCE(mal_user_limit.buffers),
+		.bytes = READ_ONCE(set->bytes),
+		.buffers = READ_ONCE(set->buffers),
 	};
 
 	if (limit.bytes == MAL_DEFAULT_BYTES)
@@ -187,10 +187,12 @@ static struct mal_amount user_limit(const struct mal_user *user)
 /* Under the user's lock. */
 static struct mal_amount client_limit(const struct mal_payer *payer)
 {
+	const struct mal_amount *set = &payer->user->users->limits.client;
+
 	lockdep_assert_held(&payer->user->lock);
 	return (struct mal_amount) {
-		.bytes = min(payer->own_limit.bytes, READ_ONCE(mal_client_limit.bytes)),
-		.buffers = min(payer->own_limit.buffers, READ_ONCE(mal_client_limit.buffers)),
+		.bytes = min(payer->own_limit.bytes, READ_ONCE(set->bytes)),
+		.buffers = min(payer->own_limit.buffers, READ_ONCE(set->buffers)),
 	};
 }
 
@@ -231,32 +233,33 @@ int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
 }
 
 /*
- * The name of the parameter that keeps the payer from having that much more, and in *@limit what
+ * The name of the limit that keeps the payer from having that much more, and in *@limit what
  * it allows; NULL: none does. Under the user's lock.
  */
-static const char *refusing_parameter(const struct mal_payer *payer, struct mal_amount more,
+static const char *refusing_limit(const struct mal_payer *payer, struct mal_amount more,
 				      u64 *limit)
 {
 	const struct mal_user *user = payer->user;
+	const struct mal_amount *client = &user->users->limits.client;
 	const struct {
 		const char *name;
 		u64 wanted;
 		u64 limit;
-	} parameters[] = {
+	} limits[] = {
 		{ "user_bytes", user->charged.bytes + more.bytes, user_limit(user).bytes },
 		{ "user_buffers", user->charged.buffers + more.buffers, user_limit(user).buffers },
 		{ "client_bytes", payer->charged.bytes + more.bytes,
-		  READ_ONCE(mal_client_limit.bytes) },
+		  READ_ONCE(client->bytes) },
 		{ "client_buffers", payer->charged.buffers + more.buffers,
-		  READ_ONCE(mal_client_limit.buffers) },
+		  READ_ONCE(client->buffers) },
 	};
 	unsigned int i;
 
 	lockdep_assert_held(&user->lock);
-	for (i = 0; i < ARRAY_SIZE(parameters); i++) {
-		*limit = parameters[i].limit;
-		if (parameters[i].wanted > *limit)
-			return parameters[i].name;
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		*limit = limits[i].limit;
+		if (limits[i].wanted > *limit)
+			return limits[i].name;
 	}
 	return NULL;
 }
@@ -265,21 +268,21 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 {
 	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
 	struct mal_user *user = payer->user;
-	const char *parameter = NULL;
+	const char *name = NULL;
 	u64 limit;
 
 	spin_lock(&user->lock);
 	if (!user->was_refused)
-		parameter = refusing_parameter(payer, more, &limit);
-	if (parameter) {
+		name = refusing_limit(payer, more, &limit);
+	if (name) {
 		user->was_refused = true;
 		/* Keep the user for good, so that the first refusal is the first only once. */
 		mal_user_get(user);
 	}
 	spin_unlock(&user->lock);
-	if (parameter)
+	if (name)
 		pr_notice("user %u has reached %s=%llu (said once)\n",
-			  from_kuid(&init_user_ns, user->uid), parameter, limit);
+			  from_kuid(&init_user_ns, user->uid), name, limit);
 }
 
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)

@@ -22,20 +22,23 @@ struct mal_amount {
 
 #define MAL_NO_LIMIT	{ .bytes = U64_MAX, .buffers = U64_MAX }
 
-/* mal_user_limit.bytes is not set: each user but root may have all but a sixteenth. */
+/* No limit is set for the bytes of users: each one but root may have all but a sixteenth. */
 #define MAL_DEFAULT_BYTES	0
 
 /*
- * The limits of each user and of each client. Parameters may change them at any time, hence
+ * The limits of each user and of each client. The administrator may change them at any time, hence
  * READ_ONCE(). Charges above a lowered limit stay.
  */
-extern struct mal_amount mal_user_limit;
-extern struct mal_amount mal_client_limit;
+struct mal_limits {
+	struct mal_amount user;
+	struct mal_amount client;
+};
 
 /* The users that have a client, or had one whose memory is not back yet, or were refused memory. */
 struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
+	struct mal_limits limits;
 	u64 default_bytes;		/* the limit of a user, if none was set */
 	struct workqueue_struct *wq;	/* of the work of wards */
 	work_func_t scan;		/* the work of a ward */
@@ -71,12 +74,13 @@ struct mal_payer {
 
 	/* Under user->lock: */
 	struct mal_amount charged;
-	struct mal_amount own_limit;	/* of the client, besides mal_client_limit */
+	struct mal_amount own_limit;	/* of the client, besides users->limits.client */
 	bool closed;			/* the client is gone */
 };
 
 /* For a region of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
-int mal_users_init(struct mal_users *users, unsigned long pages, work_func_t scan);
+int mal_users_init(struct mal_users *users, unsigned long pages, const struct mal_limits *limits,
+		   work_func_t scan);
 
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);
@@ -108,7 +112,7 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 /*
  * A charge was refused, also after a scan of the quarantine. The first time for a user, log it,
- * with the name of the parameter that is the limit; but not if the client has set the limit
+ * with the name of the limit; but not if the client has set the limit
  * itself. Sleeps.
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);

@@ -30,8 +30,7 @@ static const struct file_operations device_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-struct mal_region *mal_device_create(const char *name, unsigned long pages, int node,
-				     const struct mal_fit *fit)
+struct mal_region *mal_device_create(const char *name, const struct mal_spec *spec)
 {
 	struct mal_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
 	struct mal_region *region;
@@ -43,15 +42,15 @@ struct mal_region *mal_device_create(const char *name, unsigned long pages, int 
 	region->name = name;
 
 	region->range.source = &mal_source_running;
-	err = region->range.source->claim(&region->range, pages, node);
+	err = region->range.source->claim(&region->range, spec->pages, spec->node);
 	if (err)
 		goto free_device;
 
-	err = mal_arena_init(&region->arena, pages, fit, region->range.node);
+	err = mal_arena_init(&region->arena, spec->pages, spec->fit, region->range.node);
 	if (err)
 		goto release_range;
 
-	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, pages,
+	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, spec->pages,
 			     region->range.node);
 	if (err)
 		goto destroy_arena;
@@ -60,11 +59,11 @@ struct mal_region *mal_device_create(const char *name, unsigned long pages, int 
 	if (err)
 		goto destroy_clean;
 
-	err = mal_users_init(&region->users, pages, mal_quarantine_work);
+	err = mal_users_init(&region->users, spec->pages, &spec->limits, mal_quarantine_work);
 	if (err)
 		goto destroy_spaces;
 
-	mal_offsets_init(&region->offsets, pages);
+	mal_offsets_init(&region->offsets, spec->pages);
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	INIT_LIST_HEAD(&region->client_list);

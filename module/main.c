@@ -11,23 +11,21 @@ static struct mal_region *region;
 
 static int __init memalloc_init(void)
 {
-	struct mal_params params;
-	int err = mal_params_get(&params);
+	struct mal_spec spec;
+	int err = mal_params_get(&spec);
 
 	if (err)
 		return err;
-	region = mal_device_create(KBUILD_MODNAME, params.pages, params.node, params.fit);
+	region = mal_device_create(KBUILD_MODNAME, &spec);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-	pr_info("region of %lu KiB on node %d, fit %s\n", params.pages << (PAGE_SHIFT - 10),
-		region->range.node, params.fit->name);
-	mal_params_attach(region);
+	pr_info("region of %lu KiB on node %d, fit %s\n", spec.pages << (PAGE_SHIFT - 10),
+		region->range.node, spec.fit->name);
 	return 0;
 }
 
 static void __exit memalloc_exit(void)
 {
-	mal_params_attach(NULL);
 	mal_device_destroy(region);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Figures of a region for people and scripts: each file of /sys/class/misc/NAME/ holds one
- * figure of STATS, in the same unit, or the fit. Everybody may read the files, so none of
- * them discloses where the region or a buffer lies.
+ * A region for people and scripts: each file of /sys/class/misc/NAME/ holds one figure of STATS, in
+ * the same unit, or a setting of the region, which root can write. Everybody may read the files, so
+ * none of them discloses where the region or a buffer lies.
  */
 #include <linux/device.h>
 #include <linux/miscdevice.h>
@@ -10,6 +10,7 @@
 #include <linux/memalloc.h>
 
 #include "core/fit.h"
+#include "parse.h"
 #include "region.h"
 #include "sysfs.h"
 
@@ -41,7 +42,49 @@ static ssize_t fit_show(struct device *dev, struct device_attribute *attr, char 
 {
 	return sysfs_emit(text, "%s\n", mal_arena_fit(&region_of(dev)->arena)->name);
 }
-static DEVICE_ATTR_RO(fit);
+
+/* All buffers stay where they are. */
+static ssize_t fit_store(struct device *dev, struct device_attribute *attr, const char *text,
+			 size_t length)
+{
+	const struct mal_fit *fit = mal_parse_fit(text);
+
+	if (!fit)
+		return -EINVAL;
+	mal_arena_switch(&region_of(dev)->arena, fit);
+	return length;
+}
+static DEVICE_ATTR_RW(fit);
+
+/* What has been allocated stays when a limit is lowered. */
+static ssize_t store_limit(u64 *limit, const char *name, const char *text, size_t length)
+{
+	u64 value;
+	int err = mal_parse_limit(name, text, &value);
+
+	if (err)
+		return err;
+	WRITE_ONCE(*limit, value);
+	return length;
+}
+
+#define MAL_LIMIT(of, what)							\
+static ssize_t of##_##what##_show(struct device *dev, struct device_attribute *attr,	\
+				  char *text)					\
+{										\
+	return mal_format_limit(text, READ_ONCE(region_of(dev)->users.limits.of.what)); \
+}										\
+static ssize_t of##_##what##_store(struct device *dev, struct device_attribute *attr,	\
+				   const char *text, size_t length)		\
+{										\
+	return store_limit(&region_of(dev)->users.limits.of.what, attr->attr.name, text, length); \
+}										\
+static DEVICE_ATTR_RW(of##_##what)
+
+MAL_LIMIT(user, bytes);
+MAL_LIMIT(user, buffers);
+MAL_LIMIT(client, bytes);
+MAL_LIMIT(client, buffers);
 
 static struct attribute *mal_region_attrs[] = {
 	&dev_attr_size.attr,
@@ -52,6 +95,10 @@ static struct attribute *mal_region_attrs[] = {
 	&dev_attr_buffers.attr,
 	&dev_attr_quarantined.attr,
 	&dev_attr_fit.attr,
+	&dev_attr_user_bytes.attr,
+	&dev_attr_user_buffers.attr,
+	&dev_attr_client_bytes.attr,
+	&dev_attr_client_buffers.attr,
 	NULL
 };
 

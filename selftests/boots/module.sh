@@ -37,7 +37,7 @@ says_one_line_without_address() {
 
 # limits_are USER_BYTES USER_BUFFERS CLIENT_BYTES CLIENT_BUFFERS
 limits_are() {
-	[ "$(cat /sys/module/memalloc/parameters/{user,client}_{bytes,buffers} | xargs)" = "$*" ]
+	[ "$(cat /sys/class/misc/memalloc/{user,client}_{bytes,buffers} | xargs)" = "$*" ]
 }
 
 all_by_default() {
@@ -77,6 +77,7 @@ every_parameter_is_described() {
 	local parameter
 	load_ok
 	for parameter in /sys/module/memalloc/parameters/*; do
+		[ "$(stat -c %a "$parameter")" = 444 ]
 		modinfo -F parm "$MEMALLOC_KO" |
 			grep -E "^${parameter##*/}:[[:alpha:]].*default.* \([a-z]+\)$"
 	done

@@ -277,7 +277,7 @@ static int do_limits(struct thread *thread)
 	struct memalloc_limits limits;
 
 	return set_limits(fd, MEMALLOC_LIMITS_SET_BYTES, limit, 0) ?:
-	       set_parameter("client_buffers", limit & 1 ? "0" : "1T") ?:
+	       set_attribute("client_buffers", limit & 1 ? "0" : "1T") ?:
 	       get_limits(fd, &limits) ?:
 	       limits.client_bytes > limits.user_bytes ? -EPROTO : 0;
 }
@@ -416,7 +416,7 @@ FIXTURE_SETUP(races)
 FIXTURE_TEARDOWN(races)
 {
 	switch_to("good");
-	set_parameter("client_buffers", "0");
+	set_attribute("client_buffers", "0");
 }
 
 TEST_F_TIMEOUT(races, all_calls_at_once, 1000)

@@ -327,9 +327,9 @@ static bool prepare_device(void)
 	    query_physical(observer, buffer.handle, &query))
 		return false;
 	base = query.physical - offset_of_handle(observer, buffer.handle);
-	return !free_buffer(observer, buffer.handle) && !set_parameter("user_bytes", "1M") &&
-	       !set_parameter("user_buffers", "36") && !set_parameter("client_bytes", "640K") &&
-	       !set_parameter("client_buffers", "16");
+	return !free_buffer(observer, buffer.handle) && !set_attribute("user_bytes", "1M") &&
+	       !set_attribute("user_buffers", "36") && !set_attribute("client_bytes", "640K") &&
+	       !set_attribute("client_buffers", "16");
 }
 
 static void *shared_memory(size_t length)
@@ -373,9 +373,9 @@ int main(void)
 		ksft_test_result(!reached, "strangers_get_nothing\n");
 		ksft_test_result(show_acts(calls), "strangers_guess_all_the_time\n");
 	}
-	set_parameter("user_bytes", "0");
-	set_parameter("user_buffers", "0");
-	set_parameter("client_bytes", "0");
-	set_parameter("client_buffers", "0");
+	set_attribute("user_bytes", "0");
+	set_attribute("user_buffers", "0");
+	set_attribute("client_bytes", "0");
+	set_attribute("client_buffers", "0");
 	ksft_finished();
 }

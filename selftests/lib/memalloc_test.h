@@ -17,6 +17,7 @@
 #include <time.h>
 
 #define PARAMETERS	"/sys/module/memalloc/parameters/"
+#define ATTRIBUTES	"/sys/class/misc/memalloc/"
 
 /* As many files may be open; above, only administrators open some more. */
 #define FILE_MAX	"/proc/sys/fs/file-max"
@@ -293,33 +294,33 @@ static inline int append_file(const char *path, const char *text)
 	return write_to(path, O_APPEND, text);
 }
 
-/* Change a parameter of the module: 0 or a negative errno. */
-static inline int set_parameter(const char *name, const char *value)
+/* Change a setting of the region: 0 or a negative errno. */
+static inline int set_attribute(const char *name, const char *value)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	snprintf(path, sizeof(path), ATTRIBUTES "%s", name);
 	return write_file(path, value);
 }
 
 /* As after loading. */
 static inline int no_limits(void)
 {
-	return set_parameter("user_bytes", "0") ?: set_parameter("user_buffers", "0") ?:
-	       set_parameter("client_bytes", "0") ?: set_parameter("client_buffers", "0");
+	return set_attribute("user_bytes", "0") ?: set_attribute("user_buffers", "0") ?:
+	       set_attribute("client_bytes", "0") ?: set_attribute("client_buffers", "0");
 }
 
-static inline int set_number(const char *parameter, __u64 number)
+static inline int set_number(const char *name, __u64 number)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%llu", number);
-	return set_parameter(parameter, text);
+	return set_attribute(name, text);
 }
 
 static inline int switch_to(const char *fit)
 {
-	return set_parameter("fit", fit);
+	return set_attribute("fit", fit);
 }
 
 /*

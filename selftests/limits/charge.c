@@ -30,7 +30,7 @@ FIXTURE_SETUP(limits)
 	ASSERT_LE(0, self->dmabuf);
 	ASSERT_EQ(0, pipe(self->pipe));
 	/* With that one, no other: the charge shows in this. */
-	ASSERT_EQ(0, set_parameter("user_buffers", "1"));
+	ASSERT_EQ(0, set_attribute("user_buffers", "1"));
 }
 
 FIXTURE_TEARDOWN(limits)
@@ -168,7 +168,7 @@ TEST_F(limits, only_held_pages_stay_charged)
 	struct iovec held[2];
 	char *map, seen[PAGE];
 
-	ASSERT_EQ(0, set_parameter("user_buffers", "2"));
+	ASSERT_EQ(0, set_attribute("user_buffers", "2"));
 	ASSERT_EQ(0, alloc_buffer(self->c.alice, 8 * PAGE, &buffer));
 	map = map_buffer(self->c.alice, &buffer);
 	ASSERT_NE(MAP_FAILED, (void *)map);
@@ -305,7 +305,7 @@ TEST_F(limits, a_passed_descriptor_charges_its_opener)
 	int sockets[2];
 	pid_t child;
 
-	ASSERT_EQ(0, set_parameter("user_buffers", "2"));
+	ASSERT_EQ(0, set_attribute("user_buffers", "2"));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	child = fork_child();
 	if (!child) {

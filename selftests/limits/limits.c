@@ -2,7 +2,7 @@
 /*
  * Limits in bytes and buffers, of users and of clients: where they end, and that what goes
  * beyond changes nothing. Who is charged is in charge.c, the parameters are in
- * limits_parameters.c.
+ * limits_set.c.
  */
 #include "limits.h"
 

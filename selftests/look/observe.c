@@ -126,7 +126,6 @@ TEST_F(observe, figures_are_only_read)
 {
 	static const char *const names[] = {
 		"size", "used", "free", "largest_free", "fragmentation", "buffers", "quarantined",
-		"fit",
 	};
 	char path[64];
 	struct stat st;
@@ -136,6 +135,23 @@ TEST_F(observe, figures_are_only_read)
 		snprintf(path, sizeof(path), FIGURES "%s", names[i]);
 		ASSERT_EQ(0, stat(path, &st));
 		EXPECT_EQ(0444, st.st_mode & 07777);
+	}
+}
+
+TEST_F(observe, settings_are_written_by_root)
+{
+	static const char *const names[] = {
+		"fit", "user_bytes", "user_buffers", "client_bytes", "client_buffers",
+	};
+	char path[64];
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), FIGURES "%s", names[i]);
+		ASSERT_EQ(0, stat(path, &st));
+		EXPECT_EQ(0644, st.st_mode & 07777);
+		EXPECT_EQ(0, st.st_uid);
 	}
 }
 

@@ -106,15 +106,6 @@ TEST_F(fit, switch_einval_unknown)
 	EXPECT_STREQ("first", fit_of(self->fd));
 }
 
-TEST_F(fit, switch_only_by_root)
-{
-	struct stat status;
-
-	ASSERT_EQ(0, stat(PARAMETERS "fit", &status));
-	EXPECT_EQ(0644, status.st_mode & 0777);
-	EXPECT_EQ(0, status.st_uid);
-}
-
 static void *switch_all_the_time(void *stop)
 {
 	int i;

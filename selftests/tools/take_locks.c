@@ -58,7 +58,7 @@ static void print_held(const struct work *work, const char *fit)
 	while (fgets(line, sizeof(line), file))
 		printf("%s %u %s", fit, work->blocks, line);
 	fclose(file);
-	MUST(!set_parameter("held", "0"));
+	MUST(!write_file(PARAMETERS "held", "0"));
 }
 
 static void make_spine(struct work *work, unsigned int blocks)
@@ -364,7 +364,7 @@ int main(void)
 	MUST(!alloc_buffer(work.fd, PAGE, &buffer));
 	work.start = physical(work.fd, &buffer, 0);
 	MUST(work.start && !free_buffer(work.fd, buffer.handle));
-	MUST(!set_parameter("held", "0"));
+	MUST(!write_file(PARAMETERS "held", "0"));
 
 	make_spine(&work, FEW);
 	all_calls(&work);

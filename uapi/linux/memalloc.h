@@ -23,8 +23,9 @@
  * RELEASE. Others who use the buffer, by IMPORT, are charged nothing. Clients and users
  * have limits, of bytes and of buffers. The limits do not hold for an ALLOC by a caller
  * with CAP_SYS_RESOURCE (in the initial user namespace). The administrator sets the limits,
- * the same for all users and the same for all clients, by parameters of the module. By
- * default, each user but root may have all bytes of the region but a sixteenth.
+ * the same for all users and the same for all clients of a region, by parameters of the
+ * module, and later in sysfs. By default, each user but root may have all bytes of the
+ * region but a sixteenth.
  *
  * Physical addresses. QUERY discloses the address of a buffer to those who may access
  * hardware. The buffer then does not move, and each handle through which the address was

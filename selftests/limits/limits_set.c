@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The parameters that limit users and clients, while the module is in use: their default, changing
- * them, and what the log says of a refusal. Loading with them is in boots/module.sh.
+ * The limits of all users and of all clients of a region: their default, changing them, and what the
+ * log says of a refusal. Loading with them is in boots/module.sh.
  */
 #include "limits.h"
 
 #include <sys/klog.h>
 
-static bool parameter_is(const char *name, const char *value)
+static bool attribute_is(const char *name, const char *value)
 {
-	int folder = open(PARAMETERS, O_PATH), fd = openat(folder, name, O_RDONLY);
+	int folder = open(ATTRIBUTES, O_PATH), fd = openat(folder, name, O_RDONLY);
 	char text[64] = "";
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 
@@ -30,8 +30,8 @@ TEST(default_limit_leaves_some_for_root)
 	__u64 most;
 
 	ASSERT_EQ(0, set_up(&c));
-	ASSERT_EQ(0, set_parameter("user_bytes", "default"));
-	EXPECT_TRUE(parameter_is("user_bytes", "default\n"));
+	ASSERT_EQ(0, set_attribute("user_bytes", "default"));
+	EXPECT_TRUE(attribute_is("user_bytes", "default\n"));
 	ASSERT_EQ(0, get_stats(c.fd, &stats));
 	most = stats.region_length - stats.region_length / 16;
 	ASSERT_EQ(0, get_limits(c.alice, &limits));
@@ -52,7 +52,7 @@ TEST(default_limit_leaves_some_for_root)
 	close(c.alice2);
 	EXPECT_EQ(most, take_all(c.fd));
 	ASSERT_EQ(0, as_root());
-	EXPECT_EQ(0, set_parameter("user_bytes", "0"));
+	EXPECT_EQ(0, set_attribute("user_bytes", "0"));
 }
 
 /* How often the kernel's log has that text. */
@@ -108,7 +108,7 @@ TEST(first_refusal_is_in_the_log)
 	EXPECT_EQ(0, no_limits());
 }
 
-TEST(parameters_change_at_run_time)
+TEST(limits_change_at_run_time)
 {
 	static const char *const names[] = {
 		"user_bytes", "user_buffers", "client_bytes", "client_buffers",
@@ -120,20 +120,20 @@ TEST(parameters_change_at_run_time)
 	size_t i, k;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		EXPECT_EQ(0, set_parameter(names[i], "12345\n"));
-		EXPECT_TRUE(parameter_is(names[i], "12345\n"));
-		EXPECT_EQ(0, set_parameter(names[i], "3k"));
-		EXPECT_TRUE(parameter_is(names[i], "3072\n"));
+		EXPECT_EQ(0, set_attribute(names[i], "12345\n"));
+		EXPECT_TRUE(attribute_is(names[i], "12345\n"));
+		EXPECT_EQ(0, set_attribute(names[i], "3k"));
+		EXPECT_TRUE(attribute_is(names[i], "3072\n"));
 		for (k = 0; k < ARRAY_SIZE(wrong); k++) {
-			EXPECT_EQ(-EINVAL, set_parameter(names[i], wrong[k]))
+			EXPECT_EQ(-EINVAL, set_attribute(names[i], wrong[k]))
 				TH_LOG("%s=%s", names[i], wrong[k]);
 		}
-		EXPECT_TRUE(parameter_is(names[i], "3072\n"));
+		EXPECT_TRUE(attribute_is(names[i], "3072\n"));
 		ASSERT_EQ(0, as_user(ALICE));
-		EXPECT_EQ(-EACCES, set_parameter(names[i], "0"));
+		EXPECT_EQ(-EACCES, set_attribute(names[i], "0"));
 		ASSERT_EQ(0, as_root());
-		EXPECT_EQ(0, set_parameter(names[i], "0"));
-		EXPECT_TRUE(parameter_is(names[i], "0\n"));
+		EXPECT_EQ(0, set_attribute(names[i], "0"));
+		EXPECT_TRUE(attribute_is(names[i], "0\n"));
 	}
 }
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_PARSE_H
+#define MAL_PARSE_H
+
+#include <linux/types.h>
+
+struct mal_fit;
+
+/* Settings as people write them, in parameters and in sysfs. A line's end does no harm. */
+
+/*
+ * Like memparse(), but what is not a size is refused, and one that is too large for @bytes is as
+ * large as can be. -EINVAL.
+ */
+int mal_parse_size(const char *text, u64 *bytes);
+
+/*
+ * A limit of charge.h, for the setting @name: 0 is none, and "default" what user_bytes begins
+ * with. -EINVAL, which the log explains.
+ */
+int mal_parse_limit(const char *name, const char *text, u64 *limit);
+
+/* The limit as a line in @text, a page of sysfs. Returns its length. */
+int mal_format_limit(char *text, u64 limit);
+
+/* NULL: there is no such fit; the log says which there are. */
+const struct mal_fit *mal_parse_fit(const char *text);
+
+#endif /* MAL_PARSE_H */
