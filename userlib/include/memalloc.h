@@ -107,20 +107,22 @@ struct memalloc_buffer {
 
 /**
  * memalloc_open() - open a device, or memory of the process
- * @path: the device file; or MEMALLOC_PROCESS, a region of 64 MiB; or that, a colon and
+ * @path: the name of a region, as "video", whose device file is then opened; or the device
+ *        file, with a slash; or MEMALLOC_PROCESS, a region of 64 MiB; or that, a colon and
  *        the size of the region, as in "process:256M": a multiple of the page size, up
- *        to 2^30 pages, with the suffixes K, M, G, T, k, m, g, t;
+ *        to 2^30 pages, with the suffixes K, M, G, T, k, m, g, t. After the size there may be
+ *        a colon and a name for memalloc_get_info(), as in "process:256M:video";
  *        NULL: what the environment variable MEMALLOC_DEVICE says in that way. It does
  *        not count in programs with more rights than who started them (setuid). If
  *        it does not say anything: MEMALLOC_DEFAULT_DEVICE; where there is no such
  *        file, MEMALLOC_PROCESS
  * @mem:  out: the open device, for memalloc_close()
  *
- * The descriptor is closed on exec. A file that has the name of memory of the process
- * can be opened as "./process".
+ * The descriptor is closed on exec. A file in the current folder can be opened as
+ * "./NAME".
  *
- * Return: 0; -ENOENT, no such file: the module is not loaded; -EACCES, not
- * allowed; -ENOTTY, the file is something else; -EINVAL, no possible size of memory
+ * Return: 0; -ENOENT, no such region or file: the module is not loaded; -EACCES, not
+ * allowed; -ENOTTY, the file is something else; -EINVAL, no possible size or name of memory
  * of the process; -EFBIG, more of it than files may have (RLIMIT_FSIZE); -ENOMEM; others
  * of open(2), memfd_create(2) and mmap(2).
  */

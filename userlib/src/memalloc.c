@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,14 +21,20 @@
 /* Bytes that memory of the process has by default, as many as the module's region. */
 #define DEFAULT_LENGTH	(64ULL << 20)
 
+/* The region that has the short node. */
+#define MEMALLOC_DEFAULT_REGION	"memalloc"
+
 /* Every argument begins with these two. */
 struct argument_head {
 	uint32_t size;
 	uint32_t flags;
 };
 
-/* A number of bytes as parameters of the module have it; false if it is none. */
-static bool parse_size(const char *text, uint64_t *size)
+/*
+ * A number of bytes as parameters of the module have it, up to the end of the text or a colon. What
+ * follows the number; NULL if there is none.
+ */
+static const char *parse_size(const char *text, uint64_t *size)
 {
 	static const char suffixes[] = "KMGTPE";
 	const char *suffix;
@@ -35,34 +42,68 @@ static bool parse_size(const char *text, uint64_t *size)
 	char *end;
 
 	if (*text < '0' || *text > '9')
-		return false;
+		return NULL;
 	errno = 0;
 	*size = strtoull(text, &end, 10);
 	if (errno)
-		return false;
-	if (*end) {
+		return NULL;
+	if (*end && *end != ':') {
 		suffix = strchr(suffixes, toupper((unsigned char)*end++));
 		if (!suffix)
-			return false;
+			return NULL;
 		shift = 10 * (suffix - suffixes + 1);
 	}
-	if (*end || *size > UINT64_MAX >> shift)
-		return false;
+	if ((*end && *end != ':') || *size > UINT64_MAX >> shift)
+		return NULL;
 	*size <<= shift;
-	return true;
+	return end;
 }
 
-/* "process" and "process:SIZE" are no files. */
-static int open_path(const char *path, struct memalloc *mem)
+/* A name that a region may have. */
+static bool is_name(const char *text)
 {
-	const size_t name = strlen(MEMALLOC_PROCESS);
+	const size_t length = strlen(text);
+
+	return length && length < MEMALLOC_NAME_LEN &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == length;
+}
+
+/* What follows "process": nothing, ":SIZE" or ":SIZE:NAME". */
+static int open_process(const char *options, struct memalloc *mem)
+{
+	const char *name = MEMALLOC_PROCESS;
 	uint64_t length = DEFAULT_LENGTH;
 
-	if (strncmp(path, MEMALLOC_PROCESS, name) || (path[name] && path[name] != ':'))
-		return memalloc_device_open(path, mem);
-	if (path[name] && !parse_size(path + name + 1, &length))
-		return -EINVAL;
-	return memalloc_process_open(length, mem);
+	if (*options) {
+		options = parse_size(options + 1, &length);
+		if (!options)
+			return -EINVAL;
+		if (*options)
+			name = options + 1;
+		if (!is_name(name))
+			return -EINVAL;
+	}
+	return memalloc_process_open(name, length, mem);
+}
+
+/* The region of that name has a node that is called after it. */
+static int open_region(const char *name, struct memalloc *mem)
+{
+	char path[sizeof(MEMALLOC_DEFAULT_DEVICE "-") + MEMALLOC_NAME_LEN];
+
+	if (!strcmp(name, MEMALLOC_DEFAULT_REGION))
+		return memalloc_device_open(MEMALLOC_DEFAULT_DEVICE, mem);
+	snprintf(path, sizeof(path), MEMALLOC_DEFAULT_DEVICE "-%s", name);
+	return memalloc_device_open(path, mem);
+}
+
+static int open_path(const char *path, struct memalloc *mem)
+{
+	const size_t process = strlen(MEMALLOC_PROCESS);
+
+	if (!strncmp(path, MEMALLOC_PROCESS, process) && (!path[process] || path[process] == ':'))
+		return open_process(path + process, mem);
+	return is_name(path) ? open_region(path, mem) : memalloc_device_open(path, mem);
 }
 
 /* Who starts a program that has more rights must not choose its device. */

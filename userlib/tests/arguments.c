@@ -57,6 +57,19 @@ static int64_t length_of(const char *path)
 	return info.region_length;
 }
 
+static bool has_name(const char *path, const char *name)
+{
+	struct memalloc_info info;
+	struct memalloc *mem;
+
+	if (memalloc_open(path, &mem))
+		return false;
+	if (memalloc_get_info(mem, &info, sizeof(info)))
+		exit(1);
+	memalloc_close(mem);
+	return !strcmp((char *)info.name, name);
+}
+
 static void test_process(void)
 {
 	const int64_t page = sysconf(_SC_PAGESIZE);
@@ -64,7 +77,9 @@ static void test_process(void)
 		"process:", "process:0", "process:1", "process:4097", "process:x", "process:-4096",
 		"process: 4096", "process:+4096", "process:64MB", "process:64MM", "process:64P",
 		"process:64mb", "process:64i", "process:64p", "process:1E", "process:1T1",
-		"process:0x1000", "process::64M", "process:64M,",
+		"process:0x1000", "process::64M", "process:64M,", "process:64M:", "process:64M:a/b",
+		"process:64M:a:b", "process:64M:a b", "process::video", "process:video",
+		"process:64M:a-name-of-32-characters-exactly-",
 		"process:18446744073709551616", "process:18446744073709551615T",
 		"process:16777216T", "process:16777217T", "process:4097T",
 		NULL
@@ -83,7 +98,12 @@ static void test_process(void)
 	is(length_of("process:256m"), 256 << 20, "open: process, m");
 	is(length_of("process:2g"), 2LL << 30, "open: process, g");
 	is(length_of("process:1t"), 1LL << 40, "open: process, t");
+	is(length_of("process:3M:video"), 3 << 20, "open: process, with a name");
+	ok(has_name("process:3M:video", "video"), "open: process, it has that name");
+	ok(has_name("process", "process"), "open: process, its name by default");
 	is(length_of("./process"), -ENOENT, "open: ENOENT, a file of that name");
+	is(length_of("no-such-region"), -ENOENT, "open: ENOENT, a region");
+	is(length_of("no.such.file"), -ENOENT, "open: ENOENT, a file in the current folder");
 	is(length_of("processes"), -ENOENT, "open: ENOENT, a file that begins with that name");
 	for (bad = malformed; *bad; bad++) {
 		snprintf(name, sizeof(name), "open: EINVAL, %s", *bad);

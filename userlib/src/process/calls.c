@@ -27,18 +27,18 @@ static int respond_to_call(void *to, u32 size, size_t least, const void *answer,
 static int info_call(struct region *region, void *argument)
 {
 	struct memalloc_info *info = argument;
-	const struct memalloc_info answer = {
+	struct memalloc_info answer = {
 		.size = info->size,
 		.features = region->exports ? MEMALLOC_FEATURE_DMABUF : 0,
 		.region_length = region_bytes(region, region->heap.granules),
 		.granule = region_bytes(region, 1),
 		.node = -1,
 		.max_alignment = region_bytes(region, core_max_align(&region->heap)),
-		.name = MEMALLOC_PROCESS,
 		.fit = "good",
 		.client = 1,
 	};
 
+	memcpy(answer.name, region->name, sizeof(answer.name));
 	return respond_to_call(info, info->size, offsetof(struct memalloc_info, client), &answer,
 			       sizeof(answer));
 }

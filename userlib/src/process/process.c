@@ -28,10 +28,10 @@ static const struct memalloc_operations operations = {
 	.close = close_region,
 };
 
-int memalloc_process_open(uint64_t length, struct memalloc *mem)
+int memalloc_process_open(const char *name, uint64_t length, struct memalloc *mem)
 {
 	struct region *region;
-	int err = region_open(length, &region);
+	int err = region_open(name, length, &region);
 
 	if (err)
 		return err;

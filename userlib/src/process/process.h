@@ -5,7 +5,9 @@
 
 #include "../backend.h"
 
-/* Open the backend: fill in @mem, which is zeros, but for region_length. */
-int memalloc_process_open(uint64_t length, struct memalloc *mem);
+/*
+ * Open the backend, with a region of that name: fill in @mem, which is zeros, but for region_length.
+ */
+int memalloc_process_open(const char *name, uint64_t length, struct memalloc *mem);
 
 #endif /* PROCESS_PROCESS_H */

@@ -79,7 +79,7 @@ static int make_memfd(uint64_t length)
 	return fd;
 }
 
-int region_open(uint64_t length, struct region **opened)
+int region_open(const char *name, uint64_t length, struct region **opened)
 {
 	const u32 granule = getpagesize();
 	const u64 granules = length / granule;
@@ -102,6 +102,7 @@ int region_open(uint64_t length, struct region **opened)
 	err = core_create(&region->heap, granules, mal_fits[0]);
 	if (err)
 		goto close_fd;
+	strcpy(region->name, name);
 	region->users = 1;
 	region->process = forks;
 	region->shift = mal_low_bit(granule);

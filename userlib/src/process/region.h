@@ -13,6 +13,7 @@
 #include "../public.h"
 
 struct region {
+	char name[MEMALLOC_NAME_LEN];
 	int fd;			/* the memfd */
 	unsigned int users;	/* the struct memalloc, and mappings */
 	unsigned int process;	/* that it belongs to: how many forks led there */
@@ -30,10 +31,10 @@ void region_lock(void);
 void region_unlock(void);
 
 /*
- * A region of @length bytes, with one user; to be given to region_put(). -EINVAL: no region can
+ * A region of that name, of @length bytes, with one user; to be given to region_put(). -EINVAL: no region can
  * have as many; -EFBIG: no file may; -ENOMEM; others of memfd_create(2) and mmap(2).
  */
-int region_open(uint64_t length, struct region **opened);
+int region_open(const char *name, uint64_t length, struct region **opened);
 
 /* One user less; the last one takes the region with it. With the lock held. */
 void region_put(struct region *region);
