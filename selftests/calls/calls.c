@@ -71,7 +71,7 @@ TEST_F(calls, info_good)
 	EXPECT_LE(-1, info->node);
 	EXPECT_TRUE(is_power_of_two(info->max_alignment));
 	EXPECT_LE(info->granule, info->max_alignment);
-	EXPECT_STREQ("memalloc", (const char *)info->name);
+	EXPECT_STREQ(region_name(), (const char *)info->name);
 	EXPECT_STREQ("good", (const char *)info->fit);
 }
 

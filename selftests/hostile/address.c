@@ -178,11 +178,10 @@ static bool file_tells(const FIXTURE_DATA(address) * self, const char *path,
 
 TEST_F(address, files)
 {
-	static const char *const folders[] = {
-		"/sys/class/misc/memalloc", "/sys/module/memalloc",
-		"/sys/module/memalloc/sections",
-		"/sys/module/memalloc/parameters", "/sys/kernel/debug/memalloc",
-		"/proc/self/fdinfo", "/sys/class/misc/memalloc/power", "/sys/kernel/tracing",
+	const char *const folders[] = {
+		ATTRIBUTE(NULL), ATTRIBUTE("power"), node_path("/sys/kernel/debug", NULL),
+		"/sys/module/memalloc", "/sys/module/memalloc/sections",
+		"/sys/module/memalloc/parameters", "/proc/self/fdinfo", "/sys/kernel/tracing",
 		"/sys/kernel/tracing/events/memalloc",
 	};
 	static const char *const files[] = {

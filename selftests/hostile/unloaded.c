@@ -14,7 +14,6 @@
 
 #define CLIENTS	3
 #define LENGTH	(64 * KIB)
-#define FIGURE	"/sys/class/misc/memalloc/largest_free"
 
 FIXTURE(unloaded) {
 	const char *module;
@@ -125,7 +124,7 @@ static int visit(__u64 *random)
 	close(pipes[1]);
 
 	/* What else there is of the module. */
-	figure = open(FIGURE, O_RDONLY);
+	figure = open(ATTRIBUTE("largest_free"), O_RDONLY);
 	if (figure >= 0 && read(figure, bytes, PAGE) < 0 && !is_gone(-errno))
 		wrong = 10;
 	close(figure);

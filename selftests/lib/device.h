@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The calls of /dev/memalloc as functions that answer 0 (or a descriptor) or a negative errno,
+ * The calls of a region's node as functions that answer 0 (or a descriptor) or a negative errno,
  * and mappings. One client of the device is one descriptor from open_device().
  */
 #ifndef DEVICE_H
@@ -20,7 +20,34 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	120
 
-#define DEVICE		"/dev/memalloc"
+/* The node of the region that is tested, which names other files of it, too. */
+static inline const char *node_name(void)
+{
+	return getenv("MEMALLOC_NODE") ?: "memalloc";
+}
+
+/* Only the first region's node is called as the region. */
+static inline const char *region_name(void)
+{
+	const char *name = strchr(node_name(), '-');
+
+	return name ? name + 1 : node_name();
+}
+
+/* FOLDER/NODE, with /FILE unless that is NULL: good until the thread has asked four times more. */
+static inline const char *node_path(const char *folder, const char *file)
+{
+	static _Thread_local char paths[4][256];
+	static _Thread_local unsigned int last;
+	char *path = paths[++last % 4];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s%s%s", folder, node_name(), file ? "/" : "",
+		 file ?: "");
+	return path;
+}
+
+#define DEVICE			node_path("/dev", NULL)
+#define ATTRIBUTE(name)		node_path("/sys/class/misc", name)
 
 #define PAGE		((unsigned long)getpagesize())
 #define KIB		1024UL

@@ -8,7 +8,7 @@
 #include <linux/dma-heap.h>
 
 #define DMAHEAPS	"/dev/dma_heap"
-#define DMAHEAP		DMAHEAPS "/memalloc"
+#define DMAHEAP		node_path(DMAHEAPS, NULL)
 
 /* ALLOC of a program that knows @size bytes of the argument. */
 #define DMAHEAP_ALLOC(size)	_IOC(_IOC_READ | _IOC_WRITE, DMA_HEAP_IOC_MAGIC, 0, size)

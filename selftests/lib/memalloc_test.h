@@ -17,7 +17,6 @@
 #include <time.h>
 
 #define PARAMETERS	"/sys/module/memalloc/parameters/"
-#define ATTRIBUTES	"/sys/class/misc/memalloc/"
 
 /* As many files may be open; above, only administrators open some more. */
 #define FILE_MAX	"/proc/sys/fs/file-max"
@@ -297,10 +296,7 @@ static inline int append_file(const char *path, const char *text)
 /* Change a setting of the region: 0 or a negative errno. */
 static inline int set_attribute(const char *name, const char *value)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), ATTRIBUTES "%s", name);
-	return write_file(path, value);
+	return write_file(ATTRIBUTE(name), value);
 }
 
 /* As after loading. */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#define FILES		"/sys/kernel/debug/memalloc/"
+#define FILE_OF(name)	node_path("/sys/kernel/debug", name)
 #define LAYOUT_HEAD	"offset length state requested references flags pid uid comm name\n"
 #define CLIENTS_HEAD	"access handles buffers bytes pid uid comm\n"
 
@@ -33,13 +33,11 @@ FIXTURE_TEARDOWN(debugfs)
 static char *text_in(const char *name, size_t piece)
 {
 	static char text[1 << 20];
-	char path[64];
 	size_t length = 0;
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), FILES "%s", name);
-	fd = open(path, O_RDONLY);
+	fd = open(FILE_OF(name), O_RDONLY);
 	while (length + piece < sizeof(text) && (n = read(fd, text + length, piece)) > 0)
 		length += n;
 	close(fd);
@@ -75,13 +73,11 @@ static bool two_pages_are_used(int references, const char *flags, const char *na
 TEST_F(debugfs, is_for_root)
 {
 	static const char *const names[] = { "layout", "clients", "check" };
-	char path[64];
 	struct stat st;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), FILES "%s", names[i]);
-		ASSERT_EQ(0, stat(path, &st));
+		ASSERT_EQ(0, stat(FILE_OF(names[i]), &st));
 		EXPECT_EQ(0400, st.st_mode & 07777);
 		EXPECT_EQ(0, st.st_uid);
 	}

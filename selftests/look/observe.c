@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#define FIGURES	"/sys/class/misc/memalloc/"
 
 FIXTURE(observe) {
 	int fd;
@@ -39,10 +38,7 @@ static const char *text_of(const char *path)
 
 static const char *figure(const char *name)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), FIGURES "%s", name);
-	return text_of(path);
+	return text_of(ATTRIBUTE(name));
 }
 
 #define EXPECT_FIGURE(name, value)					\
@@ -127,13 +123,11 @@ TEST_F(observe, figures_are_only_read)
 	static const char *const names[] = {
 		"size", "used", "free", "largest_free", "fragmentation", "buffers", "quarantined",
 	};
-	char path[64];
 	struct stat st;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), FIGURES "%s", names[i]);
-		ASSERT_EQ(0, stat(path, &st));
+		ASSERT_EQ(0, stat(ATTRIBUTE(names[i]), &st));
 		EXPECT_EQ(0444, st.st_mode & 07777);
 	}
 }
@@ -143,13 +137,11 @@ TEST_F(observe, settings_are_written_by_root)
 	static const char *const names[] = {
 		"fit", "user_bytes", "user_buffers", "client_bytes", "client_buffers",
 	};
-	char path[64];
 	struct stat st;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), FIGURES "%s", names[i]);
-		ASSERT_EQ(0, stat(path, &st));
+		ASSERT_EQ(0, stat(ATTRIBUTE(names[i]), &st));
 		EXPECT_EQ(0644, st.st_mode & 07777);
 		EXPECT_EQ(0, st.st_uid);
 	}
@@ -170,10 +162,10 @@ static const char *lines_of(int fd)
 do {									\
 	char expected[256];						\
 									\
-	snprintf(expected, sizeof(expected), "memalloc-region:\tmemalloc\n"	\
+	snprintf(expected, sizeof(expected), "memalloc-region:\t%s\n"	\
 		 "memalloc-access:\t%s\nmemalloc-handles:\t%d\n"	\
 		 "memalloc-buffers:\t%d\nmemalloc-bytes:\t%lu\n",	\
-		 access, handles, buffers, (unsigned long)(bytes));	\
+		 region_name(), access, handles, buffers, (unsigned long)(bytes)); \
 	EXPECT_STREQ(expected, lines_of(fd));				\
 } while (0)
 

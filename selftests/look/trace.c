@@ -99,8 +99,8 @@ static void expect(FIXTURE_DATA(trace) * self, const char *event, __u64 block, _
 	size_t n = strlen(self->expected);
 
 	snprintf(self->expected + n, sizeof(self->expected) - n,
-		 "memalloc_%s: region=memalloc block=%llu first=%llu pages=%llu length=%llu\n",
-		 event, block, first, pages, length);
+		 "memalloc_%s: region=%s block=%llu first=%llu pages=%llu length=%llu\n", event,
+		 region_name(), block, first, pages, length);
 }
 
 static void expect_failure(FIXTURE_DATA(trace) * self, __u64 length, int error)
@@ -108,7 +108,7 @@ static void expect_failure(FIXTURE_DATA(trace) * self, __u64 length, int error)
 	size_t n = strlen(self->expected);
 
 	snprintf(self->expected + n, sizeof(self->expected) - n,
-		 "memalloc_failure: region=memalloc length=%llu error=%d\n", length, error);
+		 "memalloc_failure: region=%s length=%llu error=%d\n", region_name(), length, error);
 }
 
 TEST_F(trace, each_event_comes_once)
@@ -236,12 +236,14 @@ static const char *replay(const char *events, bool *used, __u64 pages)
 {
 	for (; *events; events = strchr(events, '\n') + 1) {
 		unsigned int block, first, count;
-		char event[16];
+		char event[16], region[32];
 		bool alloc;
 
-		if (sscanf(events, "memalloc_%15[a-z]: region=memalloc block=%u first=%u pages=%u",
-			   event, &block, &first, &count) != 4)
+		if (sscanf(events, "memalloc_%15[a-z]: region=%31s block=%u first=%u pages=%u",
+			   event, region, &block, &first, &count) != 5)
 			return "it can't be read";
+		if (strcmp(region, region_name()))
+			return "it is another region's";
 		alloc = !strcmp(event, "alloc");
 		if (!alloc && strcmp(event, "free"))
 			continue;

@@ -10,7 +10,8 @@ int main(void)
 
 	if (fd < 0 || get_info(fd, &info) || get_stats(fd, &stats))
 		return 1;
-	printf("length=%llu\nnode=%d\nfit=%s\n", info.region_length, info.node, info.fit);
+	printf("name=%s\nlength=%llu\nnode=%d\nfit=%s\n", info.name, info.region_length, info.node,
+	       info.fit);
 	printf("used=%llu\nquarantined=%llu\ndirty=%llu\nclients=%llu\n", stats.used,
 	       stats.quarantined, stats.dirty, stats.clients);
 	return 0;

@@ -220,12 +220,10 @@ static void ask(struct work *work)
 static void read_debugfs(const char *name, size_t most)
 {
 	static char text[1 << 16];
-	char path[64];
 	ssize_t n = 1;
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/memalloc/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(node_path("/sys/kernel/debug", name), O_RDONLY | O_CLOEXEC);
 	MUST(fd >= 0);
 	for (; most && n > 0; most -= n) {
 		n = read(fd, text, most < sizeof(text) ? most : sizeof(text));
