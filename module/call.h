@@ -31,6 +31,35 @@ struct mal_call_type {
 	const struct mal_call_type *entries;	/* a batch: the kind of its entries */
 };
 
+/* What any call's argument fits into. */
+union mal_call_argument {
+	struct mal_call_header header;
+	u64 words[32];
+};
+
+/* A table has calls of one kind of node: 64 numbers are theirs. */
+#define MAL_CALL_INDEX(cmd)	(_IOC_NR(cmd) % 64)
+
+/* A line of it. @last is the last field of the argument's first version: none may be shorter. */
+#define MAL_CALL(name, function, type, last, known, ...)			\
+	[MAL_CALL_INDEX(name)] = {						\
+		.cmd = name,							\
+		.run = function,						\
+		.size = sizeof(struct type) + BUILD_BUG_ON_ZERO(		\
+			offsetof(struct type, flags) != offsetof(struct mal_call_header, flags) || \
+			sizeof(struct type) > sizeof(union mal_call_argument)),	\
+		.min_size = offsetofend(struct type, last),			\
+		.flags = known,							\
+		__VA_ARGS__							\
+	}
+
+/*
+ * Run the call @cmd of a table with @count lines. @client: if the node is a region's. -ENOTTY:
+ * there is no such call; else the errors of mal_call_fetch() and of the call.
+ */
+long mal_call_run(const struct mal_call_type *types, unsigned int count, struct mal_client *client,
+		  unsigned int cmd, unsigned long arg);
+
 /*
  * Copy in an argument of which userspace knows @user_size bytes. -EFAULT; -EINVAL: the argument
  * is too short, or has unknown flags; -E2BIG: it is longer than a page, or a byte that this
@@ -38,6 +67,13 @@ struct mal_call_type {
  */
 int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u32 user_size,
 		   struct mal_call_header *arg);
+
+/*
+ * Copy @n entries of @size bytes to an array of userspace that has one every @stride bytes. Bytes
+ * of an entry that are unknown here become zero. -EFAULT.
+ */
+int __must_check mal_call_copy_entries(u8 __user *to, u32 stride, const void *entries, size_t size,
+				       u32 n);
 
 /* Copy the answer out: the part of the argument that both sides know. -EFAULT. */
 int __must_check mal_call_respond(const struct mal_call *call);

@@ -211,20 +211,6 @@ static void read_slice(struct mal_client *client, u32 *cursor, u32 max, struct l
 	mutex_unlock(&handles->lock);
 }
 
-/* Write @n entries, @stride bytes apart. Bytes of an entry that are unknown here become zero. */
-static int copy_entries(u8 __user *to, u32 stride, const struct memalloc_block *entries, u32 n)
-{
-	size_t known = min_t(size_t, stride, sizeof(*entries));
-	u32 i;
-
-	for (i = 0; i < n; i++, to += stride) {
-		if (copy_to_user(to, &entries[i], known) ||
-		    clear_user(to + known, stride - known))
-			return -EFAULT;
-	}
-	return 0;
-}
-
 int mal_call_layout(struct mal_call *call)
 {
 	struct mal_client *client = call->client;
@@ -242,7 +228,8 @@ int mal_call_layout(struct mal_call *call)
 	cursor = layout->offset >> PAGE_SHIFT;
 	while (done < layout->count && cursor < pages) {
 		read_slice(client, &cursor, layout->count - done, &slice);
-		if (copy_entries(to, layout->block_size, slice.entries, slice.n))
+		if (mal_call_copy_entries(to, layout->block_size, slice.entries,
+					  sizeof(*slice.entries), slice.n))
 			return -EFAULT;
 		to += (size_t)slice.n * layout->block_size;
 		done += slice.n;
