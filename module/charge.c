@@ -15,12 +15,13 @@
 /* As file systems do, keep some for root: others can begin, and the administrator can look. */
 #define MAL_RESERVE_SHIFT	4
 
-int mal_users_init(struct mal_users *users, unsigned long pages, const struct mal_limits *limits,
-		   work_func_t scan)
+int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
+		   const struct mal_limits *limits, work_func_t scan)
 {
 	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!users->wq)
 		return -ENOMEM;
+	users->region = region;
 	users->scan = scan;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
@@ -237,7 +238,7 @@ int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
  * it allows; NULL: none does. Under the user's lock.
  */
 static const char *refusing_limit(const struct mal_payer *payer, struct mal_amount more,
-				      u64 *limit)
+				  u64 *limit)
 {
 	const struct mal_user *user = payer->user;
 	const struct mal_amount *client = &user->users->limits.client;
@@ -281,8 +282,8 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 	}
 	spin_unlock(&user->lock);
 	if (name)
-		pr_notice("user %u has reached %s=%llu (said once)\n",
-			  from_kuid(&init_user_ns, user->uid), name, limit);
+		pr_notice("region %s: user %u has reached %s=%llu (said once)\n",
+			  user->users->region, from_kuid(&init_user_ns, user->uid), name, limit);
 }
 
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)

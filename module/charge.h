@@ -36,6 +36,7 @@ struct mal_limits {
 
 /* The users that have a client, or had one whose memory is not back yet, or were refused memory. */
 struct mal_users {
+	const char *region;		/* its name, for the log */
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
 	struct mal_limits limits;
@@ -78,9 +79,9 @@ struct mal_payer {
 	bool closed;			/* the client is gone */
 };
 
-/* For a region of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
-int mal_users_init(struct mal_users *users, unsigned long pages, const struct mal_limits *limits,
-		   work_func_t scan);
+/* For the region of that name, of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
+int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
+		   const struct mal_limits *limits, work_func_t scan);
 
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);

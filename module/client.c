@@ -11,15 +11,16 @@ int mal_client_open(struct inode *inode, struct file *file)
 {
 	struct mal_region *region =
 		container_of(file->private_data, struct mal_region, misc);
-	struct mal_client *client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
+	struct mal_client *client;
 
+	if (!mal_region_try_get(region))
+		return -ENODEV;
+	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
 	if (!client)
-		return -ENOMEM;
+		goto put_region;
 	client->payer = mal_payer_open(&region->users);
-	if (!client->payer) {
-		kfree(client);
-		return -ENOMEM;
-	}
+	if (!client->payer)
+		goto free_client;
 	client->region = region;
 	client->id = atomic64_inc_return(&region->client_ids);
 	client->writable = file->f_mode & FMODE_WRITE;
@@ -32,6 +33,12 @@ int mal_client_open(struct inode *inode, struct file *file)
 
 	file->private_data = client;
 	return nonseekable_open(inode, file);
+
+free_client:
+	kfree(client);
+put_region:
+	mal_region_put(region);
+	return -ENOMEM;
 }
 
 /* Count what the client still had when it was closed. This is no error, so it is only counted. */
@@ -52,16 +59,18 @@ static void count_abandoned(struct mal_client *client)
 int mal_client_release(struct inode *inode, struct file *file)
 {
 	struct mal_client *client = file->private_data;
+	struct mal_region *region = client->region;
 
-	mutex_lock(&client->region->clients_lock);
+	mutex_lock(&region->clients_lock);
 	list_del(&client->node);
-	mutex_unlock(&client->region->clients_lock);
+	mutex_unlock(&region->clients_lock);
 	count_abandoned(client);
 	mal_handles_destroy(&client->handles);
 	mal_payer_close(client->payer);
-	atomic_dec(&client->region->clients);
+	atomic_dec(&region->clients);
 	mutex_destroy(&client->import_lock);
 	kfree(client);
+	mal_region_put(region);
 	return 0;
 }
 

@@ -18,7 +18,14 @@ struct mal_device {
 	struct mal_region region;
 	struct mal_dmaheap dmaheap;
 	struct dentry *debugfs;
+	bool registered;		/* it has nodes */
+	char node_name[sizeof(KBUILD_MODNAME "-") + MEMALLOC_NAME_LEN];
 };
+
+static struct mal_device *device_of(struct mal_region *region)
+{
+	return container_of(region, struct mal_device, region);
+}
 
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
@@ -30,7 +37,23 @@ static const struct file_operations device_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-struct mal_region *mal_device_create(const char *name, const struct mal_spec *spec)
+static void mapping_file_closed(struct mal_spaces *spaces)
+{
+	mal_region_put(container_of(spaces, struct mal_region, spaces));
+}
+
+/* The region with the module's name has the short node. */
+static void name_node(struct mal_device *device)
+{
+	const char *name = device->region.name;
+
+	if (!strcmp(name, KBUILD_MODNAME))
+		strscpy(device->node_name, name, sizeof(device->node_name));
+	else
+		snprintf(device->node_name, sizeof(device->node_name), KBUILD_MODNAME "-%s", name);
+}
+
+struct mal_region *mal_device_create(const struct mal_spec *spec)
 {
 	struct mal_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
 	struct mal_region *region;
@@ -39,7 +62,8 @@ struct mal_region *mal_device_create(const char *name, const struct mal_spec *sp
 	if (!device)
 		return ERR_PTR(-ENOMEM);
 	region = &device->region;
-	region->name = name;
+	strscpy(region->name, spec->name, sizeof(region->name));
+	name_node(device);
 
 	region->range.source = &mal_source_running;
 	err = region->range.source->claim(&region->range, spec->pages, spec->node);
@@ -55,11 +79,12 @@ struct mal_region *mal_device_create(const char *name, const struct mal_spec *sp
 	if (err)
 		goto destroy_arena;
 
-	err = mal_spaces_init(&region->spaces);
+	err = mal_spaces_init(&region->spaces, mapping_file_closed);
 	if (err)
 		goto destroy_clean;
 
-	err = mal_users_init(&region->users, spec->pages, &spec->limits, mal_quarantine_work);
+	err = mal_users_init(&region->users, region->name, spec->pages, &spec->limits,
+			     mal_quarantine_work);
 	if (err)
 		goto destroy_spaces;
 
@@ -67,28 +92,8 @@ struct mal_region *mal_device_create(const char *name, const struct mal_spec *sp
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	INIT_LIST_HEAD(&region->client_list);
-
-	err = mal_dmaheap_create(&device->dmaheap, region);
-	if (err)
-		goto destroy_users;
-
-	/* Nothing may fail after misc_register(): by then a program may have opened the node. */
-	region->misc.minor = MISC_DYNAMIC_MINOR;
-	region->misc.name = name;
-	region->misc.fops = &device_fops;
-	region->misc.mode = 0660;
-	region->misc.groups = mal_region_groups;
-	err = misc_register(&region->misc);
-	if (err)
-		goto destroy_dmaheap;
-	mal_dmaheap_start(&device->dmaheap);
-	device->debugfs = mal_debugfs_create(region);
 	return region;
 
-destroy_dmaheap:
-	mal_dmaheap_destroy(&device->dmaheap);
-destroy_users:
-	mal_users_destroy(&region->users);
 destroy_spaces:
 	mal_spaces_destroy(&region->spaces);
 destroy_clean:
@@ -102,13 +107,45 @@ free_device:
 	return ERR_PTR(err);
 }
 
+int mal_device_register(struct mal_region *region)
+{
+	struct mal_device *device = device_of(region);
+	int err;
+
+	region->misc.minor = MISC_DYNAMIC_MINOR;
+	region->misc.name = device->node_name;
+	region->misc.fops = &device_fops;
+	region->misc.mode = 0660;
+	region->misc.groups = mal_region_groups;
+	err = misc_register(&region->misc);
+	if (err)
+		return err == -EBUSY ? -ENOSPC : err;
+	err = mal_dmaheap_create(&device->dmaheap, region);
+	if (err) {
+		misc_deregister(&region->misc);
+		return err == -EBUSY ? -ENOSPC : err;
+	}
+	device->debugfs = mal_debugfs_create(region);
+	device->registered = true;
+	return 0;
+}
+
+void mal_device_start(struct mal_region *region)
+{
+	/* Who sees this also sees the complete region: pairs with mal_region_try_get(). */
+	smp_wmb();
+	refcount_set(&region->ref, 1);
+}
+
 void mal_device_destroy(struct mal_region *region)
 {
-	struct mal_device *device = container_of(region, struct mal_device, region);
+	struct mal_device *device = device_of(region);
 
-	debugfs_remove(device->debugfs);
-	misc_deregister(&region->misc);
-	mal_dmaheap_destroy(&device->dmaheap);
+	if (device->registered) {
+		debugfs_remove(device->debugfs);
+		mal_dmaheap_destroy(&device->dmaheap);
+		misc_deregister(&region->misc);
+	}
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);

@@ -2,6 +2,8 @@
 #ifndef MAL_DEVICE_H
 #define MAL_DEVICE_H
 
+#include <linux/memalloc.h>
+
 #include "charge.h"
 
 struct mal_fit;
@@ -9,6 +11,7 @@ struct mal_region;
 
 /* What a region is made with. */
 struct mal_spec {
+	char name[MEMALLOC_NAME_LEN];
 	unsigned long pages;
 	int node;			/* NUMA_NO_NODE: any */
 	const struct mal_fit *fit;
@@ -16,12 +19,23 @@ struct mal_spec {
 };
 
 /*
- * Claim a range and make a region of it, with device nodes of that @name. Sleeps. Errors: those of
- * claim in source/source.h.
+ * Claim a range and make a region of it. It has no nodes yet. Sleeps. Errors: those of claim in
+ * source/source.h.
  */
-struct mal_region *mal_device_create(const char *name, const struct mal_spec *spec);
+struct mal_region *mal_device_create(const struct mal_spec *spec);
 
-/* Nobody may use the region any more. Sleeps. */
+/*
+ * Make the region's nodes. Until mal_device_start(), they can't be opened. Sleeps. -ENOMEM;
+ * -ENOSPC: the kernel has no number left for a node.
+ */
+int __must_check mal_device_register(struct mal_region *region);
+
+/* From now on, the nodes can be opened. */
+void mal_device_start(struct mal_region *region);
+
+/*
+ * The region was not started, or mal_region_retire() has said that nobody uses it any more. Sleeps.
+ */
 void mal_device_destroy(struct mal_region *region);
 
 #endif /* MAL_DEVICE_H */

@@ -235,7 +235,11 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 static void dmabuf_release(struct dma_buf *dmabuf)
 {
-	mal_buffer_unshare(dmabuf->priv);
+	struct mal_buffer *buffer = dmabuf->priv;
+	struct mal_region *region = buffer->extent.region;
+
+	mal_buffer_unshare(buffer);
+	mal_region_put(region);
 }
 
 #define DMABUF_OPS					\
@@ -274,6 +278,7 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 		put_unused_fd(fd);
 		return PTR_ERR(dmabuf);
 	}
+	mal_region_get(buffer->extent.region);
 	trace_memalloc_export(buffer->extent.region->name, &buffer->extent.block,
 			      buffer->extent.block.first, buffer->extent.block.granules);
 	*file = dmabuf->file;

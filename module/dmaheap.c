@@ -109,28 +109,33 @@ static int dmaheap_open(struct inode *inode, struct file *file)
 		container_of(file->private_data, struct mal_dmaheap, misc);
 	struct mal_dmaheap_file *heap;
 
-	/* Pairs with the release in mal_dmaheap_start(). */
-	if (!smp_load_acquire(&dmaheap->started))
+	if (!mal_region_try_get(dmaheap->region))
 		return -ENODEV;
 	heap = kmalloc(sizeof(*heap), GFP_KERNEL_ACCOUNT);
 	if (!heap)
-		return -ENOMEM;
+		goto put_region;
 	heap->region = dmaheap->region;
 	heap->payer = mal_payer_open(&dmaheap->region->users);
-	if (!heap->payer) {
-		kfree(heap);
-		return -ENOMEM;
-	}
+	if (!heap->payer)
+		goto free_heap;
 	file->private_data = heap;
 	return nonseekable_open(inode, file);
+
+free_heap:
+	kfree(heap);
+put_region:
+	mal_region_put(dmaheap->region);
+	return -ENOMEM;
 }
 
 static int dmaheap_release(struct inode *inode, struct file *file)
 {
 	struct mal_dmaheap_file *heap = file->private_data;
+	struct mal_region *region = heap->region;
 
 	mal_payer_close(heap->payer);
 	kfree(heap);
+	mal_region_put(region);
 	return 0;
 }
 
@@ -151,8 +156,9 @@ int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
 	misc->minor = MISC_DYNAMIC_MINOR;
 	misc->fops = &dmaheap_fops;
 	misc->mode = 0660;
-	misc->name = kasprintf(GFP_KERNEL, "%s-dma_heap", region->name);
-	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", region->name);
+	/* No region's node has a dot in its name. */
+	misc->name = kasprintf(GFP_KERNEL, "%s.dma_heap", region->misc.name);
+	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", region->misc.name);
 	if (misc->name && misc->nodename)
 		err = misc_register(misc);
 	if (err) {
@@ -160,12 +166,6 @@ int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
 		kfree(misc->name);
 	}
 	return err;
-}
-
-void mal_dmaheap_start(struct mal_dmaheap *dmaheap)
-{
-	/* Who sees this also sees the complete region: pairs with the acquire in open. */
-	smp_store_release(&dmaheap->started, true);
 }
 
 void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap)

@@ -14,14 +14,10 @@ struct mal_region;
 struct mal_dmaheap {
 	struct mal_region *region;
 	struct miscdevice misc;
-	bool started;
 };
 
-/* Make the node. It can't be opened before it is started. Sleeps. */
+/* Make the node; the region has its own already. Sleeps. -ENOMEM, -EBUSY. */
 int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region);
-
-/* The region is complete: from now on the node can be opened. */
-void mal_dmaheap_start(struct mal_dmaheap *dmaheap);
 
 void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap);
 

@@ -1,38 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Starting and stopping. */
 #include <linux/module.h>
+#include <linux/slab.h>
 
-#include "core/fit.h"
+#include "control.h"
 #include "device.h"
 #include "params.h"
-#include "region.h"
-
-static struct mal_region *region;
+#include "regions.h"
 
 static int __init memalloc_init(void)
 {
-	struct mal_spec spec;
-	int err = mal_params_get(&spec);
+	struct mal_spec *specs;
+	unsigned int count;
+	int err = mal_params_get(&specs, &count);
 
 	if (err)
 		return err;
-	region = mal_device_create(KBUILD_MODNAME, &spec);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	pr_info("region of %lu KiB on node %d, fit %s\n", spec.pages << (PAGE_SHIFT - 10),
-		region->range.node, spec.fit->name);
-	return 0;
+	err = mal_control_create();
+	if (err)
+		goto free_specs;
+	err = mal_regions_create(specs, count);
+	/* From here on nothing may fail: programs have opened the nodes. */
+	if (err)
+		mal_control_destroy();
+	else
+		mal_control_start();
+free_specs:
+	kfree(specs);
+	return err;
 }
 
 static void __exit memalloc_exit(void)
 {
-	mal_device_destroy(region);
+	mal_control_destroy();
+	mal_regions_destroy_all();
 }
 
 module_init(memalloc_init);
 module_exit(memalloc_exit);
 
-MODULE_DESCRIPTION("Buffers of one contiguous physical region, for programs and drivers");
+MODULE_DESCRIPTION("Buffers of contiguous physical regions, for programs and drivers");
 MODULE_AUTHOR("The memalloc developers");
 MODULE_LICENSE("GPL");
 /* The version of everything here: library, packages and DKMS read it from this line. */

@@ -161,6 +161,7 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 	file = mal_space_create_file(&buffer->extent.region->spaces, buffer->extent.region->name);
 	if (IS_ERR(file))
 		return file;
+	mal_region_get(buffer->extent.region);
 	other = cmpxchg(&buffer->mapping_file, NULL, file);
 	if (!other)
 		return file;

@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The module's parameters: what the region begins with. Its settings in sysfs change it later. */
+/*
+ * The module's parameters: the regions to be made at load, and what each region begins with.
+ * Settings in sysfs change a region later.
+ *
+ * regions=NAME:SIZE[@NODE][:FIT][,NAME:SIZE...]
+ */
 #include <linux/module.h>
-#include <linux/nodemask.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 
 #include "core/fit.h"
 #include "device.h"
 #include "params.h"
 #include "parse.h"
 
-static char *size = "64M";
+/* Of the region that has the module's name, and the short node. */
+static char *size;
 module_param(size, charp, 0444);
-MODULE_PARM_DESC(size, "bytes to claim, a multiple of the page size; suffixes K, M, G, T (default: 64M)");
+MODULE_PARM_DESC(size, "bytes to claim for /dev/memalloc, a multiple of the page size; suffixes K, M, G, T (default: 64M, or none with regions=)");
+
+static char *regions;
+module_param(regions, charp, 0444);
+MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE][:FIT],... (default: none)");
 
 static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
@@ -20,34 +31,30 @@ static char *fit = "good";
 module_param(fit, charp, 0444);
 MODULE_PARM_DESC(fit, "how a free block is picked: good, first, best, worst, next (default: good)");
 
-#define LIMIT(name, what, otherwise, otherwise_means)				\
-	static char *name = otherwise;						\
+static char *user_bytes = "default";
+static char *user_buffers = "0";
+static char *client_bytes = "0";
+static char *client_buffers = "0";
+
+#define LIMIT(name, what, otherwise)						\
 	module_param(name, charp, 0444);					\
 	MODULE_PARM_DESC(name, "most " what " without CAP_SYS_RESOURCE; 0: no limit (default: " \
-			 otherwise_means ")")
+			 otherwise ")")
 
-LIMIT(user_bytes, "bytes that all clients of a user have", "default", "15/16; root: 0");
-LIMIT(user_buffers, "buffers that all clients of a user have", "0", "0");
-LIMIT(client_bytes, "bytes that a client, an open file, has", "0", "0");
-LIMIT(client_buffers, "buffers that a client, an open file, has", "0", "0");
+LIMIT(user_bytes, "bytes that all clients of a user have", "15/16; root: 0");
+LIMIT(user_buffers, "buffers that all clients of a user have", "0");
+LIMIT(client_bytes, "bytes that a client, an open file, has", "0");
+LIMIT(client_buffers, "buffers that a client, an open file, has", "0");
 
-static int parse_pages(unsigned long *pages)
+static int parse_pages(const char *text, unsigned long *pages)
 {
 	u64 bytes;
-	int err = mal_parse_size(size, &bytes);
 
-	if (err || !bytes || !IS_ALIGNED(bytes, PAGE_SIZE)) {
-		pr_err("size=%s is not a number of bytes, or not a multiple of %lu above 0\n", size,
-		       PAGE_SIZE);
+	if (mal_parse_size(text, &bytes)) {
+		pr_err("size=%s is not a number of bytes\n", text);
 		return -EINVAL;
 	}
-	*pages = bytes >> PAGE_SHIFT;
-	/* The source explains what is more than all memory. */
-	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
-		pr_err("size=%s is more than a region can have\n", size);
-		return -EFBIG;
-	}
-	return 0;
+	return mal_count_pages(bytes, pages);
 }
 
 static int parse_limits(struct mal_limits *limits)
@@ -58,19 +65,144 @@ static int parse_limits(struct mal_limits *limits)
 	       mal_parse_limit("client_buffers", client_buffers, &limits->client.buffers);
 }
 
-int mal_params_get(struct mal_spec *spec)
+int mal_params_get_defaults(struct mal_spec *spec)
 {
-	int err = parse_pages(&spec->pages);
+	int err = mal_check_node(node);
 
 	if (err)
 		return err;
-	if (node != NUMA_NO_NODE && (node < 0 || node >= MAX_NUMNODES || !node_online(node))) {
-		pr_err("node=%d is not an online NUMA node\n", node);
-		return -EINVAL;
-	}
 	spec->node = node;
 	spec->fit = mal_parse_fit(fit);
 	if (!spec->fit)
 		return -EINVAL;
 	return parse_limits(&spec->limits);
+}
+
+/* What is read of regions=. */
+struct cursor {
+	const char *at;
+	char word[MEMALLOC_NAME_LEN];
+};
+
+/* The word at the cursor, up to one of @ends. False: it is empty, or too long; the cursor stays. */
+static bool take_word(struct cursor *cursor, const char *ends)
+{
+	size_t n = strcspn(cursor->at, ends);
+
+	if (!n || n >= sizeof(cursor->word))
+		return false;
+	strscpy(cursor->word, cursor->at, n + 1);
+	cursor->at += n;
+	return true;
+}
+
+static bool take_char(struct cursor *cursor, char c)
+{
+	if (*cursor->at != c)
+		return false;
+	cursor->at++;
+	return true;
+}
+
+/* NULL, or what should be at the cursor. */
+static const char *parse_region(struct cursor *cursor, struct mal_spec *spec)
+{
+	const char *begin = cursor->at;
+
+	if (!take_word(cursor, ":,@") || !mal_is_name(cursor->word)) {
+		cursor->at = begin;
+		return "a name of 1 to 31 letters, digits, - or _";
+	}
+	strscpy(spec->name, cursor->word, sizeof(spec->name));
+	if (!take_char(cursor, ':'))
+		return "a colon and a size";
+
+	begin = cursor->at;
+	if (!take_word(cursor, ":,@") || parse_pages(cursor->word, &spec->pages)) {
+		cursor->at = begin;
+		return "a size";
+	}
+	begin = cursor->at;
+	if (take_char(cursor, '@') &&
+	    (!take_word(cursor, ":,@") || kstrtoint(cursor->word, 10, &spec->node) ||
+	     mal_check_node(spec->node))) {
+		cursor->at = begin;
+		return "@ and a NUMA node";
+	}
+	begin = cursor->at;
+	if (take_char(cursor, ':')) {
+		spec->fit = take_word(cursor, ":,@") ? mal_parse_fit(cursor->word) : NULL;
+		if (!spec->fit) {
+			cursor->at = begin;
+			return "a colon and a fit";
+		}
+	}
+	return *cursor->at && *cursor->at != ',' ? "a comma, or the end" : NULL;
+}
+
+static int parse_regions(struct mal_spec *specs, unsigned int *count,
+			 const struct mal_spec *defaults)
+{
+	struct cursor cursor = { .at = regions };
+	const char *expected;
+
+	do {
+		specs[*count] = *defaults;
+		expected = parse_region(&cursor, &specs[*count]);
+		if (expected) {
+			pr_err("regions=%s: expected %s at character %zu\n", regions, expected,
+			       cursor.at - regions + 1);
+			return -EINVAL;
+		}
+		++*count;
+	} while (take_char(&cursor, ','));
+	return 0;
+}
+
+static int parse_all(struct mal_spec *specs, unsigned int *count)
+{
+	struct mal_spec defaults = {};
+	int err = mal_params_get_defaults(&defaults);
+
+	if (err)
+		return err;
+	if (!size && (!regions || !*regions))
+		size = "64M";
+	if (size) {
+		struct mal_spec *first = &specs[(*count)++];
+
+		*first = defaults;
+		strscpy(first->name, KBUILD_MODNAME, sizeof(first->name));
+		err = parse_pages(size, &first->pages);
+	}
+	if (!err && regions && *regions)
+		err = parse_regions(specs, count, &defaults);
+	return err;
+}
+
+/* That many regions there can be at most. */
+static size_t max_regions(void)
+{
+	const char *comma = regions;
+	size_t max = 2;
+
+	while (comma && (comma = strchr(comma, ','))) {
+		comma++;
+		max++;
+	}
+	return max;
+}
+
+int mal_params_get(struct mal_spec **specs, unsigned int *count)
+{
+	int err;
+
+	*count = 0;
+	*specs = kcalloc(max_regions(), sizeof(**specs), GFP_KERNEL);
+	if (!*specs)
+		return -ENOMEM;
+	err = parse_all(*specs, count);
+	if (err)
+		kfree(*specs);
+	return err;
 }

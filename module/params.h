@@ -4,7 +4,13 @@
 
 struct mal_spec;
 
-/* Fill in @spec from the module's parameters. -EINVAL, -EFBIG: see the log for why. */
-int mal_params_get(struct mal_spec *spec);
+/*
+ * What the module's parameters want to be made: *@count regions of *@specs, which the caller frees.
+ * -ENOMEM; -EINVAL, -EFBIG: the log says which parameter is wrong.
+ */
+int mal_params_get(struct mal_spec **specs, unsigned int *count);
+
+/* What a region begins with, if nothing else is said: all but its name and its pages. -EINVAL. */
+int mal_params_get_defaults(struct mal_spec *spec);
 
 #endif /* MAL_PARAMS_H */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Settings as people write them. */
 #include <linux/ctype.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/memalloc.h>
@@ -8,6 +10,15 @@
 #include "charge.h"
 #include "core/fit.h"
 #include "parse.h"
+
+bool mal_is_name(const char *text)
+{
+	size_t n = 0;
+
+	while (isascii(text[n]) && (isalnum(text[n]) || text[n] == '-' || text[n] == '_'))
+		n++;
+	return n && n < MEMALLOC_NAME_LEN && !text[n];
+}
 
 int mal_parse_size(const char *text, u64 *bytes)
 {
@@ -30,6 +41,29 @@ int mal_parse_size(const char *text, u64 *bytes)
 		shift = 10 * (suffix - suffixes + 1);
 	}
 	*bytes = value > U64_MAX >> shift ? ALIGN_DOWN(U64_MAX, PAGE_SIZE) : value << shift;
+	return 0;
+}
+
+int mal_check_node(int node)
+{
+	if (node == NUMA_NO_NODE || (node >= 0 && node < MAX_NUMNODES && node_online(node)))
+		return 0;
+	pr_err("node=%d is not an online NUMA node\n", node);
+	return -EINVAL;
+}
+
+int mal_count_pages(u64 bytes, unsigned long *pages)
+{
+	if (!bytes || !IS_ALIGNED(bytes, PAGE_SIZE)) {
+		pr_err("size=%llu is not a multiple of %lu above 0\n", bytes, PAGE_SIZE);
+		return -EINVAL;
+	}
+	*pages = bytes >> PAGE_SHIFT;
+	/* The source explains what is more than all memory. */
+	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
+		pr_err("size=%llu is more than a region can have\n", bytes);
+		return -EFBIG;
+	}
 	return 0;
 }
 

@@ -8,11 +8,23 @@ struct mal_fit;
 
 /* Settings as people write them, in parameters and in sysfs. A line's end does no harm. */
 
+/* May a region have that name? */
+bool mal_is_name(const char *text);
+
 /*
  * Like memparse(), but what is not a size is refused, and one that is too large for @bytes is as
  * large as can be. -EINVAL.
  */
 int mal_parse_size(const char *text, u64 *bytes);
+
+/* Is @node NUMA_NO_NODE, or online? -EINVAL, which the log explains. */
+int mal_check_node(int node);
+
+/*
+ * The pages of a region of @bytes. -EINVAL: that is not a multiple of a page above 0; -EFBIG: it is
+ * more than a region can have. The log explains both.
+ */
+int mal_count_pages(u64 bytes, unsigned long *pages);
 
 /*
  * A limit of charge.h, for the setting @name: 0 is none, and "default" what user_bytes begins

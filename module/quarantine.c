@@ -28,7 +28,10 @@
 
 static void destroy_extent(struct mal_extent *extent)
 {
+	struct mal_region *region = extent->region;
+
 	mal_extent_destroy(extent);
+	mal_region_put(region);
 	module_put(THIS_MODULE);
 }
 
@@ -172,8 +175,9 @@ static void admit_extent(struct mal_extent *extent)
 
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent)
 {
-	/* The caller came through a file of ours, which holds a reference too. */
+	/* The caller came through a file of ours, which holds these references, too. */
 	__module_get(THIS_MODULE);
+	mal_region_get(extent->region);
 
 	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
 				  extent->block.granules);

@@ -15,7 +15,7 @@ struct work_struct;
  * direct I/O in flight, or if it is retained. Pages that nobody holds come back at once, unless
  * the extent is retained. Nobody is notified when a pin goes away, so the other pages are
  * scanned again now and then: see quarantine.c for what that costs, and whom. Each extent in
- * quarantine holds a reference to the module.
+ * quarantine holds a reference to the region, and to the module.
  */
 
 void mal_quarantine_init(struct mal_quarantine *quarantine);

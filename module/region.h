@@ -5,6 +5,8 @@
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/memalloc.h>
 
 #include "arena.h"
 #include "charge.h"
@@ -16,7 +18,14 @@
 
 /* A claimed range, and all that manages it. */
 struct mal_region {
-	const char *name;
+	char name[MEMALLOC_NAME_LEN];
+
+	/*
+	 * One for whoever has made the region, and one each for an open file of it, a dma-buf, the
+	 * file of a buffer's mappings and an extent in quarantine. The region can be destroyed when
+	 * the first is the last. 0: it is being made or destroyed.
+	 */
+	refcount_t ref;
 	struct mal_range range;
 	struct mal_arena arena;
 	struct mal_clean clean;
@@ -32,6 +41,33 @@ struct mal_region {
 	struct mal_spaces spaces;
 	struct miscdevice misc;		/* the node that clients open */
 };
+
+/* For who has found the region by its node. False: it is being made or destroyed. */
+static inline bool __must_check mal_region_try_get(struct mal_region *region)
+{
+	if (!refcount_inc_not_zero(&region->ref))
+		return false;
+	/* Pairs with mal_device_start(). */
+	smp_rmb();
+	return true;
+}
+
+static inline void mal_region_get(struct mal_region *region)
+{
+	refcount_inc(&region->ref);
+}
+
+/* The region may be gone after that. */
+static inline void mal_region_put(struct mal_region *region)
+{
+	refcount_dec(&region->ref);
+}
+
+/* For who has made the region: true if nobody else uses it, and then nobody will any more. */
+static inline bool __must_check mal_region_retire(struct mal_region *region)
+{
+	return refcount_dec_if_one(&region->ref);
+}
 
 static inline struct page *mal_region_page(const struct mal_region *region, u32 granule)
 {

@@ -28,10 +28,14 @@ static struct file_system_type mal_fs = {
 	.kill_sb = kill_anon_super,
 };
 
-int mal_spaces_init(struct mal_spaces *spaces)
+int mal_spaces_init(struct mal_spaces *spaces, void (*closed)(struct mal_spaces *spaces))
 {
 	spaces->mnt = kern_mount(&mal_fs);
-	return PTR_ERR_OR_ZERO(spaces->mnt);
+	if (IS_ERR(spaces->mnt))
+		return PTR_ERR(spaces->mnt);
+	spaces->mnt->mnt_sb->s_fs_info = spaces;
+	spaces->closed = closed;
+	return 0;
 }
 
 void mal_spaces_destroy(struct mal_spaces *spaces)
@@ -41,7 +45,11 @@ void mal_spaces_destroy(struct mal_spaces *spaces)
 
 static int space_release(struct inode *inode, struct file *file)
 {
-	iput(file->private_data);
+	struct inode *space = file->private_data;
+	struct mal_spaces *spaces = space->i_sb->s_fs_info;
+
+	iput(space);
+	spaces->closed(spaces);
 	return 0;
 }
 

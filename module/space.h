@@ -16,10 +16,11 @@ struct vfsmount;
 /* Where the address spaces of a region come from. */
 struct mal_spaces {
 	struct vfsmount *mnt;	/* of the file system that has their inodes */
+	void (*closed)(struct mal_spaces *spaces);
 };
 
-/* Sleeps. -ENOMEM. */
-int mal_spaces_init(struct mal_spaces *spaces);
+/* @closed is called when a file that mal_space_create_file() made is gone. Sleeps. -ENOMEM. */
+int mal_spaces_init(struct mal_spaces *spaces, void (*closed)(struct mal_spaces *spaces));
 
 /* No file of the region is left. Sleeps. */
 void mal_spaces_destroy(struct mal_spaces *spaces);

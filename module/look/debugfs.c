@@ -230,7 +230,7 @@ DEFINE_SHOW_ATTRIBUTE(check);
 struct dentry *mal_debugfs_create(struct mal_region *region)
 {
 	/* If @folder is an error, to create files in it or to remove it does nothing. */
-	struct dentry *folder = debugfs_create_dir(region->name, NULL);
+	struct dentry *folder = debugfs_create_dir(region->misc.name, NULL);
 
 	debugfs_create_file("layout", 0400, folder, region, &layout_fops);
 	debugfs_create_file("clients", 0400, folder, region, &clients_fops);

@@ -6,7 +6,7 @@
  * Tests are named call.CALL.ERRNO_WHY; what is particular to one call is in
  * errors.c and errors_sharing.c.
  */
-#include "memalloc_test.h"
+#include "control.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -27,6 +27,14 @@ static_assert(sizeof(struct memalloc_sync) == 32, "memalloc_sync");
 static_assert(sizeof(struct memalloc_batch) == 24, "memalloc_batch");
 static_assert(sizeof(struct memalloc_resize) == 24, "memalloc_resize");
 static_assert(sizeof(struct memalloc_name) == 48, "memalloc_name");
+static_assert(sizeof(struct memalloc_create) == 152, "memalloc_create");
+static_assert(sizeof(struct memalloc_destroy) == 40, "memalloc_destroy");
+static_assert(sizeof(struct memalloc_region) == 112, "memalloc_region");
+static_assert(sizeof(struct memalloc_list) == 32, "memalloc_list");
+
+/* The region that calls of the control node make, or find. */
+#define REGION		"abi"
+#define REGION_LENGTH	(4 * MIB)
 
 /* Every argument begins so. */
 struct any {
@@ -35,7 +43,9 @@ struct any {
 };
 
 FIXTURE(call) {
-	int fd;			/* the client that calls */
+	int to;			/* what is called: the client, or the control node */
+	int fd;			/* the client */
+	int control;
 	int other;		/* the client that exported what IMPORT imports */
 	struct memalloc_alloc mine;
 	struct memalloc_alloc theirs;
@@ -43,6 +53,7 @@ FIXTURE(call) {
 	struct memalloc_block blocks[4];
 	struct memalloc_alloc allocs[2];
 	struct memalloc_free frees[1];
+	struct memalloc_region regions[4];
 	unsigned char *page;	/* room for an argument; what follows it is not mapped */
 };
 
@@ -55,6 +66,7 @@ FIXTURE_VARIANT(call) {
 	size_t out_length;
 	bool answers_nothing;	/* in its argument */
 	bool frees;		/* the buffer that is ours */
+	bool control;		/* a call of the control node */
 };
 
 #define BETWEEN(type, first, last)	\
@@ -161,10 +173,35 @@ FIXTURE_VARIANT_ADD(call, name) {
 	.answers_nothing = true,
 };
 
+FIXTURE_VARIANT_ADD(call, control_create) {
+	.request = MEMALLOC_CONTROL_CREATE,
+	.size = sizeof(struct memalloc_create),
+	.answers_nothing = true,
+	.control = true,
+};
+
+FIXTURE_VARIANT_ADD(call, control_destroy) {
+	.request = MEMALLOC_CONTROL_DESTROY,
+	.size = sizeof(struct memalloc_destroy),
+	.answers_nothing = true,
+	.control = true,
+};
+
+FIXTURE_VARIANT_ADD(call, control_list) {
+	.request = MEMALLOC_CONTROL_LIST,
+	.size = sizeof(struct memalloc_list),
+	.control = true,
+};
+
 FIXTURE_SETUP(call)
 {
+	self->control = open_control();
+	ASSERT_LE(0, self->control);
+	if (variant->request == MEMALLOC_CONTROL_DESTROY)
+		ASSERT_EQ(0, create_region(self->control, REGION, REGION_LENGTH));
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
+	self->to = variant->control ? self->control : self->fd;
 	self->other = open_device();
 	ASSERT_LE(0, self->other);
 	ASSERT_EQ(0, alloc_buffer(self->fd, 3 * PAGE, &self->mine));
@@ -187,6 +224,7 @@ FIXTURE_SETUP(call)
 
 FIXTURE_TEARDOWN(call)
 {
+	destroy_region(self->control, REGION);
 }
 
 /* An argument with which the call succeeds. */
@@ -255,6 +293,19 @@ static struct any *good_argument(FIXTURE_DATA(call) const *self,
 			.entry_size = sizeof(self->frees[0]),
 		};
 		break;
+	case MEMALLOC_CONTROL_CREATE:
+		*(struct memalloc_create *)memory = region_called(REGION, REGION_LENGTH);
+		break;
+	case MEMALLOC_CONTROL_DESTROY:
+		strcpy((char *)((struct memalloc_destroy *)memory)->name, REGION);
+		break;
+	case MEMALLOC_CONTROL_LIST:
+		*(struct memalloc_list *)memory = (struct memalloc_list){
+			.regions = (__u64)(uintptr_t)self->regions,
+			.count = ARRAY_SIZE(self->regions),
+			.region_size = sizeof(self->regions[0]),
+		};
+		break;
 	}
 	any->size = variant->size;
 	return any;
@@ -277,11 +328,13 @@ do {										\
 	EXPECT_EQ(0, free_buffer(self->other, self->theirs.handle));		\
 	EXPECT_EQ(0, close(self->dmabuf));					\
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));				\
+	EXPECT_EQ(variant->request == MEMALLOC_CONTROL_DESTROY ? 0 : -ENOENT,	\
+		  destroy_region(self->control, REGION));			\
 } while (0)
 
 TEST_F(call, good_exact_size)
 {
-	EXPECT_EQ(0, call(self->fd, variant->request, good_argument(self, variant, self->page)));
+	EXPECT_EQ(0, call(self->to, variant->request, good_argument(self, variant, self->page)));
 }
 
 static __u32 first_size(const FIXTURE_VARIANT(call) * variant)
@@ -298,7 +351,7 @@ TEST_F(call, good_first_version)
 
 	arg->size = size;
 	memset((char *)arg + size, 0xff, PAGE - size);
-	EXPECT_EQ(0, call(self->fd, variant->request, arg));
+	EXPECT_EQ(0, call(self->to, variant->request, arg));
 	for (i = size; i < PAGE && self->page[i] == 0xff; i++)
 		;
 	EXPECT_EQ(PAGE, i);
@@ -309,7 +362,7 @@ TEST_F(call, good_answers_are_not_read)
 	struct any *arg = good_argument(self, variant, self->page);
 
 	memset((char *)arg + variant->out, 0xff, variant->out_length);
-	EXPECT_EQ(0, call(self->fd, variant->request, arg));
+	EXPECT_EQ(0, call(self->to, variant->request, arg));
 }
 
 TEST_F(call, good_zero_tail)
@@ -317,7 +370,7 @@ TEST_F(call, good_zero_tail)
 	struct any *arg = good_argument(self, variant, self->page);
 
 	arg->size = variant->size + 1;
-	EXPECT_EQ(0, call(self->fd, variant->request, arg));
+	EXPECT_EQ(0, call(self->to, variant->request, arg));
 	EXPECT_EQ(0, *((char *)arg + variant->size));
 	EXPECT_EQ(variant->size + 1, arg->size);
 }
@@ -327,7 +380,7 @@ TEST_F(call, good_zero_tail_of_a_page)
 	struct any *arg = good_argument(self, variant, self->page);
 
 	arg->size = PAGE;
-	EXPECT_EQ(0, call(self->fd, variant->request, arg));
+	EXPECT_EQ(0, call(self->to, variant->request, arg));
 }
 
 TEST_F(call, e2big_tail)
@@ -337,11 +390,11 @@ TEST_F(call, e2big_tail)
 
 	*((char *)arg + variant->size) = 1;
 	arg->size = variant->size + 1;
-	EXPECT_EQ(-E2BIG, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-E2BIG, call(self->to, variant->request, arg));
 	*((char *)arg + variant->size) = 0;
 	*((char *)arg + PAGE - 1) = 1;
 	arg->size = PAGE;
-	EXPECT_EQ(-E2BIG, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-E2BIG, call(self->to, variant->request, arg));
 	EXPECT_NOTHING_DONE(before);
 }
 
@@ -351,9 +404,9 @@ TEST_F(call, e2big_longer_than_a_page)
 	struct state before = state_of(self->fd);
 
 	arg->size = PAGE + 1;
-	EXPECT_EQ(-E2BIG, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-E2BIG, call(self->to, variant->request, arg));
 	arg->size = UINT32_MAX;
-	EXPECT_EQ(-E2BIG, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-E2BIG, call(self->to, variant->request, arg));
 	EXPECT_NOTHING_DONE(before);
 }
 
@@ -363,11 +416,11 @@ TEST_F(call, einval_size)
 	struct state before = state_of(self->fd);
 
 	arg->size = 0;
-	EXPECT_EQ(-EINVAL, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-EINVAL, call(self->to, variant->request, arg));
 	arg->size = sizeof(arg->size);
-	EXPECT_EQ(-EINVAL, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-EINVAL, call(self->to, variant->request, arg));
 	arg->size = first_size(variant) - 1;
-	EXPECT_EQ(-EINVAL, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-EINVAL, call(self->to, variant->request, arg));
 	EXPECT_NOTHING_DONE(before);
 }
 
@@ -382,7 +435,7 @@ TEST_F(call, einval_flags)
 		if (variant->known_flags & 1U << bit)
 			continue;
 		arg->flags = 1U << bit;
-		EXPECT_EQ(-EINVAL, call(self->fd, variant->request, arg))
+		EXPECT_EQ(-EINVAL, call(self->to, variant->request, arg))
 			TH_LOG("flag bit %d", bit);
 	}
 	EXPECT_NOTHING_DONE(before);
@@ -393,16 +446,16 @@ TEST_F(call, efault_unreadable)
 	struct any *end = (struct any *)(self->page + 3 * PAGE);
 	struct state before = state_of(self->fd);
 
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, NULL));
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, end));
+	EXPECT_EQ(-EFAULT, call(self->to, variant->request, NULL));
+	EXPECT_EQ(-EFAULT, call(self->to, variant->request, end));
 	/* An address of the kernel's. */
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, (void *)(uintptr_t)-PAGE));
+	EXPECT_EQ(-EFAULT, call(self->to, variant->request, (void *)(uintptr_t)-PAGE));
 
 	/* The size can be read, the rest can't. */
 	end--;
 	end->size = variant->size;
 	end->flags = 0;
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, end));
+	EXPECT_EQ(-EFAULT, call(self->to, variant->request, end));
 	EXPECT_NOTHING_DONE(before);
 }
 
@@ -414,11 +467,11 @@ TEST_F(call, efault_unwritable)
 	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
 	/* Those that answer nothing, or elsewhere, need to write nothing. */
 	if (variant->answers_nothing) {
-		EXPECT_EQ(0, call(self->fd, variant->request, arg));
+		EXPECT_EQ(0, call(self->to, variant->request, arg));
 		EXPECT_EQ(variant->frees ? -ENOENT : 0, query_errno(self->fd, self->mine.handle));
 		return;
 	}
-	EXPECT_EQ(-EFAULT, call(self->fd, variant->request, arg));
+	EXPECT_EQ(-EFAULT, call(self->to, variant->request, arg));
 	EXPECT_NOTHING_DONE(before);
 }
 
@@ -431,33 +484,40 @@ TEST_F(call, good_argument_in_a_buffer)
 	ASSERT_EQ(0, alloc_buffer(self->other, PAGE, &buffer));
 	map = map_buffer(self->other, &buffer);
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(0, call(self->fd, variant->request, good_argument(self, variant, map)));
+	EXPECT_EQ(0, call(self->to, variant->request, good_argument(self, variant, map)));
 }
 
-static bool is_call(unsigned int request)
+static bool is_call(unsigned int request, bool control)
 {
 	struct __fixture_variant_metadata *v;
 
-	for (v = _call_fixture_object.variant; v; v = v->next)
-		if (((FIXTURE_VARIANT(call) *)v->data)->request == request)
+	for (v = _call_fixture_object.variant; v; v = v->next) {
+		const FIXTURE_VARIANT(call) *known = v->data;
+
+		if (known->request == request && known->control == control)
 			return true;
+	}
 	return false;
 }
 
 TEST(enotty_unknown_call)
 {
 	static char page[4096];
-	int fd = open_idle_device();
+	int fd = open_idle_device(), control = open_control();
 	unsigned int nr;
 
 	ASSERT_LE(0, fd);
+	ASSERT_LE(0, control);
 	*(__u32 *)page = 64;
 	for (nr = 0; nr < 256; nr++) {
 		unsigned int request = _IO(MEMALLOC_IOC_TYPE, nr);
 
-		if (!is_call(request))
+		if (!is_call(request, false))
 			EXPECT_EQ(-ENOTTY, call(fd, request, page))
 				TH_LOG("call number %u", nr);
+		if (!is_call(request, true))
+			EXPECT_EQ(-ENOTTY, call(control, request, page))
+				TH_LOG("call number %u of the control node", nr);
 	}
 	/* The number of a call, but another type, or with a size and direction. */
 	EXPECT_EQ(-ENOTTY, call(fd, _IO(MEMALLOC_IOC_TYPE + 1, 0), page));

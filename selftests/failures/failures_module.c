@@ -18,7 +18,7 @@
  * The device of the dma-heap. Not its node: the kernel leaves that out, or behind, if it has no
  * memory for a name with a folder in it, and tells nobody.
  */
-#define DMAHEAP_DEVICE	"/sys/class/misc/memalloc-dma_heap"
+#define DMAHEAP_DEVICE	"/sys/class/misc/memalloc.dma_heap"
 
 FIXTURE(module) {
 	struct injector injector;

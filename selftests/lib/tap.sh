@@ -68,6 +68,19 @@ unload_ok() {
 	[ "$(unload)" = OK ]
 }
 
+# start NAME [ARG...]: starts a program that says "ready" and waits; let_go ends it.
+start() {
+	coproc "$tools/$1" "${@:2}"
+	read -r line <&"${COPROC[0]}"
+	[ "$line" = ready ]
+}
+
+let_go() {
+	local pid=$COPROC_PID input=${COPROC[1]}
+	exec {input}>&-
+	wait "$pid"
+}
+
 # is NAME VALUE: what the device says of itself (see show.c).
 is() {
 	"$tools/show" | grep -qx "$1=$2"

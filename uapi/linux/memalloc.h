@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * memalloc: buffers of one physically contiguous region.
+ * memalloc: buffers of physically contiguous regions.
  *
  * This header is the whole contract between /dev/memalloc and userspace.
  *
- * Words. The device manages one *region*, a physically contiguous range, in
+ * Words. A device node manages one *region*, a physically contiguous range, in
  * units of a *granule*. A *buffer* is a run of granules that somebody uses. A
  * *handle* is the name by which one open file (a *client*) knows a buffer; it
  * means nothing to any other open file. All lengths, offsets and alignments
@@ -41,7 +41,13 @@
  * The kernel writes the part of the answer that both know. The feature bits of INFO
  * say what is supported; there is no version number.
  *
- * Errors. Each errno has one meaning:
+ * Regions. Each has a name and nodes of its own: /dev/memalloc-NAME, or /dev/memalloc if its
+ * name is "memalloc". Regions know nothing of each other: a dma-buf of another region is not
+ * one of this device. Administrators make and destroy regions through the control node,
+ * /dev/memalloc-control, whose calls are those with CONTROL in their name.
+ *
+ * Errors. Each errno has one meaning; struct memalloc_create and struct memalloc_destroy have
+ * their own:
  *
  *   EINVAL      an argument is malformed: a struct shorter than its first
  *               version, an unknown flag, a reserved field that is not zero, a
@@ -73,12 +79,12 @@
  *   EINTR       a fatal signal arrived, or any signal while SYNC waited; nothing was done
  *
  * dma-heap. The region is also one of the kernel's dma-buf heaps (linux/dma-heap.h), with
- * the node /dev/dma_heap/NAME, NAME being the region's. DMA_HEAP_IOCTL_ALLOC makes a buffer
+ * a node in /dev/dma_heap/ that is called as its own. DMA_HEAP_IOCTL_ALLOC makes a buffer
  * that has a dma-buf and no handle; IMPORT of the dma-buf gives a client a handle. The
  * buffer is charged as if the open node were a client. Errors: EINVAL, EFAULT, EMFILE,
  * ENFILE, EINTR, EDQUOT, ENOMEM (also: larger than the region).
  *
- * Observing. /sys/class/misc/NAME/, NAME being the region's, has a file for each of these
+ * Observing. /sys/class/misc/NODE/, NODE being the region's, has a file for each of these
  * figures of STATS: size (region_length), used, free, largest_free, fragmentation, buffers,
  * quarantined; and fit, as in INFO. /proc/PID/fdinfo/FD of a client has the lines
  * memalloc-region (the region's name), memalloc-access (read-write or read-only, as the
@@ -112,6 +118,11 @@
 #define MEMALLOC_IOC_FREE_BATCH	_IO(MEMALLOC_IOC_TYPE, 0x0c)
 #define MEMALLOC_IOC_RESIZE	_IO(MEMALLOC_IOC_TYPE, 0x0d)
 #define MEMALLOC_IOC_NAME	_IO(MEMALLOC_IOC_TYPE, 0x0e)
+
+/* Calls of the control node. */
+#define MEMALLOC_CONTROL_CREATE		_IO(MEMALLOC_IOC_TYPE, 0x40)
+#define MEMALLOC_CONTROL_DESTROY	_IO(MEMALLOC_IOC_TYPE, 0x41)
+#define MEMALLOC_CONTROL_LIST		_IO(MEMALLOC_IOC_TYPE, 0x42)
 
 /* Bytes in a name, its terminating zero included. */
 #define MEMALLOC_NAME_LEN	32
@@ -669,6 +680,107 @@ struct memalloc_name {
 	__u32 handle;
 	__u32 reserved;
 	__u8 name[MEMALLOC_NAME_LEN];
+};
+
+/**
+ * struct memalloc_create - make a region: MEMALLOC_CONTROL_CREATE
+ * @size:               in: sizeof(struct memalloc_create)
+ * @flags:              in: 0
+ * @name:               in: 1 to 31 letters of ASCII, digits, "-" or "_", then a zero
+ * @source:             in: "running": memory that the system uses now is claimed; empty: the
+ *                      same
+ * @fit:                in: name of the fit; empty: the module's parameter
+ * @length:             in: bytes, a multiple of the page size
+ * @node:               in: NUMA node to claim from, -1: any
+ * @reserved:           in: 0
+ * @user_bytes_max:     in: the most that all clients of a user may have, or
+ *                      MEMALLOC_NO_LIMIT; 0: the module's parameter. As for what follows
+ * @user_buffers_max:   in: likewise, in buffers
+ * @client_bytes_max:   in: the most that a client may have
+ * @client_buffers_max: in: likewise, in buffers
+ *
+ * The region's nodes are there when the call returns: /dev/memalloc-NAME and
+ * /dev/dma_heap/memalloc-NAME; or without -NAME, if the name is "memalloc". Claiming takes
+ * up to half a minute; a fatal signal ends that.
+ *
+ * Errors: EINVAL (also: a name, a source or a fit that can't be, or a node that is not
+ * online), E2BIG, EFAULT, EEXIST (the name is taken), EFBIG (more than the memory of the
+ * machine, or than a region can have), ENOMEM (no such range now; the log says what was
+ * found), ENOSPC (the kernel has no number left for a node), EINTR.
+ */
+struct memalloc_create {
+	__u32 size;
+	__u32 flags;
+	__u8 name[MEMALLOC_NAME_LEN];
+	__u8 source[MEMALLOC_NAME_LEN];
+	__u8 fit[MEMALLOC_NAME_LEN];
+	__aligned_u64 length;
+	__s32 node;
+	__u32 reserved;
+	__aligned_u64 user_bytes_max;
+	__aligned_u64 user_buffers_max;
+	__aligned_u64 client_bytes_max;
+	__aligned_u64 client_buffers_max;
+};
+
+/**
+ * struct memalloc_destroy - destroy a region: MEMALLOC_CONTROL_DESTROY
+ * @size:  in: sizeof(struct memalloc_destroy)
+ * @flags: in: 0
+ * @name:  in: the region's name, zero-terminated
+ *
+ * Errors: EINVAL (also: no zero in @name), E2BIG, EFAULT, ENOENT (there is no region of that
+ * name), EBUSY (a node of it is open; or a buffer is mapped, exported, in quarantine or
+ * waits for RELEASE; or the region is being made or destroyed).
+ */
+struct memalloc_destroy {
+	__u32 size;
+	__u32 flags;
+	__u8 name[MEMALLOC_NAME_LEN];
+};
+
+/**
+ * struct memalloc_region - a region
+ * @name:     zero-terminated, as the other two
+ * @source:   where its memory comes from
+ * @fit:      the fit that picks free blocks
+ * @length:   bytes
+ * @node:     NUMA node, -1 if not known
+ * @reserved: 0
+ */
+struct memalloc_region {
+	__u8 name[MEMALLOC_NAME_LEN];
+	__u8 source[MEMALLOC_NAME_LEN];
+	__u8 fit[MEMALLOC_NAME_LEN];
+	__aligned_u64 length;
+	__s32 node;
+	__u32 reserved;
+};
+
+/**
+ * struct memalloc_list - the regions: MEMALLOC_CONTROL_LIST
+ * @size:        in: sizeof(struct memalloc_list)
+ * @flags:       in: 0
+ * @cursor:      in: 0 to begin; out: for the next call
+ * @regions:     in: pointer to room for @count entries
+ * @count:       in: entries that fit, 1 or more; out: entries that were written
+ * @region_size: in: sizeof(struct memalloc_region); entries are written at this stride; the
+ *               part that the kernel does not know is zero
+ *
+ * Regions come in the order in which they were made; those that are still being made do
+ * not. A region that is there all the time comes once. Call again until fewer entries were
+ * written than fit.
+ *
+ * Errors: EINVAL (also: @count 0, @region_size below the first version's or above a page),
+ * E2BIG, EFAULT (also: @regions), EINTR.
+ */
+struct memalloc_list {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 cursor;
+	__aligned_u64 regions;
+	__u32 count;
+	__u32 region_size;
 };
 
 /*

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The control node: administrators make, destroy and list regions. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/memalloc.h>
+
+#include "call.h"
+#include "control.h"
+#include "device.h"
+#include "params.h"
+#include "parse.h"
+#include "regions.h"
+
+/* Entries of LIST are read so many at a time. */
+#define MAL_LIST_SLICE	4
+
+static bool is_string(const u8 *name)
+{
+	return memchr(name, 0, MEMALLOC_NAME_LEN);
+}
+
+static void set_limit(u64 *limit, u64 wanted)
+{
+	if (wanted)
+		*limit = wanted;
+}
+
+static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create)
+{
+	int err;
+
+	if (create->reserved || !is_string(create->name) || !is_string(create->source) ||
+	    !is_string(create->fit) || !mal_is_name((const char *)create->name))
+		return -EINVAL;
+	if (create->source[0] && strcmp((const char *)create->source, "running"))
+		return -EINVAL;
+
+	err = mal_params_get_defaults(spec);
+	if (err)
+		return err;
+	strscpy(spec->name, (const char *)create->name, sizeof(spec->name));
+	if (create->fit[0])
+		spec->fit = mal_parse_fit((const char *)create->fit);
+	if (!spec->fit)
+		return -EINVAL;
+	spec->node = create->node;
+	set_limit(&spec->limits.user.bytes, create->user_bytes_max);
+	set_limit(&spec->limits.user.buffers, create->user_buffers_max);
+	set_limit(&spec->limits.client.bytes, create->client_bytes_max);
+	set_limit(&spec->limits.client.buffers, create->client_buffers_max);
+	return mal_check_node(spec->node) ?: mal_count_pages(create->length, &spec->pages);
+}
+
+static int control_create(struct mal_call *call)
+{
+	struct mal_spec spec = {};
+	int err = fill_spec(&spec, call->arg);
+
+	return err ?: mal_regions_create(&spec, 1);
+}
+
+static int control_destroy(struct mal_call *call)
+{
+	const struct memalloc_destroy *destroy = call->arg;
+
+	if (!is_string(destroy->name))
+		return -EINVAL;
+	return mal_regions_destroy((const char *)destroy->name);
+}
+
+static int control_list(struct mal_call *call)
+{
+	struct memalloc_list *list = call->arg;
+	struct memalloc_region slice[MAL_LIST_SLICE];
+	u8 __user *to = u64_to_user_ptr(list->regions);
+	u64 cursor = list->cursor;
+	u32 done = 0;
+	u32 n;
+
+	if (!list->count || list->region_size < sizeof(*slice) || list->region_size > PAGE_SIZE)
+		return -EINVAL;
+	do {
+		n = min_t(u32, list->count - done, MAL_LIST_SLICE);
+		n = mal_regions_list(&cursor, slice, n);
+		if (mal_call_copy_entries(to, list->region_size, slice, sizeof(*slice), n))
+			return -EFAULT;
+		to += (size_t)n * list->region_size;
+		done += n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	} while (n && done < list->count);
+	list->count = done;
+	list->cursor = cursor;
+	return mal_call_respond(call);
+}
+
+static const struct mal_call_type control_calls[] = {
+	MAL_CALL(MEMALLOC_CONTROL_CREATE, control_create, memalloc_create, client_buffers_max, 0),
+	MAL_CALL(MEMALLOC_CONTROL_DESTROY, control_destroy, memalloc_destroy, name, 0),
+	MAL_CALL(MEMALLOC_CONTROL_LIST, control_list, memalloc_list, region_size, 0),
+};
+
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return mal_call_run(control_calls, ARRAY_SIZE(control_calls), NULL, cmd, arg);
+}
+
+/* A region that was made before the module has loaded would be lost if loading failed. */
+static bool started;
+
+static int control_open(struct inode *inode, struct file *file)
+{
+	return READ_ONCE(started) ? nonseekable_open(inode, file) : -ENODEV;
+}
+
+static const struct file_operations control_fops = {
+	.owner = THIS_MODULE,
+	.open = control_open,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice control = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = KBUILD_MODNAME "-" MAL_CONTROL_NAME,
+	.fops = &control_fops,
+	.mode = 0600,
+};
+
+int mal_control_create(void)
+{
+	return misc_register(&control);
+}
+
+void mal_control_start(void)
+{
+	WRITE_ONCE(started, true);
+}
+
+void mal_control_destroy(void)
+{
+	misc_deregister(&control);
+}

@@ -1,0 +1,170 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM, with two NUMA nodes: several regions, made at load by regions=, or later through the
+# control node; and what keeps one from being destroyed.
+#
+#vm --memory 2G --cpus 2 --nodes 2
+
+set -eu
+. "$SRC/selftests/lib/tap.sh"
+
+# refuses CHARACTER EXPECTED REGIONS: at that character, of which the log says what should be there.
+refuses() {
+	dmesg -C
+	[ "$(load regions="$3")" = EINVAL ]
+	dmesg | grep -F "memalloc: regions=$3: expected $2 at character $1"
+	[ ! -e /sys/class/misc/memalloc ]
+}
+
+# is_region NODE NAME=VALUE...: what the region with that node says of itself.
+is_region() {
+	local value
+	for value in "${@:2}"; do
+		MEMALLOC_NODE=$1 "$tools/show" | grep -qx "$value"
+	done
+}
+
+several() {
+	load_ok size=32M regions=video:256M,fpga:64M@1:best user_bytes=16M
+	is_region memalloc name=memalloc length=$((32 << 20)) fit=good
+	is_region memalloc-video name=video length=$((256 << 20)) fit=good
+	is_region memalloc-fpga name=fpga length=$((64 << 20)) fit=best node=1
+	[ "$(echo /dev/dma_heap/memalloc*)" = "/dev/dma_heap/memalloc /dev/dma_heap/memalloc-fpga \
+/dev/dma_heap/memalloc-video" ]
+	[ "$(cat /sys/class/misc/memalloc-{video,fpga}/user_bytes | xargs)" = "16777216 16777216" ]
+}
+
+# What is set of one region changes no other.
+settings_are_a_regions_own() {
+	echo 1M >/sys/class/misc/memalloc-video/client_bytes
+	echo worst >/sys/class/misc/memalloc-video/fit
+	[ "$(cat /sys/class/misc/memalloc{,-video,-fpga}/client_bytes | xargs)" = "0 1048576 0" ]
+	is_region memalloc-video fit=worst
+	is_region memalloc-fpga fit=best
+	is_region memalloc fit=good
+}
+
+without_a_first_one() {
+	load_ok regions=video:4M
+	is_region memalloc-video length=$((4 << 20))
+	[ ! -e /dev/memalloc ]
+	unload_ok
+	load_ok regions=
+	is length $((64 << 20))
+	unload_ok
+}
+
+first_one_by_name() {
+	load_ok regions=memalloc:4M@0:first,other:8M
+	is_region memalloc length=$((4 << 20)) fit=first node=0
+	is_region memalloc-other length=$((8 << 20)) fit=good
+	unload_ok
+}
+
+name_is_taken() {
+	[ "$(load regions=video:4M,video:8M)" = EEXIST ]
+	[ "$(load size=4M regions=memalloc:4M)" = EEXIST ]
+	[ "$(load regions=control:4M)" = EEXIST ]
+	[ -z "$(ls -d /dev/memalloc* /sys/class/misc/memalloc* 2>/dev/null)" ]
+}
+
+# All or none: what was claimed for the first is given back.
+one_does_not_fit() {
+	local before
+	load_ok size=4M
+	unload_ok
+	before=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
+	[ "$(load regions=video:256M,fpga:64G)" = EFBIG ]
+	[ -z "$(ls -d /dev/memalloc* 2>/dev/null)" ]
+	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
+}
+
+regions() {
+	"$tools/regions" "$@"
+}
+
+made_while_loaded() {
+	load_ok size=64M
+	[ "$(regions create video $((32 << 20)) 1 best)" = OK ]
+	is_region memalloc-video name=video length=$((32 << 20)) node=1 fit=best
+	[ -c /dev/dma_heap/memalloc-video ]
+	[ "$(regions list | tail -n 1)" = "video $((32 << 20)) 1 best running" ]
+	[ "$(regions list | wc -l)" = 2 ]
+	[ "$(cd /sys/kernel/debug/memalloc-video && echo *)" = "check clients layout" ]
+	[ "$(regions destroy video)" = OK ]
+	[ -z "$(ls -d /dev/memalloc-video /dev/dma_heap/memalloc-video /sys/class/misc/memalloc-video* \
+		/sys/kernel/debug/memalloc-video 2>/dev/null)" ]
+}
+
+busy_while_held_by() {
+	[ "$(regions create video $((32 << 20)))" = OK ]
+	MEMALLOC_NODE=memalloc-video start hold "$1"
+	[ "$(regions destroy video)" = EBUSY ]
+	[ "$(regions destroy video)" = EBUSY ]
+	is_region memalloc-video name=video
+	let_go
+	wait_until destroyed
+}
+
+destroyed() {
+	[ "$(regions destroy video)" = OK ]
+}
+
+# Who looks at a region does not keep it: the file tells no more.
+destroyed_while_looked_at() {
+	local fd
+	[ "$(regions create video $((32 << 20)))" = OK ]
+	exec {fd}</sys/kernel/debug/memalloc-video/layout
+	grep -q free <&"$fd"
+	destroyed
+	[ "$(cat <&"$fd")" = "" ]
+	exec {fd}<&-
+}
+
+# A module with several regions stays while one of them is in use.
+unload_takes_all() {
+	[ "$(regions create video $((32 << 20)))" = OK ]
+	MEMALLOC_NODE=memalloc-video start hold mapping
+	[ "$(unload)" = EAGAIN ]
+	let_go
+	wait_until unload_ok
+	[ -z "$(ls -d /dev/memalloc* 2>/dev/null)" ]
+}
+
+name='a name of 1 to 31 letters, digits, - or _'
+long=$(printf 'n%.0s' {1..32})
+
+echo "# program: regions"
+check several_at_load several
+check settings_are_a_regions_own settings_are_a_regions_own
+check unload unload_ok
+check without_a_first_one without_a_first_one
+check first_one_by_name first_one_by_name
+check eexist_name_is_taken name_is_taken
+check efbig_none_is_made one_does_not_fit
+check einval_no_name refuses 1 "$name" :4M
+check einval_name_with_slash refuses 1 "$name" a/b:4M
+check einval_name_too_long refuses 1 "$name" "$long:4M"
+check einval_no_size refuses 6 "a colon and a size" video
+check einval_empty_size refuses 7 "a size" video:
+check einval_size_garbage refuses 7 "a size" video:lots
+check einval_size_of_zero refuses 7 "a size" video:0
+check einval_node_unknown refuses 9 "@ and a NUMA node" video:4M@7
+check einval_node_garbage refuses 9 "@ and a NUMA node" video:4M@x
+check einval_fit_unknown refuses 9 "a colon and a fit" video:4M:nosuch
+check einval_fit_twice refuses 14 "a comma, or the end" video:4M:best:good
+check einval_comma_at_the_end refuses 10 "$name" video:4M,
+check einval_in_the_second refuses 15 "a size" video:4M,fpga:x
+check made_while_loaded made_while_loaded
+for what in descriptor mapping dmabuf pinned address dmaheap dmaheap-buffer; do
+	check "ebusy_while_held_by_$what" busy_while_held_by "$what"
+done
+check destroyed_while_looked_at destroyed_while_looked_at
+end_checks
+run_program control
+echo "# program: regions_end"
+check no_region_is_left test "$(regions list | wc -l)" = 1
+check unload_takes_all unload_takes_all
+end_checks
+end_boot
