@@ -36,23 +36,25 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 	if (create->reserved || !is_string(create->name) || !is_string(create->source) ||
 	    !is_string(create->fit) || !mal_is_name((const char *)create->name))
 		return -EINVAL;
-	if (create->source[0] && strcmp((const char *)create->source, "running"))
-		return -EINVAL;
-
 	err = mal_params_get_defaults(spec);
 	if (err)
 		return err;
+	spec->source = mal_source_by_name((const char *)create->source);
+	if (!spec->source || spec->source->takes_base != !!create->base)
+		return -EINVAL;
+	spec->wish.base = create->base;
 	strscpy(spec->name, (const char *)create->name, sizeof(spec->name));
 	if (create->fit[0])
 		spec->fit = mal_parse_fit((const char *)create->fit);
 	if (!spec->fit)
 		return -EINVAL;
-	spec->node = create->node;
+	spec->wish.node = create->node;
 	set_limit(&spec->limits.user.bytes, create->user_bytes_max);
 	set_limit(&spec->limits.user.buffers, create->user_buffers_max);
 	set_limit(&spec->limits.client.bytes, create->client_bytes_max);
 	set_limit(&spec->limits.client.buffers, create->client_buffers_max);
-	return mal_check_node(spec->node) ?: mal_count_pages(create->length, &spec->pages);
+	return mal_check_node(spec->wish.node) ?:
+	       mal_count_pages(create->length, &spec->wish.pages);
 }
 
 static int control_create(struct mal_call *call)

@@ -65,16 +65,16 @@ struct mal_region *mal_device_create(const struct mal_spec *spec)
 	strscpy(region->name, spec->name, sizeof(region->name));
 	name_node(device);
 
-	region->range.source = &mal_source_running;
-	err = region->range.source->claim(&region->range, spec->pages, spec->node);
+	region->range.source = spec->source;
+	err = region->range.source->claim(&region->range, &spec->wish);
 	if (err)
 		goto free_device;
 
-	err = mal_arena_init(&region->arena, spec->pages, spec->fit, region->range.node);
+	err = mal_arena_init(&region->arena, spec->wish.pages, spec->fit, region->range.node);
 	if (err)
 		goto release_range;
 
-	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, spec->pages,
+	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, spec->wish.pages,
 			     region->range.node);
 	if (err)
 		goto destroy_arena;
@@ -83,12 +83,12 @@ struct mal_region *mal_device_create(const struct mal_spec *spec)
 	if (err)
 		goto destroy_clean;
 
-	err = mal_users_init(&region->users, region->name, spec->pages, &spec->limits,
+	err = mal_users_init(&region->users, region->name, spec->wish.pages, &spec->limits,
 			     mal_quarantine_work);
 	if (err)
 		goto destroy_spaces;
 
-	mal_offsets_init(&region->offsets, spec->pages);
+	mal_offsets_init(&region->offsets, spec->wish.pages);
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	INIT_LIST_HEAD(&region->client_list);

@@ -5,6 +5,7 @@
 #include <linux/memalloc.h>
 
 #include "charge.h"
+#include "source/source.h"
 
 struct mal_fit;
 struct mal_region;
@@ -12,8 +13,8 @@ struct mal_region;
 /* What a region is made with. */
 struct mal_spec {
 	char name[MEMALLOC_NAME_LEN];
-	unsigned long pages;
-	int node;			/* NUMA_NO_NODE: any */
+	const struct mal_source *source;
+	struct mal_wish wish;
 	const struct mal_fit *fit;
 	struct mal_limits limits;
 };

@@ -3,7 +3,9 @@
  * The module's parameters: the regions to be made at load, and what each region begins with.
  * Settings in sysfs change a region later.
  *
- * regions=NAME:SIZE[@NODE][:FIT][,NAME:SIZE...]
+ * regions=NAME:SIZE[@PLACE][:FIT][,NAME:SIZE...]
+ *
+ * PLACE is a NUMA node, or 0x and the physical address of memory that was reserved at boot.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -21,7 +23,7 @@ MODULE_PARM_DESC(size, "bytes to claim for /dev/memalloc, a multiple of the page
 
 static char *regions;
 module_param(regions, charp, 0444);
-MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE][:FIT],... (default: none)");
+MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE or @0xADDRESS][:FIT],... (default: none)");
 
 static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
@@ -71,7 +73,8 @@ int mal_params_get_defaults(struct mal_spec *spec)
 
 	if (err)
 		return err;
-	spec->node = node;
+	spec->source = mal_source_by_name("");
+	spec->wish.node = node;
 	spec->fit = mal_parse_fit(fit);
 	if (!spec->fit)
 		return -EINVAL;
@@ -104,6 +107,15 @@ static bool take_char(struct cursor *cursor, char c)
 	return true;
 }
 
+static int parse_place(const char *text, struct mal_spec *spec)
+{
+	if (!strncasecmp(text, "0x", 2)) {
+		spec->source = &mal_source_reserved;
+		return kstrtou64(text, 16, &spec->wish.base);
+	}
+	return kstrtoint(text, 10, &spec->wish.node) ?: mal_check_node(spec->wish.node);
+}
+
 /* NULL, or what should be at the cursor. */
 static const char *parse_region(struct cursor *cursor, struct mal_spec *spec)
 {
@@ -118,16 +130,15 @@ static const char *parse_region(struct cursor *cursor, struct mal_spec *spec)
 		return "a colon and a size";
 
 	begin = cursor->at;
-	if (!take_word(cursor, ":,@") || parse_pages(cursor->word, &spec->pages)) {
+	if (!take_word(cursor, ":,@") || parse_pages(cursor->word, &spec->wish.pages)) {
 		cursor->at = begin;
 		return "a size";
 	}
 	begin = cursor->at;
 	if (take_char(cursor, '@') &&
-	    (!take_word(cursor, ":,@") || kstrtoint(cursor->word, 10, &spec->node) ||
-	     mal_check_node(spec->node))) {
+	    (!take_word(cursor, ":,@") || parse_place(cursor->word, spec))) {
 		cursor->at = begin;
-		return "@ and a NUMA node";
+		return "@ and a NUMA node, or 0x and an address";
 	}
 	begin = cursor->at;
 	if (take_char(cursor, ':')) {
@@ -173,7 +184,7 @@ static int parse_all(struct mal_spec *specs, unsigned int *count)
 
 		*first = defaults;
 		strscpy(first->name, KBUILD_MODNAME, sizeof(first->name));
-		err = parse_pages(size, &first->pages);
+		err = parse_pages(size, &first->wish.pages);
 	}
 	if (!err && regions && *regions)
 		err = parse_regions(specs, count, &defaults);

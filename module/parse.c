@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Settings as people write them. */
 #include <linux/ctype.h>
-#include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -59,8 +58,7 @@ int mal_count_pages(u64 bytes, unsigned long *pages)
 		return -EINVAL;
 	}
 	*pages = bytes >> PAGE_SHIFT;
-	/* The source explains what is more than all memory. */
-	if (*pages > MAL_HEAP_MAX && *pages <= totalram_pages()) {
+	if (*pages > MAL_HEAP_MAX) {
 		pr_err("size=%llu is more than a region can have\n", bytes);
 		return -EFBIG;
 	}

@@ -13,7 +13,6 @@
  * not begin at just any window: where a region was, the kernel next puts pages that can't be moved,
  * and most memory is to stay free of them.
  */
-#include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/memory_hotplug.h>
@@ -31,9 +30,6 @@
 
 /* The search begins at one of the first windows of a zone, this many. */
 #define MAL_CLAIM_BEGINNINGS	16
-
-/* The largest alignment of a region. */
-#define MAL_CLAIM_ALIGN_MAX	(SZ_1G >> PAGE_SHIFT)
 
 /*
  * Low memory first: devices with 32 address bits then reach all buffers. The
@@ -191,22 +187,6 @@ static int explain_failure(const struct search *search)
 	return -ENOMEM;
 }
 
-/* clean.h takes all of the region to be zero from now on. */
-static int zero_pages(const struct mal_range *range)
-{
-	unsigned long i;
-
-	for (i = 0; i < range->pages; i++) {
-		clear_highpage(pfn_to_page(range->pfn + i));
-		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			cond_resched();
-		}
-	}
-	return 0;
-}
-
 static void running_release(struct mal_range *range)
 {
 	const unsigned long end = range->pfn + range->pages;
@@ -228,31 +208,30 @@ static void running_release(struct mal_range *range)
 		free_contig_range(first, end - first);
 }
 
-static int running_claim(struct mal_range *range, unsigned long pages, int node)
+static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 {
+	const unsigned long pages = wish->pages;
 	struct search search = {
 		.range = range,
 		.window = ALIGN(pages, MAL_CLAIM_STEP),
 		.deadline = jiffies + MAL_CLAIM_SECONDS * HZ,
 	};
 	unsigned long align = clamp(rounddown_pow_of_two(pages),
-				    MAL_CLAIM_STEP, MAL_CLAIM_ALIGN_MAX);
-	int nid;
+				    MAL_CLAIM_STEP, MAL_ALIGN_MAX);
 	int err;
 
 	range->pages = pages;
-	range->memory_end = 0;
-	for_each_online_node(nid)
-		range->memory_end = max(range->memory_end, node_end_pfn(nid));
+	range->memory_end = mal_memory_end();
 	/* Don't even try a window that would starve the rest of the system. */
 	if (pages > si_mem_available())
 		search.window = ULONG_MAX;
-	if (!claim_aligned(&search, align, node) && !claim_aligned(&search, MAL_CLAIM_STEP, node))
+	if (!claim_aligned(&search, align, wish->node) &&
+	    !claim_aligned(&search, MAL_CLAIM_STEP, wish->node))
 		return explain_failure(&search);
 
 	if (search.window > pages)
 		free_contig_range(range->pfn + pages, search.window - pages);
-	err = zero_pages(range);
+	err = mal_range_zero(range);
 	if (err)
 		running_release(range);
 	return err;

@@ -17,14 +17,6 @@ refuses() {
 	[ ! -e /sys/class/misc/memalloc ]
 }
 
-# is_region NODE NAME=VALUE...: what the region with that node says of itself.
-is_region() {
-	local value
-	for value in "${@:2}"; do
-		MEMALLOC_NODE=$1 "$tools/show" | grep -qx "$value"
-	done
-}
-
 several() {
 	load_ok size=32M regions=video:256M,fpga:64M@1:best user_bytes=16M
 	is_region memalloc name=memalloc length=$((32 << 20)) fit=good
@@ -80,10 +72,6 @@ one_does_not_fit() {
 	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
 }
 
-regions() {
-	"$tools/regions" "$@"
-}
-
 made_while_loaded() {
 	load_ok size=64M
 	[ "$(regions create video $((32 << 20)) 1 best)" = OK ]
@@ -133,6 +121,7 @@ unload_takes_all() {
 }
 
 name='a name of 1 to 31 letters, digits, - or _'
+place='@ and a NUMA node, or 0x and an address'
 long=$(printf 'n%.0s' {1..32})
 
 echo "# program: regions"
@@ -150,8 +139,8 @@ check einval_no_size refuses 6 "a colon and a size" video
 check einval_empty_size refuses 7 "a size" video:
 check einval_size_garbage refuses 7 "a size" video:lots
 check einval_size_of_zero refuses 7 "a size" video:0
-check einval_node_unknown refuses 9 "@ and a NUMA node" video:4M@7
-check einval_node_garbage refuses 9 "@ and a NUMA node" video:4M@x
+check einval_node_unknown refuses 9 "$place" video:4M@7
+check einval_node_garbage refuses 9 "$place" video:4M@x
 check einval_fit_unknown refuses 9 "a colon and a fit" video:4M:nosuch
 check einval_fit_twice refuses 14 "a comma, or the end" video:4M:best:good
 check einval_comma_at_the_end refuses 10 "$name" video:4M,

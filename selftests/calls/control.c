@@ -132,6 +132,17 @@ TEST_F(control, einval_source)
 	EXPECT_EQ(-EINVAL, create(self));
 }
 
+TEST_F(control, einval_base)
+{
+	self->create.base = 1 << 30;
+	EXPECT_EQ(-EINVAL, create(self));
+	strcpy((char *)self->create.source, "running");
+	EXPECT_EQ(-EINVAL, create(self));
+	strcpy((char *)self->create.source, "reserved");
+	self->create.base = 0;
+	EXPECT_EQ(-EINVAL, create(self));
+}
+
 TEST_F(control, einval_fit)
 {
 	strcpy((char *)self->create.fit, "nosuch");

@@ -86,6 +86,19 @@ is() {
 	"$tools/show" | grep -qx "$1=$2"
 }
 
+# is_region NODE NAME=VALUE...: what the region with that node says of itself.
+is_region() {
+	local value
+	for value in "${@:2}"; do
+		MEMALLOC_NODE=$1 "$tools/show" | grep -qx "$value"
+	done
+}
+
+# The calls of the control node (see regions.c): regions create|destroy|list ...
+regions() {
+	"$tools/regions" "$@"
+}
+
 # The kernel's importers of dma-bufs, and the disk. Of vivid there is a camera without DMA; and with
 # it, a camera and a screen.
 load_drivers() {

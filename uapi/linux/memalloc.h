@@ -688,9 +688,11 @@ struct memalloc_name {
  * @flags:              in: 0
  * @name:               in: 1 to 31 letters of ASCII, digits, "-" or "_", then a zero
  * @source:             in: "running": memory that the system uses now is claimed; empty: the
- *                      same
+ *                      same. "reserved": memory that the kernel does not use, since it was
+ *                      kept from it at boot
  * @fit:                in: name of the fit; empty: the module's parameter
- * @length:             in: bytes, a multiple of the page size
+ * @length:             in: bytes, a multiple of the page size; "reserved": of 2 MiB
+ * @base:               in: "reserved": the physical address, a multiple of 2 MiB; else 0
  * @node:               in: NUMA node to claim from, -1: any
  * @reserved:           in: 0
  * @user_bytes_max:     in: the most that all clients of a user may have, or
@@ -703,8 +705,10 @@ struct memalloc_name {
  * /dev/dma_heap/memalloc-NAME; or without -NAME, if the name is "memalloc". Claiming takes
  * up to half a minute; a fatal signal ends that.
  *
- * Errors: EINVAL (also: a name, a source or a fit that can't be, or a node that is not
- * online), E2BIG, EFAULT, EEXIST (the name is taken), EFBIG (more than the memory of the
+ * Errors: EINVAL (also: a name, a source or a fit that can't be, a node that is not online, or
+ * a base where there can't be a region), E2BIG, EFAULT, EEXIST (the name is taken, or something
+ * else is at the base: memory that the kernel uses, a device, another region), EOPNOTSUPP
+ * (this kernel has no such source), EFBIG (more than the memory of the
  * machine, or than a region can have), ENOMEM (no such range now; the log says what was
  * found), ENOSPC (the kernel has no number left for a node), EINTR.
  */
@@ -715,6 +719,7 @@ struct memalloc_create {
 	__u8 source[MEMALLOC_NAME_LEN];
 	__u8 fit[MEMALLOC_NAME_LEN];
 	__aligned_u64 length;
+	__aligned_u64 base;
 	__s32 node;
 	__u32 reserved;
 	__aligned_u64 user_bytes_max;

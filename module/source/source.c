@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The table of sources, and what sources share. */
+#include <linux/highmem.h>
+#include <linux/nodemask.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+
+#include "source/source.h"
+
+static const struct mal_source *const sources[] = {
+	&mal_source_running,
+	&mal_source_reserved,
+};
+
+const struct mal_source *mal_source_by_name(const char *name)
+{
+	size_t i;
+
+	if (!*name)
+		return sources[0];
+	for (i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (!strcmp(sources[i]->name, name))
+			return sources[i];
+	}
+	return NULL;
+}
+
+unsigned long mal_memory_end(void)
+{
+	unsigned long end = 0;
+	int node;
+
+	for_each_online_node(node)
+		end = max(end, node_end_pfn(node));
+	return end;
+}
+
+/* clean.h takes all of the region to be zero from now on. */
+int mal_range_zero(const struct mal_range *range)
+{
+	unsigned long i;
+
+	for (i = 0; i < range->pages; i++) {
+		clear_highpage(pfn_to_page(range->pfn + i));
+		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
+	}
+	return 0;
+}

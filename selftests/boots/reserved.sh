@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM, whose kernel was told at boot to leave 512 MiB of its memory alone: regions there.
+#
+#vm --memory 2G --disk 64M --timeout 600 --append memmap=512M$0x50000000
+#kernel debian
+
+set -eu
+. "$SRC/selftests/lib/tap.sh"
+
+mib=$((1 << 20))
+begin=0x50000000
+end=$((begin + 512 * mib))
+
+# make NAME MIB BASE: prints OK or the errno.
+make() {
+	regions create "$1" $(($2 * mib)) -1 good reserved "$3"
+}
+
+made() {
+	[ "$(make "$@")" = OK ]
+}
+
+destroyed() {
+	[ "$(regions destroy "$1")" = OK ]
+}
+
+# refuses ERRNO MESSAGE MIB BASE
+refuses() {
+	dmesg -C
+	[ "$(make refused "$3" "$4")" = "$1" ]
+	dmesg | grep -F "memalloc: reserved: " | grep -F "$2"
+	[ "$(regions destroy refused)" = ENOENT ]
+}
+
+at_load() {
+	load_ok size=16M regions=kept:256M@"$begin"
+	is_region memalloc-kept name=kept length=$((256 * mib)) fit=good
+	[ "$(regions list | tail -n 1 | cut -d ' ' -f 5)" = reserved ]
+	grep -x ' *50000000-5fffffff : memalloc' /proc/iomem
+}
+
+side_by_side() {
+	made next 64 $((begin + 256 * mib))
+	made last 64 $((end - 64 * mib))
+	refuses EEXIST "somebody uses a part of" 64 $((end - 96 * mib))
+	destroyed next
+	destroyed last
+	made last 256 $((end - 256 * mib))
+	destroyed last
+}
+
+# The test fills the region, and looks at it before that: the second time, as the first has left it.
+contents_are_gone() {
+	made again 64 $((end - 64 * mib))
+	MEMALLOC_NODE=memalloc-again "$tools/zero"
+	wait_until destroyed again
+	made again 64 $((end - 64 * mib))
+	MEMALLOC_NODE=memalloc-again "$tools/zero"
+	wait_until destroyed again
+}
+
+lines_in_iomem() {
+	[ "$(grep -c memalloc /proc/iomem)" = "$1" ]
+}
+
+echo "# program: reserved"
+check at_load at_load
+check side_by_side side_by_side
+check eexist_memory_of_the_kernel refuses EEXIST "the kernel uses memory in" 64 $((64 * mib))
+check eexist_partly_of_the_kernel refuses EEXIST "the kernel uses memory in" 64 $((end - 32 * mib))
+check eexist_a_device refuses EEXIST "somebody uses a part of" 2 0xfec00000
+check eexist_another_region refuses EEXIST "somebody uses a part of" 64 $begin
+check einval_base_not_aligned refuses EINVAL "multiples of 2048 KiB" 64 $((end - 64 * mib + 4096))
+check einval_length_not_aligned refuses EINVAL "multiples of 2048 KiB" 1 $((end - 64 * mib))
+check einval_that_wraps refuses EINVAL "multiples of 2048 KiB" 4 0xffffffffffe00000
+check contents_are_gone contents_are_gone
+end_checks
+
+load_drivers
+export MEMALLOC_NODE=memalloc-kept
+for program in calls placement zero clean mapping direct vgem vivid lifetime disclosed debugfs; do
+	run_program "$program"
+done
+
+echo "# program: reserved_end"
+check nothing_is_left_used is used 0
+check one_line_in_iomem lines_in_iomem 1
+check unload wait_until unload_ok
+check none_in_iomem lines_in_iomem 0
+end_checks
+end_boot
