@@ -492,7 +492,7 @@ static bool is_call(unsigned int request, bool control)
 	struct __fixture_variant_metadata *v;
 
 	for (v = _call_fixture_object.variant; v; v = v->next) {
-		const FIXTURE_VARIANT(call) *known = v->data;
+		const FIXTURE_VARIANT(call) * known = v->data;
 
 		if (known->request == request && known->control == control)
 			return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions that are made and destroyed while the module is in use, through the control node; errno by
- * errno, with others at work. What holds a region, so that it can't be destroyed, is in
+ * Regions that are made and destroyed while the module is in use, through the control node; errno
+ * by errno, with others at work. What holds a region, so that it can't be destroyed, is in
  * boots/regions.sh.
  */
 #include "control.h"
@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(control)
 	destroy_region(self->control, NAME);
 }
 
-static int create(FIXTURE_DATA(control) *self)
+static int create(FIXTURE_DATA(control) * self)
 {
 	return call(self->control, MEMALLOC_CONTROL_CREATE, &self->create);
 }
@@ -344,7 +344,7 @@ TEST_F(control, one_of_two_makes_it)
 		ASSERT_EQ(0, pthread_create(&thread, NULL, try_to_create, &self->control));
 		ret = create_region(self->control, NAME, LENGTH);
 		pthread_join(thread, &other);
-		EXPECT_TRUE((ret == 0) != (other == NULL));
+		EXPECT_TRUE(!ret != !other);
 		EXPECT_EQ(-EEXIST, ret + (int)(long)other);
 		EXPECT_EQ(0, destroy_region(self->control, NAME));
 	}

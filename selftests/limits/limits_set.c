@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The limits of all users and of all clients of a region: their default, changing them, and what the
- * log says of a refusal. Loading with them is in boots/module.sh.
+ * The limits of all users and of all clients of a region: their default, changing them, and what
+ * the log says of a refusal. Loading with them is in boots/module.sh.
  */
 #include "limits.h"
 

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-
 FIXTURE(observe) {
 	int fd;
 };

@@ -108,7 +108,8 @@ static void expect_failure(FIXTURE_DATA(trace) * self, __u64 length, int error)
 	size_t n = strlen(self->expected);
 
 	snprintf(self->expected + n, sizeof(self->expected) - n,
-		 "memalloc_failure: region=%s length=%llu error=%d\n", region_name(), length, error);
+		 "memalloc_failure: region=%s length=%llu error=%d\n", region_name(), length,
+		 error);
 }
 
 TEST_F(trace, each_event_comes_once)

@@ -62,10 +62,11 @@ static const char *parse_size(const char *text, uint64_t *size)
 /* A name that a region may have. */
 static bool is_name(const char *text)
 {
-	const size_t length = strlen(text);
+	size_t n = 0;
 
-	return length && length < MEMALLOC_NAME_LEN &&
-	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == length;
+	while (isalnum((unsigned char)text[n]) || text[n] == '-' || text[n] == '_')
+		n++;
+	return n && n < MEMALLOC_NAME_LEN && !text[n];
 }
 
 /* What follows "process": nothing, ":SIZE" or ":SIZE:NAME". */

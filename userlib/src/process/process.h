@@ -6,7 +6,8 @@
 #include "../backend.h"
 
 /*
- * Open the backend, with a region of that name: fill in @mem, which is zeros, but for region_length.
+ * Open the backend, with a region of that name: fill in @mem, which is zeros, but for
+ * region_length.
  */
 int memalloc_process_open(const char *name, uint64_t length, struct memalloc *mem);
 

@@ -31,8 +31,8 @@ void region_lock(void);
 void region_unlock(void);
 
 /*
- * A region of that name, of @length bytes, with one user; to be given to region_put(). -EINVAL: no region can
- * have as many; -EFBIG: no file may; -ENOMEM; others of memfd_create(2) and mmap(2).
+ * A region of that name, of @length bytes, with one user; to be given to region_put(). -EINVAL: no
+ * region can have as many; -EFBIG: no file may; -ENOMEM; others of memfd_create(2) and mmap(2).
  */
 int region_open(const char *name, uint64_t length, struct region **opened);
 
