@@ -11,7 +11,9 @@
 
 #include "source/source.h"
 
-/* Where the kernel takes no other memory for it: it may be a device, or a range of ours. */
+#ifdef CONFIG_ZONE_DEVICE
+
+/* May pages be made there? Whether somebody else uses the range is not looked at. */
 static int check_place(u64 base, u64 length)
 {
 	const unsigned long align = memremap_compat_align();
@@ -62,13 +64,8 @@ static int reserved_claim(struct mal_range *range, const struct mal_wish *wish)
 {
 	const u64 length = (u64)wish->pages << PAGE_SHIFT;
 	struct dev_pagemap *map;
-	int err;
+	int err = check_place(wish->base, length);
 
-	if (!IS_ENABLED(CONFIG_ZONE_DEVICE)) {
-		pr_err("reserved: this kernel makes no pages for it, without CONFIG_ZONE_DEVICE\n");
-		return -EOPNOTSUPP;
-	}
-	err = check_place(wish->base, length);
 	if (err)
 		return err;
 	if (!request_mem_region(wish->base, length, KBUILD_MODNAME)) {
@@ -95,6 +92,20 @@ static int reserved_claim(struct mal_range *range, const struct mal_wish *wish)
 		reserved_release(range);
 	return err;
 }
+
+#else
+
+static int reserved_claim(struct mal_range *range, const struct mal_wish *wish)
+{
+	pr_err("reserved: this kernel makes no pages for it, without CONFIG_ZONE_DEVICE\n");
+	return -EOPNOTSUPP;
+}
+
+static void reserved_release(struct mal_range *range)
+{
+}
+
+#endif
 
 const struct mal_source mal_source_reserved = {
 	.name = "reserved",
