@@ -201,7 +201,9 @@ TEST_F(control, eexist)
 
 TEST_F(control, efbig)
 {
-	self->create.length = 1ULL << 50;
+	self->create.length = 1ULL << 50;	/* for any region */
+	EXPECT_EQ(-EFBIG, create(self));
+	self->create.length = 1ULL << 41;	/* for this machine */
 	EXPECT_EQ(-EFBIG, create(self));
 	EXPECT_EQ(-ENOENT, destroy_region(self->control, NAME));
 }
