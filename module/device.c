@@ -119,15 +119,18 @@ int mal_device_register(struct mal_region *region)
 	region->misc.groups = mal_region_groups;
 	err = misc_register(&region->misc);
 	if (err)
-		return err == -EBUSY ? -ENOSPC : err;
+		goto failure;
 	err = mal_dmaheap_create(&device->dmaheap, region);
-	if (err) {
-		misc_deregister(&region->misc);
-		return err == -EBUSY ? -ENOSPC : err;
-	}
+	if (err)
+		goto deregister;
 	device->debugfs = mal_debugfs_create(region);
 	device->registered = true;
 	return 0;
+
+deregister:
+	misc_deregister(&region->misc);
+failure:
+	return err == -EBUSY ? -ENOSPC : err;
 }
 
 void mal_device_start(struct mal_region *region)

@@ -84,6 +84,7 @@ int mal_params_get_defaults(struct mal_spec *spec)
 /* What is read of regions=. */
 struct cursor {
 	const char *at;
+	const char *item;		/* where what comes next begins */
 	char word[MEMALLOC_NAME_LEN];
 };
 
@@ -116,38 +117,34 @@ static int parse_place(const char *text, struct mal_spec *spec)
 	return kstrtoint(text, 10, &spec->wish.node) ?: mal_check_node(spec->wish.node);
 }
 
-/* NULL, or what should be at the cursor. */
+/* NULL, or what should be at the cursor's item. */
 static const char *parse_region(struct cursor *cursor, struct mal_spec *spec)
 {
-	const char *begin = cursor->at;
-
-	if (!take_word(cursor, ":,@") || !mal_is_name(cursor->word)) {
-		cursor->at = begin;
+	cursor->item = cursor->at;
+	if (!take_word(cursor, ":,@") || !mal_is_name(cursor->word))
 		return "a name of 1 to 31 letters, digits, - or _";
-	}
 	strscpy(spec->name, cursor->word, sizeof(spec->name));
+
+	cursor->item = cursor->at;
 	if (!take_char(cursor, ':'))
 		return "a colon and a size";
-
-	begin = cursor->at;
-	if (!take_word(cursor, ":,@") || parse_pages(cursor->word, &spec->wish.pages)) {
-		cursor->at = begin;
+	cursor->item = cursor->at;
+	if (!take_word(cursor, ":,@") || parse_pages(cursor->word, &spec->wish.pages))
 		return "a size";
-	}
-	begin = cursor->at;
+
+	cursor->item = cursor->at;
 	if (take_char(cursor, '@') &&
-	    (!take_word(cursor, ":,@") || parse_place(cursor->word, spec))) {
-		cursor->at = begin;
+	    (!take_word(cursor, ":,@") || parse_place(cursor->word, spec)))
 		return "@ and a NUMA node, or 0x and an address";
-	}
-	begin = cursor->at;
+
+	cursor->item = cursor->at;
 	if (take_char(cursor, ':')) {
 		spec->fit = take_word(cursor, ":,@") ? mal_parse_fit(cursor->word) : NULL;
-		if (!spec->fit) {
-			cursor->at = begin;
+		if (!spec->fit)
 			return "a colon and a fit";
-		}
 	}
+
+	cursor->item = cursor->at;
 	return *cursor->at && *cursor->at != ',' ? "a comma, or the end" : NULL;
 }
 
@@ -162,7 +159,7 @@ static int parse_regions(struct mal_spec *specs, unsigned int *count,
 		expected = parse_region(&cursor, &specs[*count]);
 		if (expected) {
 			pr_err("regions=%s: expected %s at character %zu\n", regions, expected,
-			       cursor.at - regions + 1);
+			       cursor.item - regions + 1);
 			return -EINVAL;
 		}
 		++*count;

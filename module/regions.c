@@ -14,7 +14,7 @@
 #include "regions.h"
 
 struct entry {
-	struct list_head node;		/* in entries, or in a list of those that are being made */
+	struct list_head node;		/* in entries */
 	struct mal_region *region;	/* NULL: being made, or being destroyed */
 	u64 id;				/* never used for another entry; not 0 */
 	char name[MEMALLOC_NAME_LEN];

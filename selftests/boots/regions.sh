@@ -80,7 +80,7 @@ made_while_loaded() {
 	[ "$(regions list | tail -n 1)" = "video $((32 << 20)) 1 best running" ]
 	[ "$(regions list | wc -l)" = 2 ]
 	[ "$(cd /sys/kernel/debug/memalloc-video && echo *)" = "check clients layout" ]
-	[ "$(regions destroy video)" = OK ]
+	destroyed video
 	[ -z "$(ls -d /dev/memalloc-video /dev/dma_heap/memalloc-video /sys/class/misc/memalloc-video* \
 		/sys/kernel/debug/memalloc-video 2>/dev/null)" ]
 }
@@ -92,11 +92,7 @@ busy_while_held_by() {
 	[ "$(regions destroy video)" = EBUSY ]
 	is_region memalloc-video name=video
 	let_go
-	wait_until destroyed
-}
-
-destroyed() {
-	[ "$(regions destroy video)" = OK ]
+	wait_until destroyed video
 }
 
 # Who looks at a region does not keep it: the file tells no more.
@@ -105,7 +101,7 @@ destroyed_while_looked_at() {
 	[ "$(regions create video $((32 << 20)))" = OK ]
 	exec {fd}</sys/kernel/debug/memalloc-video/layout
 	grep -q free <&"$fd"
-	destroyed
+	destroyed video
 	[ "$(cat <&"$fd")" = "" ]
 	exec {fd}<&-
 }

@@ -22,10 +22,6 @@ made() {
 	[ "$(make "$@")" = OK ]
 }
 
-destroyed() {
-	[ "$(regions destroy "$1")" = OK ]
-}
-
 # refuses ERRNO MESSAGE MIB BASE
 refuses() {
 	dmesg -C

@@ -124,12 +124,19 @@ TEST_F(control, einval_name)
 	EXPECT_EQ(0, destroy_region(self->control, (char *)self->create.name));
 }
 
+/* Neither a name that is none, nor one without an end. */
+static void expect_refused(struct __test_metadata *_metadata, FIXTURE_DATA(control) * self,
+			   __u8 *name)
+{
+	strcpy((char *)name, "nosuch");
+	EXPECT_EQ(-EINVAL, create(self));
+	memset(name, 'a', MEMALLOC_NAME_LEN);
+	EXPECT_EQ(-EINVAL, create(self));
+}
+
 TEST_F(control, einval_source)
 {
-	strcpy((char *)self->create.source, "nosuch");
-	EXPECT_EQ(-EINVAL, create(self));
-	memset(self->create.source, 'a', MEMALLOC_NAME_LEN);
-	EXPECT_EQ(-EINVAL, create(self));
+	expect_refused(_metadata, self, self->create.source);
 }
 
 TEST_F(control, einval_base)
@@ -145,10 +152,7 @@ TEST_F(control, einval_base)
 
 TEST_F(control, einval_fit)
 {
-	strcpy((char *)self->create.fit, "nosuch");
-	EXPECT_EQ(-EINVAL, create(self));
-	memset(self->create.fit, 'a', MEMALLOC_NAME_LEN);
-	EXPECT_EQ(-EINVAL, create(self));
+	expect_refused(_metadata, self, self->create.fit);
 }
 
 TEST_F(control, einval_length)

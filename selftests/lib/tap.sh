@@ -99,6 +99,11 @@ regions() {
 	"$tools/regions" "$@"
 }
 
+# destroyed NAME: for wait_until, too.
+destroyed() {
+	[ "$(regions destroy "$1")" = OK ]
+}
+
 # The kernel's importers of dma-bufs, and the disk. Of vivid there is a camera without DMA; and with
 # it, a camera and a screen.
 load_drivers() {
