@@ -53,7 +53,7 @@ static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
 	u32 at;
 
 	for (at = first; at < first + pages; at++) {
-		if (PageHWPoison(mal_region_page(region, at)) &&
+		if (mal_range_is_poisoned(&region->range, at) &&
 		    mal_arena_retire_free(&region->arena, at))
 			mal_clean_retire(&region->clean, at);
 		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))

@@ -27,6 +27,13 @@
 #include "quarantine.h"
 #include "region.h"
 
+static u64 memory_bits(const struct mal_range *range)
+{
+	if (!mal_range_has_pages(range))
+		return 0;
+	return MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_LONG_PINS | MEMALLOC_MEMORY_CACHED;
+}
+
 int mal_call_info(struct mal_call *call)
 {
 	struct mal_region *region = call->client->region;
@@ -43,7 +50,9 @@ int mal_call_info(struct mal_call *call)
 		.node = region->range.node,
 		.max_alignment = (u64)region->range.align << PAGE_SHIFT,
 		.client = call->client->id,
+		.memory = memory_bits(&region->range),
 	};
+	strscpy(info->source, region->range.source->name, sizeof(info->source));
 	strscpy(info->name, region->name, sizeof(info->name));
 	strscpy(info->fit, mal_arena_fit(&region->arena)->name, sizeof(info->fit));
 	return mal_call_respond(call);
@@ -140,7 +149,7 @@ int mal_call_query(struct mal_call *call)
 	if (physical) {
 		/* First: the size stays from then on. */
 		err = mal_handle_disclose(&call->client->handles, query->handle);
-		query->physical = page_to_phys(mal_extent_page(&buffer->extent, 0));
+		query->physical = mal_extent_phys(&buffer->extent);
 	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);

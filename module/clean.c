@@ -10,7 +10,6 @@
  * before it touches the block.
  */
 #include <linux/bitops.h>
-#include <linux/highmem.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -55,12 +54,12 @@ static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits
 	unsigned int bit;
 
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-		struct page *page = pfn_to_page(clean->pfn + word_start(first) + bit);
+		const u32 granule = word_start(first) + bit;
 
-		if (PageHWPoison(page))
+		if (mal_range_is_poisoned(clean->range, granule))
 			sound &= ~BIT(bit);
 		else
-			clear_highpage(page);
+			mal_range_zero_page(clean->range, granule);
 	}
 	/* Zeros first: pairs with dirty_bits(). */
 	smp_mb__before_atomic();
@@ -164,7 +163,7 @@ static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 static void clean_work(struct work_struct *work)
 {
 	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);
-	u32 end = clean->granules;
+	u32 end = clean->range->pages;
 	u32 at = 0;
 
 	while (at < end && atomic_long_read(&clean->dirty) && !READ_ONCE(clean->stop)) {
@@ -189,7 +188,7 @@ bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 
 u64 mal_clean_count_dirty(struct mal_clean *clean)
 {
-	u32 end = clean->granules;
+	u32 end = clean->range->pages;
 	u64 dirty = 0;
 	u32 at;
 
@@ -200,20 +199,18 @@ u64 mal_clean_count_dirty(struct mal_clean *clean)
 	return dirty << PAGE_SHIFT;
 }
 
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
-		   u32 granules, int node)
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, const struct mal_range *range)
 {
-	size_t bytes = BITS_TO_LONGS(granules) * sizeof(*clean->map);
+	size_t bytes = BITS_TO_LONGS(range->pages) * sizeof(*clean->map);
 
-	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, node);
+	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, range->node);
 	if (!clean->map) {
 		pr_err("no memory for the map of what is clean, %zu KiB\n", bytes >> 10);
 		return -ENOMEM;
 	}
 	memset(clean->map, 0xff, bytes);
 	clean->arena = arena;
-	clean->pfn = pfn;
-	clean->granules = granules;
+	clean->range = range;
 	clean->busy = MAL_NONE;
 	init_waitqueue_head(&clean->waiters);
 	INIT_DELAYED_WORK(&clean->work, clean_work);

@@ -7,6 +7,7 @@
 #include <linux/workqueue.h>
 
 #include "arena.h"
+#include "source/source.h"
 
 /*
  * Which granules are known to be zero. All granules of a new buffer are zero. A granule of a buffer
@@ -16,8 +17,7 @@
  */
 struct mal_clean {
 	struct mal_arena *arena;
-	unsigned long pfn;		/* of its first granule */
-	u32 granules;			/* of the arena */
+	const struct mal_range *range;	/* whose pages are the arena's granules */
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
 	atomic_long_t dirty;		/* granules not known to be zero, and of no buffer */
 
@@ -31,9 +31,9 @@ struct mal_clean {
 	bool stop;
 };
 
-/* @arena has @granules, from frame @pfn on, all of which are zero. Sleeps. -ENOMEM. */
-int __must_check mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, unsigned long pfn,
-				u32 granules, int node);
+/* @arena is of the pages of @range, all of which are zero. Sleeps. -ENOMEM. */
+int __must_check mal_clean_init(struct mal_clean *clean, struct mal_arena *arena,
+				const struct mal_range *range);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);

@@ -36,4 +36,10 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #define page_has_movable_ops(page)	__PageMovable(page)
 #endif
 
+/* In 6.17, a frame number became a plain number. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/pfn_t.h>
+#define vmf_insert_mixed(vma, address, pfn)	vmf_insert_mixed(vma, address, pfn_to_pfn_t(pfn))
+#endif
+
 #endif /* MAL_COMPAT_H */

@@ -74,8 +74,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec)
 	if (err)
 		goto release_range;
 
-	err = mal_clean_init(&region->clean, &region->arena, region->range.pfn, spec->wish.pages,
-			     region->range.node);
+	err = mal_clean_init(&region->clean, &region->arena, &region->range);
 	if (err)
 		goto destroy_arena;
 

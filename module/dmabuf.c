@@ -50,7 +50,7 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 /* Fill @sgt with @buffer, in segments that @dev takes. */
 static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
 {
-	phys_addr_t phys = page_to_phys(mal_extent_page(&buffer->extent, 0));
+	phys_addr_t phys = mal_extent_phys(&buffer->extent);
 	size_t size = mal_extent_size(&buffer->extent);
 	struct scatterlist *sg;
 	unsigned int segments = 0;
@@ -80,9 +80,13 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
-	struct mal_attachment *attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	struct mal_attachment *attachment;
 	int err;
 
+	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
+	if (!mal_range_has_pages(&buffer->extent.region->range))
+		return -EOPNOTSUPP;
+	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
 	if (!attachment)
 		return -ENOMEM;
 	err = fill_sg_table(&attachment->sgt, buffer, attach->dev);
@@ -223,13 +227,14 @@ static int dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), false, vma);
 }
 
-/* The region is never in highmem: its pages are mapped into the kernel already. */
+/* The region is never in highmem: it is mapped into the kernel already. */
 static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
+	const struct mal_extent *extent = &buffer->extent;
 
 	mal_extent_mark_written(&buffer->extent);
-	iosys_map_set_vaddr(map, page_address(mal_extent_page(&buffer->extent, 0)));
+	iosys_map_set_vaddr(map, mal_range_address(&extent->region->range, extent->block.first));
 	return 0;
 }
 

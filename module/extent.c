@@ -92,6 +92,8 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
 	const struct mal_region *region = extent->region;
 	u32 at;
 
+	if (!mal_range_has_pages(&region->range))
+		return end - first;
 	for (at = first; at < end; at++) {
 		if (!is_idle_page(mal_region_page(region, at)))
 			break;
@@ -114,7 +116,7 @@ static u32 scan_piece(struct mal_extent *extent, u32 *budget)
 	if (idle) {
 		extent->scanned = 0;
 		free_part(extent, at, idle);
-	} else if (PageHWPoison(mal_region_page(extent->region, at))) {
+	} else if (mal_range_is_poisoned(&extent->region->range, at)) {
 		extent->scanned = 0;
 		idle = 1;
 		retire_page(extent, at);

@@ -76,6 +76,12 @@ static inline struct page *mal_extent_page(const struct mal_extent *extent, u32 
 	return mal_region_page(extent->region, extent->block.first + index);
 }
 
+/* The physical address of its first byte. */
+static inline phys_addr_t mal_extent_phys(const struct mal_extent *extent)
+{
+	return PFN_PHYS(extent->region->range.pfn + extent->block.first);
+}
+
 /* A device, the kernel or a reader of the address may write to any page from now on. */
 static inline void mal_extent_mark_written(struct mal_extent *extent)
 {

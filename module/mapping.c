@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings of buffers into programs. They are page-backed, so that direct I/O,
- * sockets and io_uring work on them: each entry is an ordinary page with a
- * reference of its own.
+ * Mappings of buffers into programs. Where the region has struct pages, they are page-backed, so
+ * that direct I/O, sockets and io_uring work on them: each entry is an ordinary page with a
+ * reference of its own. Elsewhere they are mapped by frame, and the kernel pins nothing of them.
  *
  * Each mapping has a reference to the buffer, which it gives up after its pages were
  * unmapped. All mappings of a buffer, however they were made, have one file, which the
@@ -53,6 +53,26 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	return left < n ? 0 : err;
 }
 
+/*
+ * As map_pages(), by frame. An entry that is there stays. The area is for both kinds of entries: of
+ * one for frames only, VFIO would let devices use frames without holding anything.
+ */
+static int map_frames(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	const struct mal_extent *extent = &((struct mal_buffer *)vma->vm_private_data)->extent;
+	u32 first = extent->block.first + linear_page_index(vma, start);
+	unsigned long n = (end - start) >> PAGE_SHIFT;
+	unsigned long i;
+
+	mal_clean_touch(&extent->region->clean, first, n);
+	for (i = 0; i < n; i++) {
+		if (vmf_insert_mixed(vma, start + (i << PAGE_SHIFT),
+				     extent->region->range.pfn + first + i) & VM_FAULT_ERROR)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* apply_to_page_range() holds the page table's lock. set_pte_at() is not for modules on arm64. */
 static int mark_written(pte_t *entry, unsigned long address, void *data)
 {
@@ -84,6 +104,7 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	unsigned long address = vmf->address & PAGE_MASK;
 	unsigned long start = max(ALIGN_DOWN(address, window), vma->vm_start);
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
+	int (*map)(struct vm_area_struct *vma, unsigned long start, unsigned long end) = map_pages;
 	int err;
 
 	lockdep_assert_held(&buffer->extent.size_lock);
@@ -92,9 +113,11 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	end = min(end, address + ((buffer->extent.block.granules - index) << PAGE_SHIFT));
 
-	err = map_pages(vma, address, end);
+	if (!mal_range_has_pages(&buffer->extent.region->range))
+		map = map_frames;
+	err = map(vma, address, end);
 	if (!err && start < address)
-		map_pages(vma, start, address);
+		map(vma, start, address);
 	else
 		start = address;
 	mark_pages_written(vma, start, end);
@@ -205,6 +228,10 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 		return err;
 
 	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
+	if (!mal_range_has_pages(&buffer->extent.region->range)) {
+		vm_flags_mod(vma, VM_IO, 0);
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+	}
 	vma_set_file(vma, file);
 	vma->vm_pgoff = delta;
 	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;

@@ -69,6 +69,7 @@ static inline bool __must_check mal_region_retire(struct mal_region *region)
 	return refcount_dec_if_one(&region->ref);
 }
 
+/* Only where the range has pages. */
 static inline struct page *mal_region_page(const struct mal_region *region, u32 granule)
 {
 	return pfn_to_page(region->range.pfn + granule);

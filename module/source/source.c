@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The table of sources, and what sources share. */
 #include <linux/highmem.h>
+#include <linux/log2.h>
 #include <linux/nodemask.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -25,6 +26,13 @@ const struct mal_source *mal_source_by_name(const char *name)
 	return NULL;
 }
 
+unsigned long mal_range_alignment(const struct mal_range *range)
+{
+	unsigned long align = min(rounddown_pow_of_two(range->pages), MAL_ALIGN_MAX);
+
+	return min(align, 1UL << __ffs(range->pfn));
+}
+
 unsigned long mal_memory_end(void)
 {
 	unsigned long end = 0;
@@ -35,13 +43,21 @@ unsigned long mal_memory_end(void)
 	return end;
 }
 
+void mal_range_zero_page(const struct mal_range *range, unsigned long index)
+{
+	if (mal_range_has_pages(range))
+		clear_highpage(pfn_to_page(range->pfn + index));
+	else
+		memset(mal_range_address(range, index), 0, PAGE_SIZE);
+}
+
 /* clean.h takes all of the region to be zero from now on. */
 int mal_range_zero(const struct mal_range *range)
 {
 	unsigned long i;
 
 	for (i = 0; i < range->pages; i++) {
-		clear_highpage(pfn_to_page(range->pfn + i));
+		mal_range_zero_page(range, i);
 		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
 			if (fatal_signal_pending(current))
 				return -EINTR;

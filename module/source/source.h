@@ -2,6 +2,7 @@
 #ifndef MAL_SOURCE_H
 #define MAL_SOURCE_H
 
+#include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 #include <asm/page.h>
@@ -15,13 +16,18 @@ struct mal_wish {
 	u64 base;		/* the physical address, of sources that take one; else 0 */
 };
 
-/* A contiguous range of page frames that a source has given. */
+/*
+ * A contiguous range of page frames that a source has given. Most have struct pages, in the kernel's
+ * linear mapping. Others are mapped by frame, write-combined, into programs and into the kernel: nobody
+ * can pin or poison a page of these.
+ */
 struct mal_range {
 	const struct mal_source *source;
 	void *private;		/* the source's own */
 	unsigned long pfn;	/* the first frame */
 	unsigned long pages;
 	unsigned long align;	/* @pfn is a multiple of this power of two */
+	void *mapping;		/* the kernel's own; NULL: the range has struct pages */
 	int node;
 	unsigned long memory_end;	/* the frame after the machine's memory, when claimed */
 };
@@ -32,8 +38,8 @@ struct mal_source {
 	bool takes_base;	/* it has to be told where */
 
 	/*
-	 * Fill in @range as wished, with zeroed pages that have a reference count of one each. May
-	 * take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
+	 * Fill in @range as wished, with zeroed memory; pages have a reference count of one each.
+	 * May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
 	 * -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there, or something
 	 * else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
 	 */
@@ -55,10 +61,35 @@ extern const struct mal_source mal_source_reserved;
 /* The source of that name; "": the first. NULL: there is none. */
 const struct mal_source *mal_source_by_name(const char *name);
 
+static inline bool mal_range_has_pages(const struct mal_range *range)
+{
+	return !range->mapping;
+}
+
+/* Is page @index poisoned: does the hardware raise a fault there? */
+static inline bool mal_range_is_poisoned(const struct mal_range *range, unsigned long index)
+{
+	return mal_range_has_pages(range) && PageHWPoison(pfn_to_page(range->pfn + index));
+}
+
+/* Where the kernel has page @index, and those after it, in its own memory. */
+static inline void *mal_range_address(const struct mal_range *range, unsigned long index)
+{
+	if (mal_range_has_pages(range))
+		return page_address(pfn_to_page(range->pfn + index));
+	return range->mapping + (index << PAGE_SHIFT);
+}
+
+/* Zero page @index, which is not poisoned. */
+void mal_range_zero_page(const struct mal_range *range, unsigned long index);
+
 /* For sources. */
 
 /* The largest alignment of a region, in pages. */
 #define MAL_ALIGN_MAX	(SZ_1G >> PAGE_SHIFT)
+
+/* The alignment of a range that has its place: no more than its length has. */
+unsigned long mal_range_alignment(const struct mal_range *range);
 
 /* The frame after all memory of the machine. */
 unsigned long mal_memory_end(void);

@@ -137,6 +137,18 @@
 #define MEMALLOC_FEATURE_RESIZE	(1ULL << 5)	/* RESIZE works */
 #define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY answers names */
 
+/* memalloc_info.memory: what the region's memory can do, which depends on its source */
+/*
+ * Programs' mappings have pages: direct I/O, sockets, io_uring and futexes work on them, and
+ * drivers can attach devices to dma-bufs. Without this bit, such calls fail with EFAULT, and
+ * attaching with EOPNOTSUPP; drivers may still use dma-bufs with the CPU.
+ */
+#define MEMALLOC_MEMORY_PAGES	(1ULL << 0)
+/* Pages can be pinned for long: registered buffers of io_uring, RDMA. */
+#define MEMALLOC_MEMORY_LONG_PINS	(1ULL << 1)
+/* The CPU's caches hold the memory. Without this bit, it is write-combined: slow to read. */
+#define MEMALLOC_MEMORY_CACHED	(1ULL << 2)
+
 /**
  * struct memalloc_info - what the device is: MEMALLOC_IOC_INFO
  * @size:          in: sizeof(struct memalloc_info)
@@ -151,6 +163,9 @@
  * @fit:           out: name of the fit that picks free blocks, zero-terminated
  * @client:        out: a number that no other open file of the region has or had, never 0:
  *                 it shows whether a descriptor still is the same open file
+ * @memory:        out: MEMALLOC_MEMORY_* bits
+ * @source:        out: where the region's memory comes from, zero-terminated: "running",
+ *                 "reserved" (see CREATE), or "cma" (a device's, by the device tree)
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -165,6 +180,8 @@ struct memalloc_info {
 	__u8 name[MEMALLOC_NAME_LEN];
 	__u8 fit[MEMALLOC_NAME_LEN];
 	__aligned_u64 client;
+	__aligned_u64 memory;
+	__u8 source[MEMALLOC_NAME_LEN];
 };
 
 /**

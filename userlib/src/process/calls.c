@@ -36,6 +36,9 @@ static int info_call(struct region *region, void *argument)
 		.max_alignment = region_bytes(region, core_max_align(&region->heap)),
 		.fit = "good",
 		.client = 1,
+		.memory = MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_LONG_PINS |
+			  MEMALLOC_MEMORY_CACHED,
+		.source = "process",
 	};
 
 	memcpy(answer.name, region->name, sizeof(answer.name));
