@@ -77,6 +77,34 @@ static inline int get_stats(int fd, struct memalloc_stats *stats)
 	return call(fd, MEMALLOC_IOC_STATS, stats);
 }
 
+/* Can the region's memory do all of @bits, of MEMALLOC_MEMORY_*? */
+static inline bool memory_can(__u64 bits)
+{
+	struct memalloc_info info;
+	int fd = open_device();
+	bool can = fd < 0 || get_info(fd, &info) || (info.memory & bits) == bits;
+
+	close(fd);
+	return can;
+}
+
+/* Skips the test where the region's memory can't do that. */
+#define TEST_NEEDS(bits)						\
+	do {								\
+		if (!memory_can(bits))					\
+			SKIP(return, "not in this memory: " #bits);	\
+	} while (0)
+
+/* Likewise, all tests of the program. */
+#define PROGRAM_NEEDS(bits)						\
+	static void __attribute__((constructor)) skip_program(void)	\
+	{								\
+		if (memory_can(bits))					\
+			return;						\
+		puts("TAP version 13\n1..0 # SKIP not in this memory: " #bits); \
+		exit(0);						\
+	}
+
 /* But for @dirty: the background zeroes what somebody gave back before. */
 static inline bool same_stats(const struct memalloc_stats *a, const struct memalloc_stats *b)
 {
@@ -336,10 +364,14 @@ static inline int map_errno(int fd, __u64 offset, size_t length, int prot)
 /* Have all pages of the buffer mapped for a moment, in which they could be written to. */
 static inline int touch_buffer(int fd, const struct memalloc_alloc *buffer)
 {
-	void *map = mmap(NULL, buffer->real_length, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_POPULATE, fd, buffer->mmap_offset);
+	char *map = map_at(fd, buffer->mmap_offset, buffer->real_length, PROT_READ | PROT_WRITE);
+	__u64 at;
 
-	return map == MAP_FAILED ? -errno : munmap(map, buffer->real_length);
+	if (map == MAP_FAILED)
+		return -errno;
+	for (at = 0; at < buffer->real_length; at += PAGE)
+		__atomic_load_n(map + at, __ATOMIC_RELAXED);
+	return munmap(map, buffer->real_length);
 }
 
 /* Give back a buffer that could be written to: it has to be zeroed before it is used again. */

@@ -6,9 +6,9 @@
 tools=$BUILD/selftests
 status=0 checks=0
 
-# run_program NAME [ARG...]: a test program; what it prints is TAP.
+# run_program NAME [ARG...]: a test program; what it prints is TAP. MEMALLOC_NODE: on that region.
 run_program() {
-	echo "# program: $*"
+	echo "# program: $*${MEMALLOC_NODE:+ on $MEMALLOC_NODE}"
 	"$tools/$1" "${@:2}" || status=1
 }
 

@@ -92,6 +92,7 @@ TEST_F(debugfs, layout_tells_what_a_buffer_is)
 	__s64 object;
 	char *map;
 
+	TEST_NEEDS(MEMALLOC_MEMORY_PAGES);
 	ASSERT_LE(0, card);
 	ASSERT_EQ(0, get_info(self->fd, &info));
 	EXPECT_TRUE(has_line("layout", "0 %llu free\n", info.region_length));
@@ -129,6 +130,7 @@ TEST_F(debugfs, layout_tells_of_the_quarantine)
 	struct iovec page;
 	int pipes[2], other = open_device();
 
+	TEST_NEEDS(MEMALLOC_MEMORY_PAGES);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, alloc_buffer(self->fd, 3 * PAGE, &buffer));
 	ASSERT_EQ(0, alloc_buffer(other, PAGE, &told));

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+PROGRAM_NEEDS(MEMALLOC_MEMORY_PAGES)
+
 #define LENGTH	(16 * PAGE)
 #define PIECES	16
 #define PIECE	MIB

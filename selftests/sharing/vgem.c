@@ -6,6 +6,8 @@
 #include "dmaheap.h"
 #include "drivers.h"
 
+PROGRAM_NEEDS(MEMALLOC_MEMORY_PAGES)
+
 #define LENGTH	(256 * KIB)
 
 FIXTURE(vgem) {

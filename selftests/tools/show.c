@@ -12,6 +12,7 @@ int main(void)
 		return 1;
 	printf("name=%s\nlength=%llu\nnode=%d\nfit=%s\n", info.name, info.region_length, info.node,
 	       info.fit);
+	printf("source=%s\nmemory=%llu\n", info.source, info.memory);
 	printf("used=%llu\nquarantined=%llu\ndirty=%llu\nclients=%llu\n", stats.used,
 	       stats.quarantined, stats.dirty, stats.clients);
 	return 0;
