@@ -31,7 +31,8 @@ static u64 memory_bits(const struct mal_range *range)
 {
 	if (!mal_range_has_pages(range))
 		return 0;
-	return MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_LONG_PINS | MEMALLOC_MEMORY_CACHED;
+	return MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_CACHED |
+	       (range->no_long_pins ? 0 : MEMALLOC_MEMORY_LONG_PINS);
 }
 
 int mal_call_info(struct mal_call *call)

@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "device.h"
+#include "devicetree.h"
 #include "params.h"
 #include "regions.h"
 
@@ -12,7 +13,7 @@ static int __init memalloc_init(void)
 {
 	struct mal_spec *specs;
 	unsigned int count;
-	int err = mal_params_get(&specs, &count);
+	int err = mal_params_get(&specs, &count, mal_devicetree_has_regions());
 
 	if (err)
 		return err;
@@ -21,10 +22,12 @@ static int __init memalloc_init(void)
 		goto free_specs;
 	err = mal_regions_create(specs, count);
 	/* From here on nothing may fail: programs have opened the nodes. */
-	if (err)
+	if (err) {
 		mal_control_destroy();
-	else
+	} else {
 		mal_control_start();
+		mal_devicetree_start();
+	}
 free_specs:
 	kfree(specs);
 	return err;
@@ -33,6 +36,7 @@ free_specs:
 static void __exit memalloc_exit(void)
 {
 	mal_control_destroy();
+	mal_devicetree_stop();
 	mal_regions_destroy_all();
 }
 

@@ -228,11 +228,11 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 		return err;
 
 	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
+	vma_set_file(vma, file);
 	if (!mal_range_has_pages(&buffer->extent.region->range)) {
 		vm_flags_mod(vma, VM_IO, 0);
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	}
-	vma_set_file(vma, file);
 	vma->vm_pgoff = delta;
 	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;
 	vma->vm_private_data = buffer;

@@ -19,7 +19,7 @@
 /* Of the region that has the module's name, and the short node. */
 static char *size;
 module_param(size, charp, 0444);
-MODULE_PARM_DESC(size, "bytes to claim for /dev/memalloc, a multiple of the page size; suffixes K, M, G, T (default: 64M, or none with regions=)");
+MODULE_PARM_DESC(size, "bytes to claim for /dev/memalloc, a multiple of the page size; suffixes K, M, G, T (default: 64M, or none if there are other regions)");
 
 static char *regions;
 module_param(regions, charp, 0444);
@@ -167,14 +167,14 @@ static int parse_regions(struct mal_spec *specs, unsigned int *count,
 	return 0;
 }
 
-static int parse_all(struct mal_spec *specs, unsigned int *count)
+static int parse_all(struct mal_spec *specs, unsigned int *count, bool others)
 {
 	struct mal_spec defaults = {};
 	int err = mal_params_get_defaults(&defaults);
 
 	if (err)
 		return err;
-	if (!size && (!regions || !*regions))
+	if (!size && (!regions || !*regions) && !others)
 		size = "64M";
 	if (size) {
 		struct mal_spec *first = &specs[(*count)++];
@@ -201,7 +201,7 @@ static size_t max_regions(void)
 	return max;
 }
 
-int mal_params_get(struct mal_spec **specs, unsigned int *count)
+int mal_params_get(struct mal_spec **specs, unsigned int *count, bool others)
 {
 	int err;
 
@@ -209,7 +209,7 @@ int mal_params_get(struct mal_spec **specs, unsigned int *count)
 	*specs = kcalloc(max_regions(), sizeof(**specs), GFP_KERNEL);
 	if (!*specs)
 		return -ENOMEM;
-	err = parse_all(*specs, count);
+	err = parse_all(*specs, count, others);
 	if (err)
 		kfree(*specs);
 	return err;

@@ -37,9 +37,9 @@ static int check_place(u64 base, u64 length)
 #ifdef CONFIG_ZONE_DEVICE
 
 /*
- * arm64 has struct pages for all that its device tree calls memory, but they are no good for what the
- * kernel has not mapped. memremap_pages() may not even be tried there: where it fails, the kernel
- * takes the memory for mapped from then on.
+ * arm64 has struct pages for all that its device tree calls memory, but they are no good for what
+ * the kernel has not mapped. memremap_pages() may not even be tried there: where it fails, the
+ * kernel takes the memory for mapped from then on.
  */
 static bool has_unmapped_pages(u64 base, u64 length)
 {

@@ -187,25 +187,14 @@ static int explain_failure(const struct search *search)
 	return -ENOMEM;
 }
 
+static void give_back(const struct mal_range *range, unsigned long pfn, unsigned long pages)
+{
+	free_contig_range(pfn, pages);
+}
+
 static void running_release(struct mal_range *range)
 {
-	const unsigned long end = range->pfn + range->pages;
-	unsigned long first = range->pfn;
-	unsigned long pfn;
-
-	for (pfn = first; pfn < end; pfn++) {
-		if (IS_ALIGNED(pfn, MAX_ORDER_NR_PAGES))
-			cond_resched();
-		if (!PageHWPoison(pfn_to_page(pfn)))
-			continue;
-		if (first < pfn)
-			free_contig_range(first, pfn - first);
-		/* The kernel's own reference to a poisoned page keeps it out of use. */
-		put_page(pfn_to_page(pfn));
-		first = pfn + 1;
-	}
-	if (first < end)
-		free_contig_range(first, end - first);
+	mal_range_give_back(range, give_back);
 }
 
 static int running_claim(struct mal_range *range, const struct mal_wish *wish)

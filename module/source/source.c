@@ -11,6 +11,7 @@
 static const struct mal_source *const sources[] = {
 	&mal_source_running,
 	&mal_source_reserved,
+	&mal_source_cma,
 };
 
 const struct mal_source *mal_source_by_name(const char *name)
@@ -65,4 +66,25 @@ int mal_range_zero(const struct mal_range *range)
 		}
 	}
 	return 0;
+}
+
+void mal_range_give_back(const struct mal_range *range, mal_give_back give_back)
+{
+	const unsigned long end = range->pfn + range->pages;
+	unsigned long first = range->pfn;
+	unsigned long pfn;
+
+	for (pfn = first; pfn < end; pfn++) {
+		if (IS_ALIGNED(pfn, MAX_ORDER_NR_PAGES))
+			cond_resched();
+		if (!PageHWPoison(pfn_to_page(pfn)))
+			continue;
+		if (first < pfn)
+			give_back(range, first, pfn - first);
+		/* The kernel's own reference to a poisoned page keeps it out of use. */
+		put_page(pfn_to_page(pfn));
+		first = pfn + 1;
+	}
+	if (first < end)
+		give_back(range, first, end - first);
 }

@@ -7,6 +7,7 @@
 #include <linux/types.h>
 #include <asm/page.h>
 
+struct device;
 struct mal_source;
 
 /* What a region's range is to be. */
@@ -14,12 +15,13 @@ struct mal_wish {
 	unsigned long pages;
 	int node;		/* NUMA_NO_NODE: any */
 	u64 base;		/* the physical address, of sources that take one; else 0 */
+	struct device *device;	/* whose memory it is, of sources that take one; else NULL */
 };
 
 /*
- * A contiguous range of page frames that a source has given. Most have struct pages, in the kernel's
- * linear mapping. Others are mapped by frame, write-combined, into programs and into the kernel: nobody
- * can pin or poison a page of these.
+ * A contiguous range of page frames that a source has given. Most have struct pages, in the
+ * kernel's linear mapping. Others are mapped by frame, write-combined, into programs and into the
+ * kernel: nobody can pin or poison a page of these.
  */
 struct mal_range {
 	const struct mal_source *source;
@@ -28,6 +30,7 @@ struct mal_range {
 	unsigned long pages;
 	unsigned long align;	/* @pfn is a multiple of this power of two */
 	void *mapping;		/* the kernel's own; NULL: the range has struct pages */
+	bool no_long_pins;	/* what pins a page for long fails, or tries for ever */
 	int node;
 	unsigned long memory_end;	/* the frame after the machine's memory, when claimed */
 };
@@ -38,8 +41,8 @@ struct mal_source {
 	bool takes_base;	/* it has to be told where */
 
 	/*
-	 * Fill in @range as wished, with zeroed memory; pages have a reference count of one each.
-	 * May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
+	 * Fill in @range as wished, with zeroed memory; each page has a reference count of one. May
+	 * take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
 	 * -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there, or something
 	 * else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
 	 */
@@ -57,6 +60,9 @@ extern const struct mal_source mal_source_running;
 
 /* Memory that was kept from the kernel at boot. */
 extern const struct mal_source mal_source_reserved;
+
+/* The CMA of a device: a reusable reserved-memory of the device tree. */
+extern const struct mal_source mal_source_cma;
 
 /* The source of that name; "": the first. NULL: there is none. */
 const struct mal_source *mal_source_by_name(const char *name);
@@ -96,5 +102,12 @@ unsigned long mal_memory_end(void);
 
 /* What is in the range is gone. -EINTR: a fatal signal arrived. Sleeps. */
 int __must_check mal_range_zero(const struct mal_range *range);
+
+/* Gives @pages of the range, from frame @pfn on, back to where they came from. */
+typedef void (*mal_give_back)(const struct mal_range *range, unsigned long pfn,
+			      unsigned long pages);
+
+/* Give back all of the range, except poisoned pages: the kernel keeps those. Sleeps. */
+void mal_range_give_back(const struct mal_range *range, mal_give_back give_back);
 
 #endif /* MAL_SOURCE_H */

@@ -706,7 +706,7 @@ struct memalloc_name {
  * @name:               in: 1 to 31 letters of ASCII, digits, "-" or "_", then a zero
  * @source:             in: "running": memory that the system uses now is claimed; empty: the
  *                      same. "reserved": memory that the kernel does not use, since it was
- *                      kept from it at boot
+ *                      kept from it at boot. "cma" is for the device tree alone
  * @fit:                in: name of the fit; empty: the module's parameter
  * @length:             in: bytes, a multiple of the page size; "reserved": of 2 MiB
  * @base:               in: "reserved": the physical address, a multiple of 2 MiB; else 0

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MAL_DEVICETREE_H
+#define MAL_DEVICETREE_H
+
+#include <linux/types.h>
+
+/* Does the device tree ask for a region? */
+bool mal_devicetree_has_regions(void);
+
+/*
+ * Make the regions that the device tree asks for, now and for nodes that are added later. A region
+ * that can't be made is missing, and the log says why. Sleeps.
+ */
+void mal_devicetree_start(void);
+
+/* Nobody uses any region any more. Sleeps. */
+void mal_devicetree_stop(void);
+
+#endif /* MAL_DEVICETREE_H */
