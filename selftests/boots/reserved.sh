@@ -76,7 +76,7 @@ end_checks
 
 load_drivers
 export MEMALLOC_NODE=memalloc-kept
-for program in calls placement zero clean mapping direct vgem vivid lifetime disclosed debugfs; do
+for program in abilities calls placement zero clean mapping direct vgem vivid lifetime disclosed debugfs; do
 	run_program "$program"
 done
 
