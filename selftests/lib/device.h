@@ -88,22 +88,14 @@ static inline bool memory_can(__u64 bits)
 	return can;
 }
 
-/* Skips the test where the region's memory can't do that. */
-#define TEST_NEEDS(bits)						\
-	do {								\
-		if (!memory_can(bits))					\
-			SKIP(return, "not in this memory: " #bits);	\
-	} while (0)
-
-/* Likewise, all tests of the program. */
-#define PROGRAM_NEEDS(bits)						\
-	static void __attribute__((constructor)) skip_program(void)	\
-	{								\
-		if (memory_can(bits))					\
-			return;						\
-		puts("TAP version 13\n1..0 # SKIP not in this memory: " #bits); \
-		exit(0);						\
+/* Skips all tests of the program where the region's memory can't do that: for a constructor. */
+static inline void skip_program_without(__u64 bits)
+{
+	if (!memory_can(bits)) {
+		puts("TAP version 13\n1..0 # SKIP the region's memory can't do that");
+		exit(0);
 	}
+}
 
 /* But for @dirty: the background zeroes what somebody gave back before. */
 static inline bool same_stats(const struct memalloc_stats *a, const struct memalloc_stats *b)

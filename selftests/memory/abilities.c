@@ -115,7 +115,9 @@ TEST_F(abilities, long_pins)
 	if (!child)
 		_exit(pin_for_long(self->map));
 	if (self->memory & MEMALLOC_MEMORY_LONG_PINS) {
-		EXPECT_EQ(0, wait_child(child));
+		status = wait_child(child);
+		/* Before 6.5, Linux pins mappings of files, but then registers none. */
+		EXPECT_TRUE(!status || status == EOPNOTSUPP);
 		return;
 	}
 	sleep(1);

@@ -12,7 +12,10 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-PROGRAM_NEEDS(MEMALLOC_MEMORY_PAGES)
+static void __attribute__((constructor)) needs_pages(void)
+{
+	skip_program_without(MEMALLOC_MEMORY_PAGES);
+}
 
 #define LENGTH	(16 * PAGE)
 #define PIECES	16

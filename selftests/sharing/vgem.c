@@ -6,7 +6,10 @@
 #include "dmaheap.h"
 #include "drivers.h"
 
-PROGRAM_NEEDS(MEMALLOC_MEMORY_PAGES)
+static void __attribute__((constructor)) needs_pages(void)
+{
+	skip_program_without(MEMALLOC_MEMORY_PAGES);
+}
 
 #define LENGTH	(256 * KIB)
 

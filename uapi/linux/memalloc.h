@@ -144,7 +144,7 @@
  * attaching with EOPNOTSUPP; drivers may still use dma-bufs with the CPU.
  */
 #define MEMALLOC_MEMORY_PAGES	(1ULL << 0)
-/* Pages can be pinned for long: registered buffers of io_uring, RDMA. */
+/* Pages can be pinned for long: registered buffers of io_uring (since Linux 6.5), RDMA. */
 #define MEMALLOC_MEMORY_LONG_PINS	(1ULL << 1)
 /* The CPU's caches hold the memory. Without this bit, it is write-combined: slow to read. */
 #define MEMALLOC_MEMORY_CACHED	(1ULL << 2)
