@@ -11,13 +11,13 @@ set -eu
 
 mib=$((1 << 20))
 
-# logged DEVICE MESSAGE
-logged() {
-	dmesg | grep -F "memalloc $1: $2"
-}
-
 in_the_log() {
 	dmesg | grep -F "$1"
+}
+
+# logged DEVICE MESSAGE
+logged() {
+	in_the_log "memalloc $1: $2"
 }
 
 # Only what the device tree asks for, if no parameter asks for more.
@@ -76,13 +76,8 @@ end_checks
 
 load_drivers
 echo good >/sys/class/misc/memalloc-video/fit
-for region in video camera; do
-	export MEMALLOC_NODE=memalloc-$region
-	for program in abilities calls placement zero clean mapping direct vgem vivid lifetime disclosed debugfs; do
-		run_program "$program"
-	done
-done
-unset MEMALLOC_NODE
+run_on_region memalloc-video
+run_on_region memalloc-camera
 
 echo "# program: devicetree_end"
 check all_comes_back all_comes_back

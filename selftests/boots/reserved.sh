@@ -75,13 +75,10 @@ check contents_are_gone contents_are_gone
 end_checks
 
 load_drivers
-export MEMALLOC_NODE=memalloc-kept
-for program in abilities calls placement zero clean mapping direct vgem vivid lifetime disclosed debugfs; do
-	run_program "$program"
-done
+run_on_region memalloc-kept
 
 echo "# program: reserved_end"
-check nothing_is_left_used is used 0
+check nothing_is_left_used is_region memalloc-kept used=0
 check one_line_in_iomem lines_in_iomem 1
 check unload wait_until unload_ok
 check none_in_iomem lines_in_iomem 0

@@ -12,6 +12,16 @@ run_program() {
 	"$tools/$1" "${@:2}" || status=1
 }
 
+# What each kind of memory has to pass: those programs on the region with that node.
+run_on_region() {
+	local MEMALLOC_NODE=$1 program
+	export MEMALLOC_NODE
+	for program in abilities calls placement zero clean mapping direct vgem vivid lifetime disclosed \
+		debugfs; do
+		run_program "$program"
+	done
+}
+
 # check NAME COMMAND [ARG...]: one result. COMMAND may be a function; it fails with the first
 # command in it that fails, and what it printed is shown then.
 check() {
