@@ -70,6 +70,11 @@ struct mal_region *mal_device_create(const struct mal_spec *spec)
 	if (err)
 		goto free_device;
 
+	/* clean.h takes all of the region to be zero from now on. */
+	err = mal_range_zero(&region->range);
+	if (err)
+		goto release_range;
+
 	err = mal_arena_init(&region->arena, spec->wish.pages, spec->fit, region->range.node);
 	if (err)
 		goto release_range;

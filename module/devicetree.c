@@ -71,7 +71,6 @@ static int read_memory(struct device *dev, struct mal_spec *spec)
 		err = dev_err_probe(dev, -EINVAL, "memory-region names no reserved memory\n");
 	} else if (of_property_read_bool(node, "no-map")) {
 		spec->source = &mal_source_reserved;
-		spec->wish.base = memory->base;
 	} else if (of_property_read_bool(node, "reusable")) {
 		spec->source = &mal_source_cma;
 		spec->wish.device = dev;
@@ -79,8 +78,10 @@ static int read_memory(struct device *dev, struct mal_spec *spec)
 		err = dev_err_probe(dev, -EINVAL,
 				    "the memory of memory-region is neither no-map nor reusable\n");
 	}
-	if (!err)
+	if (!err) {
+		spec->wish.base = memory->base;
 		err = mal_count_pages(memory->size, &spec->wish.pages);
+	}
 	of_node_put(node);
 	return err;
 }

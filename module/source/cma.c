@@ -6,7 +6,6 @@
  * tries to move it, for ever.
  */
 #include <linux/dma-mapping.h>
-#include <linux/of.h>
 #include <linux/of_reserved_mem.h>
 #include <linux/slab.h>
 
@@ -36,19 +35,10 @@ static void cma_release_range(struct mal_range *range)
 	kfree(cma);
 }
 
-/* Did the page come from the device's memory? Small requests may be served from elsewhere. */
-static bool is_of_device(struct device *dev, phys_addr_t phys)
+static int alloc_pages_of(struct device *dev, const struct mal_wish *wish, struct mal_range *range,
+			  dma_addr_t *dma)
 {
-	struct device_node *node = of_parse_phandle(dev->of_node, "memory-region", 0);
-	const struct reserved_mem *memory = of_reserved_mem_lookup(node);
-
-	of_node_put(node);
-	return memory && phys >= memory->base && phys - memory->base < memory->size;
-}
-
-static int alloc_pages_of(struct device *dev, struct mal_range *range, dma_addr_t *dma)
-{
-	const size_t length = range->pages << PAGE_SHIFT;
+	const size_t length = wish->pages << PAGE_SHIFT;
 	struct page *page;
 	int err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
 
@@ -57,11 +47,13 @@ static int alloc_pages_of(struct device *dev, struct mal_range *range, dma_addr_
 	page = dma_alloc_pages(dev, length, dma, DMA_BIDIRECTIONAL, GFP_KERNEL | __GFP_NOWARN);
 	if (!page)
 		return -ENOMEM;
-	if (!is_of_device(dev, page_to_phys(page))) {
+	/* Small requests may be served from elsewhere. */
+	if (page_to_phys(page) != wish->base) {
 		dma_free_pages(dev, length, page, *dma, DMA_BIDIRECTIONAL);
 		return -ENOMEM;
 	}
 	range->pfn = page_to_pfn(page);
+	range->pages = wish->pages;
 	return 0;
 }
 
@@ -85,8 +77,7 @@ static int cma_claim_range(struct mal_range *range, const struct mal_wish *wish)
 		err = -EOPNOTSUPP;
 		goto free_cma;
 	}
-	range->pages = wish->pages;
-	err = alloc_pages_of(dev, range, &cma->dma);
+	err = alloc_pages_of(dev, wish, range, &cma->dma);
 	if (err) {
 		dev_err(dev, "cma: no %lu KiB in a row could be had of its memory-region: %pe\n",
 			wish->pages << (PAGE_SHIFT - 10), ERR_PTR(err));
@@ -99,10 +90,7 @@ static int cma_claim_range(struct mal_range *range, const struct mal_wish *wish)
 	range->align = mal_range_alignment(range);
 	range->node = page_to_nid(pfn_to_page(range->pfn));
 	range->memory_end = mal_memory_end();
-	err = mal_range_zero(range);
-	if (err)
-		cma_release_range(range);
-	return err;
+	return 0;
 
 release_memory:
 	of_reserved_mem_device_release(dev);

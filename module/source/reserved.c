@@ -141,10 +141,7 @@ static int reserved_claim(struct mal_range *range, const struct mal_wish *wish)
 	range->pages = wish->pages;
 	range->align = mal_range_alignment(range);
 	range->memory_end = max(mal_memory_end(), range->pfn + range->pages);
-	err = mal_range_zero(range);
-	if (err)
-		reserved_release(range);
-	return err;
+	return 0;
 }
 
 const struct mal_source mal_source_reserved = {

@@ -207,7 +207,6 @@ static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 	};
 	unsigned long align = clamp(rounddown_pow_of_two(pages),
 				    MAL_CLAIM_STEP, MAL_ALIGN_MAX);
-	int err;
 
 	range->pages = pages;
 	range->memory_end = mal_memory_end();
@@ -220,10 +219,7 @@ static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 
 	if (search.window > pages)
 		free_contig_range(range->pfn + pages, search.window - pages);
-	err = mal_range_zero(range);
-	if (err)
-		running_release(range);
-	return err;
+	return 0;
 }
 
 const struct mal_source mal_source_running = {

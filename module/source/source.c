@@ -52,7 +52,6 @@ void mal_range_zero_page(const struct mal_range *range, unsigned long index)
 		memset(mal_range_address(range, index), 0, PAGE_SIZE);
 }
 
-/* clean.h takes all of the region to be zero from now on. */
 int mal_range_zero(const struct mal_range *range)
 {
 	unsigned long i;

@@ -14,7 +14,7 @@ struct mal_source;
 struct mal_wish {
 	unsigned long pages;
 	int node;		/* NUMA_NO_NODE: any */
-	u64 base;		/* the physical address, of sources that take one; else 0 */
+	u64 base;		/* the physical address, where it is known; else 0 */
 	struct device *device;	/* whose memory it is, of sources that take one; else NULL */
 };
 
@@ -41,8 +41,8 @@ struct mal_source {
 	bool takes_base;	/* it has to be told where */
 
 	/*
-	 * Fill in @range as wished, with zeroed memory; each page has a reference count of one. May
-	 * take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
+	 * Fill in @range as wished; each page has a reference count of one, and is yet to be zeroed.
+	 * May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
 	 * -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there, or something
 	 * else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
 	 */
@@ -89,6 +89,9 @@ static inline void *mal_range_address(const struct mal_range *range, unsigned lo
 /* Zero page @index, which is not poisoned. */
 void mal_range_zero_page(const struct mal_range *range, unsigned long index);
 
+/* Zero all of the range. -EINTR: a fatal signal arrived. Sleeps. */
+int __must_check mal_range_zero(const struct mal_range *range);
+
 /* For sources. */
 
 /* The largest alignment of a region, in pages. */
@@ -99,9 +102,6 @@ unsigned long mal_range_alignment(const struct mal_range *range);
 
 /* The frame after all memory of the machine. */
 unsigned long mal_memory_end(void);
-
-/* What is in the range is gone. -EINTR: a fatal signal arrived. Sleeps. */
-int __must_check mal_range_zero(const struct mal_range *range);
 
 /* Gives @pages of the range, from frame @pfn on, back to where they came from. */
 typedef void (*mal_give_back)(const struct mal_range *range, unsigned long pfn,
