@@ -32,17 +32,18 @@
 #define MAL_CLAIM_BEGINNINGS	16
 
 /*
- * Low memory first: devices with 32 address bits then reach all buffers. The
- * 16 MiB that x86 keeps for ISA devices come last.
+ * Low memory first: devices with 32 address bits then reach all buffers. On arm64, ZONE_DMA is what
+ * devices with even fewer bits reach; where there are none, it is all low memory. On x86, it is
+ * 16 MiB for ISA devices, which stay theirs.
  */
 static const enum zone_type zone_order[] = {
 #ifdef CONFIG_ZONE_DMA32
 	ZONE_DMA32,
 #endif
-	ZONE_NORMAL,
-#ifdef CONFIG_ZONE_DMA
+#if defined(CONFIG_ZONE_DMA) && !defined(CONFIG_X86)
 	ZONE_DMA,
 #endif
+	ZONE_NORMAL,
 };
 
 struct search {
