@@ -51,9 +51,9 @@ side_by_side() {
 # While no region is there, /dev/mem reaches the memory.
 contents_are_gone() {
 	local last=$((end - 64 * mib))
-	head -c $mib /dev/zero | tr '\0' x | dd of=/dev/mem bs=64K seek=$((last / 65536)) iflag=fullblock
+	head -c "$mib" /dev/zero | tr '\0' x | dd of=/dev/mem bs=64K seek=$((last / 65536)) iflag=fullblock
 	[ "$(dd if=/dev/mem bs=4096 skip=$((last / 4096)) count=1 | tr -cd x | wc -c)" = 4096 ]
-	made again 64 $last
+	made again 64 "$last"
 	MEMALLOC_NODE=memalloc-again "$tools/zero"
 	wait_until destroyed again
 }
