@@ -41,10 +41,10 @@ struct mal_source {
 	bool takes_base;	/* it has to be told where */
 
 	/*
-	 * Fill in @range as wished; each page has a reference count of one, and is yet to be zeroed.
-	 * May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there never can be;
-	 * -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there, or something
-	 * else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
+	 * Fill in @range as wished; each page has a reference count of one, and is yet to be
+	 * zeroed. May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there
+	 * never can be; -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there,
+	 * or something else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
 	 */
 	int (*claim)(struct mal_range *range, const struct mal_wish *wish);
 
