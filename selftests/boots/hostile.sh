@@ -3,7 +3,7 @@
 #
 # In the VM: attacks, each a program of selftests/hostile, on the module and on those who use it.
 #
-#vm --memory 2G --disk 64M --timeout 600
+#vm --memory 2G --disk 64M --timeout 1200
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"
