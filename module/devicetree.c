@@ -127,8 +127,14 @@ static bool registered;
 
 void mal_devicetree_start(void)
 {
-	int err = platform_driver_register(&devicetree_driver);
+	struct device_node *root = of_find_node_by_path("/");
+	int err;
 
+	/* Most machines with x86 have no device tree. */
+	if (!root)
+		return;
+	of_node_put(root);
+	err = platform_driver_register(&devicetree_driver);
 	registered = !err;
 	if (err)
 		pr_err("there are no regions of the device tree: %pe\n", ERR_PTR(err));
