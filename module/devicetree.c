@@ -127,13 +127,11 @@ static bool registered;
 
 void mal_devicetree_start(void)
 {
-	struct device_node *root = of_find_node_by_path("/");
 	int err;
 
 	/* Most machines with x86 have no device tree. */
-	if (!root)
+	if (!of_have_populated_dt())
 		return;
-	of_node_put(root);
 	err = platform_driver_register(&devicetree_driver);
 	registered = !err;
 	if (err)
