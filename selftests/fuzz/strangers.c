@@ -193,7 +193,7 @@ static const char *guess_mask(struct life *life)
 
 	if (!err)
 		err = free_buffer(fd, alloc.handle);
-	if (bits > 64 || (bits && bits < 12))
+	if (bits > 64 || (bits && bits < 64 && 1ULL << bits < PAGE))
 		expected = -EINVAL;
 	else if (life->s->quiet)
 		expected = -EDQUOT;

@@ -93,6 +93,7 @@ TEST_F_TIMEOUT(guess, offsets, 300)
 {
 	const struct bystander *b = self->scene.bystander;
 	const int fd = self->scene.mallory;
+	const unsigned int page_bits = __builtin_ctzl(PAGE);
 	__u64 base, random = 1, tried = 0;
 	unsigned int bit, i;
 
@@ -105,11 +106,11 @@ TEST_F_TIMEOUT(guess, offsets, 300)
 		/* Where his neighbours of that size are: the bystander's other buffers, too. */
 		for (bit = 0; bit < 512; bit++, tried++)
 			ASSERT_EQ(-ENOENT, map_errno(fd, (base ^ bit * PAGE), PAGE, PROT_READ));
-		for (bit = 12; bit < 62; bit++, tried++)
+		for (bit = page_bits; bit < 62; bit++, tried++)
 			ASSERT_EQ(-ENOENT, map_errno(fd, base ^ 1ULL << bit, PAGE, PROT_READ));
 	}
 	for (i = 0; i < 2000; i++, tried++) {
-		base = ((__u64)random_below(&random, 1 << 30)) << (12 + i % 20);
+		base = ((__u64)random_below(&random, 1 << 30)) << (page_bits + i % 20);
 		ASSERT_EQ(-ENOENT, map_errno(fd, base & INT64_MAX, PAGE, PROT_READ));
 	}
 	TH_LOG("%llu offsets tried", tried);
