@@ -11,7 +11,7 @@
 
 #define VICTIM	61012
 #define LEVELS	200U
-#define LENGTH	(2 * MIB)
+#define LENGTH	(512 * PAGE)
 #define FREE_EVENT	TRACEFS "/events/memalloc/memalloc_free/enable"
 
 FIXTURE(quarantine) {

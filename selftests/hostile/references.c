@@ -8,7 +8,7 @@
 #include "hostile.h"
 
 #define VICTIM		61012
-#define LENGTH		(8 * MIB)
+#define LENGTH		(2048 * PAGE)
 #define ROUNDS		2000
 #define GUESSES		3	/* that begin in a round, at least */
 #define MAPPERS		4

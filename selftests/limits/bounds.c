@@ -141,7 +141,7 @@ static int leave_nested(int fd, unsigned int n)
 {
 	static struct pins pins;
 
-	return nest_pinned(fd, &pins, 4 * MIB, n);
+	return nest_pinned(fd, &pins, 1024 * PAGE, n);
 }
 
 static int leave_pages(int fd, unsigned int n)
