@@ -15,6 +15,7 @@
 #define DISK_AT		(48 * MIB)	/* no other test reads there */
 #define LENGTH		(64 * MIB)	/* of memory that is there for the tests */
 #define CLIENTS		4
+#define PAGES_MOST	256	/* of a buffer that a client takes */
 #define SECONDS		8
 
 FIXTURE(clean) {
@@ -363,7 +364,7 @@ struct client {
 /* What the disk is sent of a new buffer. */
 static bool disk_sees_zeros(struct client *client, const char *map, size_t length)
 {
-	off_t at = DISK_AT + client->number * MIB;
+	off_t at = DISK_AT + client->number * PAGES_MOST * PAGE;
 
 	return pwrite(client->disk, map, length, at) == (ssize_t)length &&
 	       pread(client->disk, client->copy, length, at) == (ssize_t)length &&
@@ -391,7 +392,7 @@ static const char *cycle(struct client *client, __u32 seed)
 {
 	unsigned int slot = random_below(&client->random, ARRAY_SIZE(client->live));
 	unsigned int way = random_below(&client->random, 256);
-	unsigned int most = random_below(&client->random, 32) ? 12 : 256;
+	unsigned int most = random_below(&client->random, 32) ? 12 : PAGES_MOST;
 	size_t length = (1 + random_below(&client->random, most)) * PAGE;
 	struct memalloc_alloc buffer;
 	char *map = client->live[slot].map;
@@ -433,7 +434,8 @@ static int run_client(int number, __u64 cycles, __u64 *done)
 		.number = number,
 		.fd = open_device(),
 		.disk = open(DISK, O_RDWR | (memory_can(MEMALLOC_MEMORY_PAGES) ? O_DIRECT : 0)),
-		.copy = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		.copy = mmap(NULL, PAGES_MOST * PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
 		.random = 0x9e3779b97f4a7c15ULL * (number + 1),
 	};
 	__u64 end = now_ms() + SECONDS * 1000;
