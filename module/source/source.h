@@ -7,6 +7,7 @@
 #include <linux/types.h>
 #include <asm/page.h>
 
+struct dev_pagemap;
 struct device;
 struct mal_source;
 
@@ -26,6 +27,7 @@ struct mal_wish {
 struct mal_range {
 	const struct mal_source *source;
 	void *private;		/* the source's own */
+	struct dev_pagemap *pagemap;	/* of mal_range_make_pages() */
 	unsigned long pfn;	/* the first frame */
 	unsigned long pages;
 	unsigned long align;	/* @pfn is a multiple of this power of two */
@@ -102,6 +104,19 @@ unsigned long mal_range_alignment(const struct mal_range *range);
 
 /* The frame after all memory of the machine. */
 unsigned long mal_memory_end(void);
+
+/* Where pages are made, base and length have to be multiples of this. */
+#define MAL_PAGES_ALIGN	SZ_2M
+
+/*
+ * Make struct pages for a range at @base, for which the kernel has none, and find out its node.
+ * Sleeps. -EEXIST: the kernel has some; -EOPNOTSUPP: it can't make any; -ENOMEM, or another error
+ * of memremap_pages().
+ */
+int __must_check mal_range_make_pages(struct mal_range *range, u64 base, u64 length, int node);
+
+/* Nobody may hold a page. Sleeps. */
+void mal_range_unmake_pages(struct mal_range *range);
 
 /* Gives @pages of the range, from frame @pfn on, back to where they came from. */
 typedef void (*mal_give_back)(const struct mal_range *range, unsigned long pfn,
