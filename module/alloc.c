@@ -52,6 +52,8 @@ static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
 {
 	u32 at;
 
+	if (!mal_range_enter_pages(&region->range))
+		return;
 	for (at = first; at < first + pages; at++) {
 		if (mal_range_is_poisoned(&region->range, at) &&
 		    mal_arena_retire_free(&region->arena, at))
@@ -59,6 +61,7 @@ static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
 		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
 			cond_resched();
 	}
+	mal_range_leave(&region->range);
 }
 
 int mal_alloc(struct mal_extent *extent, const struct mal_request *req)

@@ -46,13 +46,15 @@ static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned lon
 
 /*
  * Zero the granules of @bits in the word of @first, and mark them in the map; but not poisoned
- * pages, at which the hardware would raise a fault. True: none was poisoned.
+ * pages, at which the hardware would raise a fault: -EHWPOISON. -ENODEV: the memory is gone.
  */
-static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
+static int zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 {
 	unsigned long sound = bits;
 	unsigned int bit;
 
+	if (!mal_range_enter(clean->range))
+		return -ENODEV;
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 		const u32 granule = word_start(first) + bit;
 
@@ -61,11 +63,12 @@ static bool zero_granules(struct mal_clean *clean, u32 first, unsigned long bits
 		else
 			mal_range_zero_page(clean->range, granule);
 	}
+	mal_range_leave(clean->range);
 	/* Zeros first: pairs with dirty_bits(). */
 	smp_mb__before_atomic();
 	atomic_long_or(sound, &clean->map[first / BITS_PER_LONG]);
 	atomic_long_sub(hweight_long(sound), &clean->dirty);
-	return sound == bits;
+	return sound == bits ? 0 : -EHWPOISON;
 }
 
 /* Is some granule of [@first, @end), which the caller got from the heap, being zeroed? */
@@ -85,6 +88,7 @@ int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 {
 	u32 end = first + granules;
 	u32 at;
+	int err;
 
 	if (is_busy(clean, first, end) &&
 	    wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
@@ -95,8 +99,9 @@ int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 
 		if (dirty && fatal_signal_pending(current))
 			return -EINTR;
-		if (dirty && !zero_granules(clean, at, dirty))
-			return -EHWPOISON;
+		err = dirty ? zero_granules(clean, at, dirty) : 0;
+		if (err)
+			return err;
 		cond_resched();
 	}
 	return 0;
@@ -199,7 +204,7 @@ u64 mal_clean_count_dirty(struct mal_clean *clean)
 	return dirty << PAGE_SHIFT;
 }
 
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, const struct mal_range *range)
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, struct mal_range *range)
 {
 	size_t bytes = BITS_TO_LONGS(range->pages) * sizeof(*clean->map);
 

@@ -17,7 +17,7 @@
  */
 struct mal_clean {
 	struct mal_arena *arena;
-	const struct mal_range *range;	/* whose pages are the arena's granules */
+	struct mal_range *range;	/* whose pages are the arena's granules */
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
 	atomic_long_t dirty;		/* granules not known to be zero, and of no buffer */
 
@@ -33,7 +33,7 @@ struct mal_clean {
 
 /* @arena is of the pages of @range, all of which are zero. Sleeps. -ENOMEM. */
 int __must_check mal_clean_init(struct mal_clean *clean, struct mal_arena *arena,
-				const struct mal_range *range);
+				struct mal_range *range);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);
@@ -41,7 +41,8 @@ void mal_clean_destroy(struct mal_clean *clean);
 /*
  * Make [@first, @first + @granules) zero: zero the granules that are not known to be. The caller
  * got them from the heap. Sleeps. -EINTR: a fatal signal arrived; -EHWPOISON: a page that was
- * to be zeroed is poisoned. After both, the block can be given back.
+ * to be zeroed is poisoned; -ENODEV: the memory is gone. After all of them, the block can be given
+ * back.
  */
 int __must_check mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Puts a region together: the claimed range, what manages it, and the device nodes. */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "client.h"
@@ -13,6 +15,10 @@
 #include "look/sysfs.h"
 #include "quarantine.h"
 #include "region.h"
+
+/* From one look to the next at whether memory that is gone is held; from one line of the log. */
+#define MAL_VACATE_POLL_MS	20
+#define MAL_VACATE_LOG_SECONDS	10
 
 struct mal_device {
 	struct mal_region region;
@@ -53,7 +59,8 @@ static void name_node(struct mal_device *device)
 		snprintf(device->node_name, sizeof(device->node_name), KBUILD_MODNAME "-%s", name);
 }
 
-struct mal_region *mal_device_create(const struct mal_spec *spec)
+struct mal_region *mal_device_create(const struct mal_spec *spec,
+				     void (*lose)(struct mal_range *range))
 {
 	struct mal_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
 	struct mal_region *region;
@@ -65,8 +72,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec)
 	strscpy(region->name, spec->name, sizeof(region->name));
 	name_node(device);
 
-	region->range.source = spec->source;
-	err = region->range.source->claim(&region->range, &spec->wish);
+	err = mal_range_claim(&region->range, spec->source, &spec->wish, lose);
 	if (err)
 		goto free_device;
 
@@ -105,7 +111,7 @@ destroy_clean:
 destroy_arena:
 	mal_arena_destroy(&region->arena);
 release_range:
-	region->range.source->release(&region->range);
+	mal_range_release(&region->range);
 free_device:
 	kfree(device);
 	return ERR_PTR(err);
@@ -144,22 +150,49 @@ void mal_device_start(struct mal_region *region)
 	refcount_set(&region->ref, 1);
 }
 
-void mal_device_destroy(struct mal_region *region)
+void mal_device_remove_nodes(struct mal_region *region)
 {
 	struct mal_device *device = device_of(region);
 
-	if (device->registered) {
-		debugfs_remove(device->debugfs);
-		mal_dmaheap_destroy(&device->dmaheap);
-		misc_deregister(&region->misc);
+	if (!device->registered)
+		return;
+	debugfs_remove(device->debugfs);
+	mal_dmaheap_destroy(&device->dmaheap);
+	misc_deregister(&region->misc);
+	device->registered = false;
+}
+
+void mal_device_vacate(struct mal_region *region)
+{
+	const unsigned long start = jiffies;
+	unsigned int seconds = MAL_VACATE_LOG_SECONDS;
+	unsigned long page = 0;
+
+	mal_spaces_unmap_all(&region->spaces);
+	mal_quarantine_release_all(&region->quarantine);
+	/* Who walks page tables without a lock may still take a reference to a page until then. */
+	synchronize_rcu();
+	while (mal_range_is_held(&region->range, &page)) {
+		if (time_after(jiffies, start + seconds * HZ)) {
+			pr_warn("region %s: its memory is gone, and still held by %s, for %u seconds now\n",
+				region->name,
+				atomic_read(&region->range.holds) ? "devices" : "pins", seconds);
+			seconds += MAL_VACATE_LOG_SECONDS;
+		}
+		msleep(MAL_VACATE_POLL_MS);
 	}
+}
+
+void mal_device_destroy(struct mal_region *region)
+{
+	mal_device_remove_nodes(region);
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);
 	mal_spaces_destroy(&region->spaces);
 	mal_clean_destroy(&region->clean);
 	mal_arena_destroy(&region->arena);
-	region->range.source->release(&region->range);
+	mal_range_release(&region->range);
 	mutex_destroy(&region->clients_lock);
-	kfree(device);
+	kfree(device_of(region));
 }

@@ -20,10 +20,11 @@ struct mal_spec {
 };
 
 /*
- * Claim a range and make a region of it. It has no nodes yet. Sleeps. Errors: those of claim in
- * source/source.h.
+ * Claim a range and make a region of it. It has no nodes yet. @lose: see mal_range_claim(). Sleeps.
+ * Errors: those of claim in source/source.h, and -ENODEV: the memory is gone.
  */
-struct mal_region *mal_device_create(const struct mal_spec *spec);
+struct mal_region *mal_device_create(const struct mal_spec *spec,
+				     void (*lose)(struct mal_range *range));
 
 /*
  * Make the region's nodes. Until mal_device_start(), they can't be opened. Sleeps. -ENOMEM;
@@ -34,8 +35,18 @@ int __must_check mal_device_register(struct mal_region *region);
 /* From now on, the nodes can be opened. */
 void mal_device_start(struct mal_region *region);
 
+/* Nobody opens the region from now on. Sleeps. */
+void mal_device_remove_nodes(struct mal_region *region);
+
 /*
- * The region was not started, or mal_region_retire() has said that nobody uses it any more. Sleeps.
+ * The memory is gone: unmap all of it, and wait until devices, and whatever pins its pages, are
+ * done. Sleeps, for as long as they take; the log says every ten seconds that they are waited for.
+ */
+void mal_device_vacate(struct mal_region *region);
+
+/*
+ * The region was not started, or mal_region_retire() or the last mal_region_put() has
+ * said that nobody uses it any more. Sleeps.
  */
 void mal_device_destroy(struct mal_region *region);
 

@@ -80,20 +80,21 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	struct mal_buffer *buffer = dmabuf->priv;
+	struct mal_range *range = &buffer->extent.region->range;
 	struct mal_attachment *attachment;
-	int err;
+	int err = -ENOMEM;
 
 	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
-	if (!mal_range_has_pages(&buffer->extent.region->range))
+	if (!mal_range_has_pages(range))
 		return -EOPNOTSUPP;
+	if (!mal_range_hold(range))
+		return -ENODEV;
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
 	if (!attachment)
-		return -ENOMEM;
+		goto drop_range;
 	err = fill_sg_table(&attachment->sgt, buffer, attach->dev);
-	if (err) {
-		kfree(attachment);
-		return err;
-	}
+	if (err)
+		goto free_attachment;
 	attachment->dev = attach->dev;
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
@@ -103,6 +104,12 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
 	return 0;
+
+free_attachment:
+	kfree(attachment);
+drop_range:
+	mal_range_drop(range);
+	return err;
 }
 
 static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
@@ -115,6 +122,7 @@ static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *att
 	mutex_unlock(&buffer->attach_lock);
 	sg_free_table(&attachment->sgt);
 	kfree(attachment);
+	mal_range_drop(&buffer->extent.region->range);
 }
 
 /* Some importers call this without the reservation lock, so attach_lock is needed. */
@@ -257,7 +265,10 @@ static void dmabuf_release(struct dma_buf *dmabuf)
 	.mmap = dmabuf_mmap,				\
 	.release = dmabuf_release
 
-/* A kernel mapping can be read and written, so only dma-bufs for both offer one. */
+/*
+ * A kernel mapping can be read and written, so only dma-bufs for both offer one. Whoever has one
+ * uses it without asking: there is none of memory that can go.
+ */
 static const struct dma_buf_ops restricted_ops = { DMABUF_OPS };
 static const struct dma_buf_ops writable_ops = { DMABUF_OPS, .vmap = dmabuf_vmap };
 
@@ -272,7 +283,8 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
 	if (fd < 0)
 		return fd;
 
-	info.ops = access == O_RDWR ? &writable_ops : &restricted_ops;
+	info.ops = access == O_RDWR && !buffer->extent.region->range.can_go ? &writable_ops :
+									      &restricted_ops;
 	info.size = mal_extent_size(&buffer->extent);
 	info.flags = access;
 	info.priv = mal_buffer_share(buffer);

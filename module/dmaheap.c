@@ -95,12 +95,16 @@ static int dmaheap_alloc(const struct mal_dmaheap_file *heap, void __user *user,
 
 static long dmaheap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	const struct mal_dmaheap_file *heap = file->private_data;
+
+	if (mal_range_is_gone(&heap->region->range))
+		return -ENODEV;
 	if (_IOC_TYPE(cmd) != DMA_HEAP_IOC_MAGIC)
 		return -ENOTTY;
 	if (_IOC_NR(cmd) != _IOC_NR(DMA_HEAP_IOCTL_ALLOC) ||
 	    _IOC_DIR(cmd) != _IOC_DIR(DMA_HEAP_IOCTL_ALLOC))
 		return -EINVAL;
-	return dmaheap_alloc(file->private_data, (void __user *)arg, _IOC_SIZE(cmd));
+	return dmaheap_alloc(heap, (void __user *)arg, _IOC_SIZE(cmd));
 }
 
 static int dmaheap_open(struct inode *inode, struct file *file)

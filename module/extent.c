@@ -86,13 +86,17 @@ bool mal_extent_devices_are_done(struct mal_extent *extent)
 	return dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
 }
 
-/* The number of idle pages from @first on, up to the first that is not, or @end. */
-static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
+/*
+ * The number of idle pages from @first on, up to the first that is not, or @end. *@poisoned: the
+ * page after them is poisoned. Memory without pages is idle.
+ */
+static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end, bool *poisoned)
 {
-	const struct mal_region *region = extent->region;
+	struct mal_region *region = extent->region;
 	u32 at;
 
-	if (!mal_range_has_pages(&region->range))
+	*poisoned = false;
+	if (!mal_range_enter_pages(&region->range))
 		return end - first;
 	for (at = first; at < end; at++) {
 		if (!is_idle_page(mal_region_page(region, at)))
@@ -100,6 +104,8 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end)
 		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
 			cond_resched();
 	}
+	*poisoned = at < end && mal_range_is_poisoned(&region->range, at);
+	mal_range_leave(&region->range);
 	return at - first;
 }
 
@@ -108,15 +114,16 @@ static u32 scan_piece(struct mal_extent *extent, u32 *budget)
 {
 	struct mal_arena *arena = &extent->region->arena;
 	u32 first, pages, at, idle;
+	bool poisoned;
 
 	mal_arena_first_piece(arena, &extent->block, &first, &pages);
 	at = first + extent->scanned;
-	idle = count_idle(extent, at, first + pages);
+	idle = count_idle(extent, at, first + pages, &poisoned);
 	extent->unscanned -= idle ?: 1;
 	if (idle) {
 		extent->scanned = 0;
 		free_part(extent, at, idle);
-	} else if (mal_range_is_poisoned(&extent->region->range, at)) {
+	} else if (poisoned) {
 		extent->scanned = 0;
 		idle = 1;
 		retire_page(extent, at);
@@ -158,10 +165,11 @@ static bool all_pages_leave_space(struct mal_extent *extent)
 {
 	const u32 end = extent->block.first + extent->block.granules;
 	u32 at = extent->block.first;
+	bool poisoned;
 	u32 idle = 0;
 
 	while (at < end) {
-		u32 n = count_idle(extent, at, end);
+		u32 n = count_idle(extent, at, end, &poisoned);
 
 		idle += n;
 		at += n + 1;

@@ -5,7 +5,9 @@
 
 #include "call.h"
 #include "calls.h"
+#include "client.h"
 #include "ioctl.h"
+#include "region.h"
 
 static const struct mal_call_type call_types[] = {
 	MAL_CALL(MEMALLOC_IOC_INFO, mal_call_info, memalloc_info, fit, 0),
@@ -34,5 +36,9 @@ static const struct mal_call_type call_types[] = {
 
 long mal_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return mal_call_run(call_types, ARRAY_SIZE(call_types), file->private_data, cmd, arg);
+	struct mal_client *client = file->private_data;
+
+	if (mal_range_is_gone(&client->region->range))
+		return -ENODEV;
+	return mal_call_run(call_types, ARRAY_SIZE(call_types), client, cmd, arg);
 }

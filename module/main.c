@@ -8,6 +8,7 @@
 #include "devicetree.h"
 #include "params.h"
 #include "regions.h"
+#include "source/source.h"
 
 static int __init memalloc_init(void)
 {
@@ -17,17 +18,26 @@ static int __init memalloc_init(void)
 
 	if (err)
 		return err;
-	err = mal_control_create();
+	err = mal_regions_start();
 	if (err)
 		goto free_specs;
+	err = mal_control_create();
+	if (err)
+		goto stop_regions;
 	err = mal_regions_create(specs, count);
+	if (err)
+		goto destroy_control;
 	/* From here on nothing may fail: programs have opened the nodes. */
-	if (err) {
-		mal_control_destroy();
-	} else {
-		mal_control_start();
-		mal_devicetree_start();
-	}
+	mal_control_start();
+	mal_devicetree_start();
+	kfree(specs);
+	return 0;
+
+destroy_control:
+	mal_control_destroy();
+	mal_sources_stop();
+stop_regions:
+	mal_regions_stop();
 free_specs:
 	kfree(specs);
 	return err;
@@ -37,7 +47,8 @@ static void __exit memalloc_exit(void)
 {
 	mal_control_destroy();
 	mal_devicetree_stop();
-	mal_regions_destroy_all();
+	mal_sources_stop();
+	mal_regions_stop();
 }
 
 module_init(memalloc_init);

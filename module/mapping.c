@@ -131,10 +131,14 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
 	struct mal_buffer *buffer = vmf->vma->vm_private_data;
-	vm_fault_t result;
+	struct mal_range *range = &buffer->extent.region->range;
+	vm_fault_t result = VM_FAULT_SIGBUS;
 
 	down_read(&buffer->extent.size_lock);
-	result = map_around(vmf);
+	if (mal_range_enter(range)) {
+		result = map_around(vmf);
+		mal_range_leave(range);
+	}
 	up_read(&buffer->extent.size_lock);
 	return result;
 }
@@ -214,12 +218,15 @@ static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool wri
 int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma)
 {
+	const struct mal_range *range = &buffer->extent.region->range;
 	struct file *file;
 	int err;
 
 	/* Not VM_SHARED: a shared mapping of a read-only file does not have it. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
+	if (mal_range_is_gone(range))
+		return -ENODEV;
 	file = mapping_file(buffer);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
@@ -229,9 +236,10 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 
 	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
 	vma_set_file(vma, file);
-	if (!mal_range_has_pages(&buffer->extent.region->range)) {
+	if (!mal_range_has_pages(range)) {
 		vm_flags_mod(vma, VM_IO, 0);
-		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+		vma->vm_page_prot = range->uncached ? pgprot_device(vma->vm_page_prot) :
+						      pgprot_writecombine(vma->vm_page_prot);
 	}
 	vma->vm_pgoff = delta;
 	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;

@@ -13,7 +13,7 @@ struct vm_area_struct;
  * has a reference to the buffer, any other has a share. The caller has one of the same kind. Called
  * with mmap_lock held for writing. Sleeps.
  * -EINVAL: not MAP_SHARED, or the range leaves the buffer; -EACCES: the mapping is writable and
- * @writable is false; -ENOMEM, -ENFILE: the file can't be made.
+ * @writable is false; -ENODEV: the memory is gone; -ENOMEM, -ENFILE: the file can't be made.
  */
 int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma);

@@ -175,17 +175,19 @@ static void admit_extent(struct mal_extent *extent)
 
 void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *extent)
 {
+	struct mal_region *region = extent->region;
+
 	/* The caller came through a file of ours, which holds these references, too. */
 	__module_get(THIS_MODULE);
-	mal_region_get(extent->region);
+	mal_region_get(region);
 
-	trace_memalloc_quarantine(extent->region->name, &extent->block, extent->block.first,
+	trace_memalloc_quarantine(region->name, &extent->block, extent->block.first,
 				  extent->block.granules);
 	atomic_inc(&quarantine->in_transit);
 	/* These fields share their memory with size_lock, which is not used any more. */
 	extent->unscanned = 0;
 	extent->scanned = 0;
-	mal_arena_quarantine(&extent->region->arena, &extent->block);
+	mal_arena_quarantine(&region->arena, &extent->block);
 	if (extent->block.retained) {
 		mutex_lock(&quarantine->lock);
 		list_add_tail(&extent->node, &quarantine->retained);
@@ -193,6 +195,9 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 	} else {
 		admit_extent(extent);
 	}
+	/* Nobody calls RELEASE any more. */
+	if (mal_range_is_gone(&region->range))
+		mal_quarantine_release_all(quarantine);
 	atomic_dec(&quarantine->in_transit);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/workqueue.h>
 #include <linux/memalloc.h>
 
 #include "arena.h"
@@ -24,8 +25,13 @@ struct mal_region {
 	 * One for whoever has made the region, and one each for an open file of it, a dma-buf, the
 	 * file of a buffer's mappings and an extent in quarantine. The region can be destroyed when
 	 * the first is the last. 0: it is being made or destroyed.
+	 *
+	 * But when the range's memory has gone, the first is given up, and whoever gives up the
+	 * last calls @unused.
 	 */
 	refcount_t ref;
+	void (*unused)(struct mal_region *region);
+	struct work_struct unused_work;	/* for that */
 	struct mal_range range;
 	struct mal_arena arena;
 	struct mal_clean clean;
@@ -60,7 +66,8 @@ static inline void mal_region_get(struct mal_region *region)
 /* The region may be gone after that. */
 static inline void mal_region_put(struct mal_region *region)
 {
-	refcount_dec(&region->ref);
+	if (refcount_dec_and_test(&region->ref))
+		region->unused(region);
 }
 
 /* For who has made the region: true if nobody else uses it, and then nobody will any more. */

@@ -2,11 +2,16 @@
 /*
  * All regions, by name. A name is taken before its region is made, and is free again after its
  * region is gone: meanwhile regions_lock, which is held for a moment only, is not needed.
+ *
+ * If a region's memory goes, its nodes and its name go at once. The source gets the memory back
+ * when no device and no pin holds it any more. The region itself is destroyed when its last user,
+ * such as an open file, is gone.
  */
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include "core/fit.h"
 #include "device.h"
@@ -16,6 +21,8 @@
 struct entry {
 	struct list_head node;		/* in entries */
 	struct mal_region *region;	/* NULL: being made, or being destroyed */
+	struct mal_region *lost;	/* its memory has gone: for @work */
+	struct work_struct work;
 	u64 id;				/* never used for another entry; not 0 */
 	char name[MEMALLOC_NAME_LEN];
 };
@@ -23,6 +30,9 @@ struct entry {
 static DEFINE_MUTEX(regions_lock);	/* of what follows, and of entry->region */
 static LIST_HEAD(entries);		/* by their IDs */
 static u64 last_id;
+
+/* Takes regions out of service whose memory has gone. */
+static struct workqueue_struct *regions_wq;
 
 static struct entry *find_entry(const char *name)
 {
@@ -63,6 +73,59 @@ static void release_name(struct entry *entry)
 	kfree(entry);
 }
 
+static void destroy_region(struct work_struct *work)
+{
+	mal_device_destroy(container_of(work, struct mal_region, unused_work));
+}
+
+/* The last user may be work of the region itself. */
+static void destroy_region_later(struct mal_region *region)
+{
+	INIT_WORK(&region->unused_work, destroy_region);
+	queue_work(regions_wq, &region->unused_work);
+}
+
+static void take_out_of_service(struct work_struct *work)
+{
+	struct entry *entry = container_of(work, struct entry, work);
+	struct mal_region *region = entry->lost;
+
+	pr_info("region %s: its memory is gone\n", region->name);
+	mal_device_remove_nodes(region);
+	release_name(entry);
+	mal_device_vacate(region);
+	mal_range_release(&region->range);
+	mal_region_put(region);
+}
+
+/* Under regions_lock. */
+static void lose_region(struct entry *entry)
+{
+	lockdep_assert_held(&regions_lock);
+	entry->lost = entry->region;
+	entry->region = NULL;
+	INIT_WORK(&entry->work, take_out_of_service);
+	queue_work(regions_wq, &entry->work);
+}
+
+/*
+ * The source says that the memory goes. A region that is being made is lost when it is published.
+ */
+static void lose_range(struct mal_range *range)
+{
+	struct entry *entry;
+
+	mal_range_lose(range);
+	mutex_lock(&regions_lock);
+	list_for_each_entry(entry, &entries, node) {
+		if (entry->region && &entry->region->range == range) {
+			lose_region(entry);
+			break;
+		}
+	}
+	mutex_unlock(&regions_lock);
+}
+
 /* A region that is being made. */
 struct making {
 	struct entry *entry;
@@ -76,7 +139,7 @@ static int make_region(struct making *making, const struct mal_spec *spec)
 
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
-	region = mal_device_create(spec);
+	region = mal_device_create(spec, lose_range);
 	if (IS_ERR(region)) {
 		release_name(entry);
 		return PTR_ERR(region);
@@ -92,10 +155,19 @@ static void publish_region(const struct making *making)
 	pr_info("region %s: %lu KiB on node %d, fit %s\n", region->name,
 		region->range.pages << (PAGE_SHIFT - 10), region->range.node,
 		mal_arena_fit(&region->arena)->name);
+	region->unused = destroy_region_later;
 	mal_device_start(region);
 	mutex_lock(&regions_lock);
 	making->entry->region = region;
+	if (mal_range_is_gone(&region->range))
+		lose_region(making->entry);
 	mutex_unlock(&regions_lock);
+}
+
+int mal_regions_start(void)
+{
+	regions_wq = alloc_workqueue(KBUILD_MODNAME "-regions", WQ_UNBOUND, 0);
+	return regions_wq ? 0 : -ENOMEM;
 }
 
 int mal_regions_create(const struct mal_spec *specs, unsigned int count)
@@ -175,11 +247,12 @@ u32 mal_regions_list(u64 *cursor, struct memalloc_region *regions, u32 max)
 	return n;
 }
 
-void mal_regions_destroy_all(void)
+void mal_regions_stop(void)
 {
 	struct entry *entry;
 	struct entry *next;
 
 	list_for_each_entry_safe(entry, next, &entries, node)
 		WARN_ON(mal_regions_destroy(entry->name));
+	destroy_workqueue(regions_wq);
 }

@@ -12,6 +12,9 @@ struct memalloc_region;
 /* No region's name: the node that would be its own is the control node. */
 #define MAL_CONTROL_NAME	"control"
 
+/* Before the first region. Sleeps. -ENOMEM. */
+int __must_check mal_regions_start(void);
+
 /*
  * Make a region of each of @specs, or none. May take half a minute for each. Sleeps. -EEXIST: a
  * name is taken; other errors are those of mal_device_create() and mal_device_register().
@@ -30,7 +33,7 @@ int __must_check mal_regions_destroy(const char *name);
  */
 u32 mal_regions_list(u64 *cursor, struct memalloc_region *regions, u32 max);
 
-/* Nobody uses any region any more. Sleeps. */
-void mal_regions_destroy_all(void);
+/* Nobody uses any region any more, and no source loses one: all are destroyed. Sleeps. */
+void mal_regions_stop(void);
 
 #endif /* MAL_REGIONS_H */

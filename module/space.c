@@ -43,6 +43,29 @@ void mal_spaces_destroy(struct mal_spaces *spaces)
 	kern_unmount(spaces->mnt);
 }
 
+void mal_spaces_unmap_all(struct mal_spaces *spaces)
+{
+	struct super_block *sb = spaces->mnt->mnt_sb;
+	struct inode *previous = NULL;
+	struct inode *inode;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		/* Otherwise the inode is going, and nothing is mapped. */
+		if (!igrab(inode))
+			continue;
+		spin_unlock(&sb->s_inode_list_lock);
+		iput(previous);
+		previous = inode;
+		unmap_mapping_range(inode->i_mapping, 0, 0, true);
+		cond_resched();
+		/* It is in the list as long as there is a reference to it. */
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(previous);
+}
+
 static int space_release(struct inode *inode, struct file *file)
 {
 	struct inode *space = file->private_data;
@@ -69,6 +92,8 @@ struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name)
 
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
+	/* In the list of mal_spaces_unmap_all(): the kernel leaves such inodes out. */
+	inode_sb_list_add(inode);
 	file = anon_inode_getfile(name, &space_fops, inode, O_RDWR);
 	if (IS_ERR(file))
 		iput(inode);

@@ -25,6 +25,9 @@ int mal_spaces_init(struct mal_spaces *spaces, void (*closed)(struct mal_spaces 
 /* No file of the region is left. Sleeps. */
 void mal_spaces_destroy(struct mal_spaces *spaces);
 
+/* Unmap all that is mapped of the region, from every process. Sleeps. */
+void mal_spaces_unmap_all(struct mal_spaces *spaces);
+
 /*
  * A new file, and an address space for its mappings. /proc/PID/maps shows @name. The file holds
  * the module. Sleeps. -ENOMEM, -ENFILE.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The table of sources, and what sources share. */
 #include <linux/highmem.h>
+#include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/nodemask.h>
 #include <linux/sched/signal.h>
@@ -27,6 +28,16 @@ const struct mal_source *mal_source_by_name(const char *name)
 	return NULL;
 }
 
+void mal_sources_stop(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (sources[i]->stop)
+			sources[i]->stop();
+	}
+}
+
 unsigned long mal_range_alignment(const struct mal_range *range)
 {
 	unsigned long align = min(rounddown_pow_of_two(range->pages), MAL_ALIGN_MAX);
@@ -44,25 +55,112 @@ unsigned long mal_memory_end(void)
 	return end;
 }
 
+int mal_range_claim(struct mal_range *range, const struct mal_source *source,
+		    const struct mal_wish *wish, void (*lose)(struct mal_range *range))
+{
+	range->source = source;
+	range->lose = lose;
+	range->state = MAL_RANGE_THERE;
+	init_rwsem(&range->use);
+	atomic_set(&range->holds, 0);
+	return source->claim(range, wish);
+}
+
+/* The states follow one another. False: the range has @state already, or a later one. */
+static bool advance(struct mal_range *range, enum mal_range_state state)
+{
+	bool advances;
+
+	down_write(&range->use);
+	advances = range->state < state;
+	if (advances)
+		WRITE_ONCE(range->state, state);
+	up_write(&range->use);
+	return advances;
+}
+
+void mal_range_lose(struct mal_range *range)
+{
+	advance(range, MAL_RANGE_GONE);
+}
+
+void mal_range_release(struct mal_range *range)
+{
+	if (advance(range, MAL_RANGE_RELEASED))
+		range->source->release(range);
+}
+
+bool mal_range_hold(struct mal_range *range)
+{
+	if (!mal_range_enter(range))
+		return false;
+	atomic_inc(&range->holds);
+	mal_range_leave(range);
+	return true;
+}
+
+void mal_range_drop(struct mal_range *range)
+{
+	/* What was done while holding comes before: pairs with mal_range_is_held(). */
+	(void)atomic_dec_return_release(&range->holds);
+}
+
+bool mal_range_is_held(const struct mal_range *range, unsigned long *page)
+{
+	if (atomic_read_acquire(&range->holds))
+		return true;
+	if (!mal_range_has_pages(range))
+		return false;
+	for (; *page < range->pages; ++*page) {
+		if (page_count(pfn_to_page(range->pfn + *page)) != 1)
+			return true;
+		if (IS_ALIGNED(*page, MAX_ORDER_NR_PAGES))
+			cond_resched();
+	}
+	/* What was done with the pages comes before. */
+	smp_mb();
+	return false;
+}
+
+/* memset_io() of x86 may write byte by byte: slow, and not what registers take. */
+static void zero_frame(void __iomem *frame)
+{
+	size_t at;
+
+	for (at = 0; at < PAGE_SIZE; at += sizeof(u64))
+		__raw_writeq(0, frame + at);
+}
+
 void mal_range_zero_page(const struct mal_range *range, unsigned long index)
 {
 	if (mal_range_has_pages(range))
 		clear_highpage(pfn_to_page(range->pfn + index));
 	else
-		memset(mal_range_address(range, index), 0, PAGE_SIZE);
+		zero_frame((void __iomem *)mal_range_address(range, index));
 }
 
-int mal_range_zero(const struct mal_range *range)
+/* -ENODEV: the memory is gone. */
+static int enter_and_zero(struct mal_range *range, unsigned long index)
+{
+	if (!mal_range_enter(range))
+		return -ENODEV;
+	mal_range_zero_page(range, index);
+	mal_range_leave(range);
+	return 0;
+}
+
+int mal_range_zero(struct mal_range *range)
 {
 	unsigned long i;
 
 	for (i = 0; i < range->pages; i++) {
-		mal_range_zero_page(range, i);
-		if (IS_ALIGNED(i, MAX_ORDER_NR_PAGES)) {
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			cond_resched();
-		}
+		int err = enter_and_zero(range, i);
+
+		if (err)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }

@@ -2,7 +2,9 @@
 #ifndef MAL_SOURCE_H
 #define MAL_SOURCE_H
 
+#include <linux/atomic.h>
 #include <linux/mm.h>
+#include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 #include <asm/page.h>
@@ -20,9 +22,21 @@ struct mal_wish {
 };
 
 /*
+ * Memory that can go, such as that of a device which is unplugged. The source says so by @lose.
+ * From then on the memory is gone: the CPU does not use it, and no further device is attached.
+ * Its struct pages, if it has any, are there until the source gets the memory back, when nobody
+ * holds it any more.
+ */
+enum mal_range_state {
+	MAL_RANGE_THERE,
+	MAL_RANGE_GONE,
+	MAL_RANGE_RELEASED,
+};
+
+/*
  * A contiguous range of page frames that a source has given. Most have struct pages, in the
- * kernel's linear mapping. Others are mapped by frame, write-combined, into programs and into the
- * kernel: nobody can pin or poison a page of these.
+ * kernel's linear mapping. Others are mapped by frame, write-combined or uncached, into programs
+ * and into the kernel: nobody can pin or poison a page of these.
  */
 struct mal_range {
 	const struct mal_source *source;
@@ -32,30 +46,59 @@ struct mal_range {
 	unsigned long pages;
 	unsigned long align;	/* @pfn is a multiple of this power of two */
 	void *mapping;		/* the kernel's own; NULL: the range has struct pages */
+	bool uncached;		/* mapped by frame, and not even write-combined */
 	bool no_long_pins;	/* what pins a page for long fails, or tries for ever */
 	int node;
 	unsigned long memory_end;	/* the frame after the machine's memory, when claimed */
+
+	/* Only if @can_go: */
+	bool can_go;		/* set by claim, before the source can call @lose */
+	enum mal_range_state state;	/* under @use */
+	struct rw_semaphore use;	/* for reading: while the memory or its pages are used */
+	atomic_t holds;		/* devices that may use the memory: see mal_range_hold() */
+	void (*lose)(struct mal_range *range);
 };
 
 /* Where regions come from. */
 struct mal_source {
 	const char *name;
-	bool takes_base;	/* it has to be told where */
+	bool takes_base;	/* it has to be told where: by mal_wish.base */
 
 	/*
 	 * Fill in @range as wished; each page has a reference count of one, and is yet to be
 	 * zeroed. May take seconds. Sleeps. -ENOMEM: there is no such range now; -EFBIG: there
 	 * never can be; -EINTR: a fatal signal arrived; -EINVAL, -EEXIST: a range can't be there,
-	 * or something else is; -EOPNOTSUPP: this kernel can't. On failure, logs why.
+	 * or something else is; -EOPNOTSUPP: this kernel can't; -EBUSY: somebody has the
+	 * device, or its memory; -ENODEV: there is no such device. On failure, logs why.
 	 */
 	int (*claim)(struct mal_range *range, const struct mal_wish *wish);
 
 	/*
 	 * Give the range back. Nobody may hold a reference to a page of it, except to poisoned
-	 * pages: the kernel keeps those.
+	 * pages: the kernel keeps those. Sleeps.
 	 */
 	void (*release)(struct mal_range *range);
+
+	/*
+	 * The module goes, and claims nothing any more. May lose ranges. Sleeps. NULL: nothing to
+	 * do.
+	 */
+	void (*stop)(void);
 };
+
+/*
+ * Claim a range from @source: see claim. @lose will be called if the range's memory goes before
+ * mal_range_release(), even before this returns: it has to call mal_range_lose().
+ */
+int __must_check mal_range_claim(struct mal_range *range, const struct mal_source *source,
+				 const struct mal_wish *wish,
+				 void (*lose)(struct mal_range *range));
+
+/* Give the range back to its source; see release there. Only the first call does so. Sleeps. */
+void mal_range_release(struct mal_range *range);
+
+/* The memory is gone. Waits for those who have entered. Sleeps. */
+void mal_range_lose(struct mal_range *range);
 
 /* Running memory: what lies there is moved elsewhere. The source if none is named. */
 extern const struct mal_source mal_source_running;
@@ -66,6 +109,8 @@ extern const struct mal_source mal_source_reserved;
 /* The CMA of a device: a reusable reserved-memory of the device tree. */
 extern const struct mal_source mal_source_cma;
 
+void mal_sources_stop(void);
+
 /* The source of that name; "": the first. NULL: there is none. */
 const struct mal_source *mal_source_by_name(const char *name);
 
@@ -74,7 +119,66 @@ static inline bool mal_range_has_pages(const struct mal_range *range)
 	return !range->mapping;
 }
 
-/* Is page @index poisoned: does the hardware raise a fault there? */
+/* The answer may be out of date at once, unless the caller has entered. */
+static inline bool mal_range_is_gone(const struct mal_range *range)
+{
+	return READ_ONCE(range->state) != MAL_RANGE_THERE;
+}
+
+static inline void mal_range_leave(struct mal_range *range)
+{
+	if (range->can_go)
+		up_read(&range->use);
+}
+
+/*
+ * The CPU may use the memory until mal_range_leave(), and whoever enters may not enter again
+ * before. Sleeps. False: the memory is gone.
+ */
+static inline bool __must_check mal_range_enter(struct mal_range *range)
+{
+	if (!range->can_go)
+		return true;
+	down_read(&range->use);
+	if (range->state == MAL_RANGE_THERE)
+		return true;
+	up_read(&range->use);
+	return false;
+}
+
+/*
+ * Likewise, for the struct pages alone, which stay longer. False: there are none, or not any more.
+ */
+static inline bool __must_check mal_range_enter_pages(struct mal_range *range)
+{
+	if (!mal_range_has_pages(range))
+		return false;
+	if (!range->can_go)
+		return true;
+	down_read(&range->use);
+	if (range->state != MAL_RANGE_RELEASED)
+		return true;
+	up_read(&range->use);
+	return false;
+}
+
+/*
+ * A device may use the memory until mal_range_drop(), also after it is gone. Sleeps. False: it is
+ * gone already.
+ */
+bool __must_check mal_range_hold(struct mal_range *range);
+void mal_range_drop(struct mal_range *range);
+
+/*
+ * Does a device still use memory that is gone, or does anybody hold one of its pages from page
+ * *@page on? *@page: the first such page. All mappings are gone. Sleeps.
+ */
+bool mal_range_is_held(const struct mal_range *range, unsigned long *page);
+
+/*
+ * Is page @index poisoned: does the hardware raise a fault there? This function and those that
+ * follow are for who has entered the range, or made it.
+ */
 static inline bool mal_range_is_poisoned(const struct mal_range *range, unsigned long index)
 {
 	return mal_range_has_pages(range) && PageHWPoison(pfn_to_page(range->pfn + index));
@@ -91,8 +195,11 @@ static inline void *mal_range_address(const struct mal_range *range, unsigned lo
 /* Zero page @index, which is not poisoned. */
 void mal_range_zero_page(const struct mal_range *range, unsigned long index);
 
-/* Zero all of the range. -EINTR: a fatal signal arrived. Sleeps. */
-int __must_check mal_range_zero(const struct mal_range *range);
+/*
+ * Zero all of the range, which the caller has not entered. Sleeps. -EINTR: a fatal signal arrived;
+ * -ENODEV: the memory is gone.
+ */
+int __must_check mal_range_zero(struct mal_range *range);
 
 /* For sources. */
 
