@@ -29,9 +29,11 @@
 
 static u64 memory_bits(const struct mal_range *range)
 {
+	u64 bits = range->can_go ? MEMALLOC_MEMORY_CAN_GO : 0;
+
 	if (!mal_range_has_pages(range))
-		return 0;
-	return MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_CACHED |
+		return bits | (range->uncached ? MEMALLOC_MEMORY_UNCACHED : 0);
+	return bits | MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_CACHED |
 	       (range->no_long_pins ? 0 : MEMALLOC_MEMORY_LONG_PINS);
 }
 

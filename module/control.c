@@ -34,15 +34,18 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 	int err;
 
 	if (create->reserved || !is_string(create->name) || !is_string(create->source) ||
-	    !is_string(create->fit) || !mal_is_name((const char *)create->name))
+	    !is_string(create->fit) || !is_string(create->bar) ||
+	    !mal_is_name((const char *)create->name))
 		return -EINVAL;
 	err = mal_params_get_defaults(spec);
 	if (err)
 		return err;
 	spec->source = mal_source_by_name((const char *)create->source);
-	if (!spec->source || spec->source->takes_base != !!create->base)
+	if (!spec->source || spec->source->takes_base != !!create->base ||
+	    spec->source->takes_bar != !!create->bar[0])
 		return -EINVAL;
 	spec->wish.base = create->base;
+	strscpy(spec->wish.bar, (const char *)create->bar, sizeof(spec->wish.bar));
 	strscpy(spec->name, (const char *)create->name, sizeof(spec->name));
 	if (create->fit[0])
 		spec->fit = mal_parse_fit((const char *)create->fit);

@@ -5,7 +5,8 @@
  *
  * regions=NAME:SIZE[@PLACE][:FIT][,NAME:SIZE...]
  *
- * PLACE is a NUMA node, or 0x and the physical address of memory that was reserved at boot.
+ * PLACE is a NUMA node, or 0x and the physical address of memory that was reserved at boot, or a
+ * PCI device and its BAR, as 0000:05:00.0/2, and /cached if the CPU's caches may hold the memory.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -23,7 +24,7 @@ MODULE_PARM_DESC(size, "bytes to claim for /dev/memalloc, a multiple of the page
 
 static char *regions;
 module_param(regions, charp, 0444);
-MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE or @0xADDRESS][:FIT],... (default: none)");
+MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE or @0xADDRESS or @PCI-ADDRESS/BAR][:FIT],... (default: none)");
 
 static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
@@ -88,16 +89,30 @@ struct cursor {
 	char word[MEMALLOC_NAME_LEN];
 };
 
-/* The word at the cursor, up to one of @ends. False: it is empty, or too long; the cursor stays. */
-static bool take_word(struct cursor *cursor, const char *ends)
+/* The @n characters at the cursor. False: these are none, or too many; the cursor stays. */
+static bool take_chars(struct cursor *cursor, size_t n)
 {
-	size_t n = strcspn(cursor->at, ends);
-
 	if (!n || n >= sizeof(cursor->word))
 		return false;
 	strscpy(cursor->word, cursor->at, n + 1);
 	cursor->at += n;
 	return true;
+}
+
+/* The word at the cursor, up to one of @ends. */
+static bool take_word(struct cursor *cursor, const char *ends)
+{
+	return take_chars(cursor, strcspn(cursor->at, ends));
+}
+
+/* The place at the cursor. That of a PCI device has a slash, and colons before it. */
+static bool take_place(struct cursor *cursor)
+{
+	size_t slash = strcspn(cursor->at, "/,");
+
+	if (cursor->at[slash] != '/')
+		slash = 0;
+	return take_chars(cursor, slash + strcspn(cursor->at + slash, ":,@"));
 }
 
 static bool take_char(struct cursor *cursor, char c)
@@ -113,6 +128,11 @@ static int parse_place(const char *text, struct mal_spec *spec)
 	if (!strncasecmp(text, "0x", 2)) {
 		spec->source = &mal_source_reserved;
 		return kstrtou64(text, 16, &spec->wish.base);
+	}
+	if (strchr(text, '/')) {
+		spec->source = mal_source_by_name("pci");
+		strscpy(spec->wish.bar, text, sizeof(spec->wish.bar));
+		return spec->source ? 0 : -EOPNOTSUPP;
 	}
 	return kstrtoint(text, 10, &spec->wish.node) ?: mal_check_node(spec->wish.node);
 }
@@ -134,8 +154,8 @@ static const char *parse_region(struct cursor *cursor, struct mal_spec *spec)
 
 	cursor->item = cursor->at;
 	if (take_char(cursor, '@') &&
-	    (!take_word(cursor, ":,@") || parse_place(cursor->word, spec)))
-		return "@ and a NUMA node, or 0x and an address";
+	    (!take_place(cursor) || parse_place(cursor->word, spec)))
+		return "@ and a NUMA node, 0x and an address, or a PCI device/BAR";
 
 	cursor->item = cursor->at;
 	if (take_char(cursor, ':')) {

@@ -13,6 +13,9 @@ static const struct mal_source *const sources[] = {
 	&mal_source_running,
 	&mal_source_reserved,
 	&mal_source_cma,
+#ifdef CONFIG_PCI
+	&mal_source_pci,
+#endif
 };
 
 const struct mal_source *mal_source_by_name(const char *name)

@@ -8,6 +8,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 #include <asm/page.h>
+#include <linux/memalloc.h>
 
 struct dev_pagemap;
 struct device;
@@ -19,6 +20,7 @@ struct mal_wish {
 	int node;		/* NUMA_NO_NODE: any */
 	u64 base;		/* the physical address, where it is known; else 0 */
 	struct device *device;	/* whose memory it is, of sources that take one; else NULL */
+	char bar[MEMALLOC_NAME_LEN];	/* memalloc_create.bar, of sources that take one; else "" */
 };
 
 /*
@@ -62,7 +64,8 @@ struct mal_range {
 /* Where regions come from. */
 struct mal_source {
 	const char *name;
-	bool takes_base;	/* it has to be told where: by mal_wish.base */
+	bool takes_base;	/* it has to be told where: by mal_wish.base, */
+	bool takes_bar;		/* or by mal_wish.bar */
 
 	/*
 	 * Fill in @range as wished; each page has a reference count of one, and is yet to be
@@ -110,6 +113,11 @@ extern const struct mal_source mal_source_reserved;
 extern const struct mal_source mal_source_cma;
 
 void mal_sources_stop(void);
+
+#ifdef CONFIG_PCI
+/* Memory of PCI devices. */
+extern const struct mal_source mal_source_pci;
+#endif
 
 /* The source of that name; "": the first. NULL: there is none. */
 const struct mal_source *mal_source_by_name(const char *name);

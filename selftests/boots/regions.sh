@@ -117,7 +117,7 @@ unload_takes_all() {
 }
 
 name='a name of 1 to 31 letters, digits, - or _'
-place='@ and a NUMA node, or 0x and an address'
+place='@ and a NUMA node, 0x and an address, or a PCI device/BAR'
 long=$(printf 'n%.0s' {1..32})
 
 echo "# program: regions"

@@ -42,9 +42,12 @@ FIXTURE_TEARDOWN(abilities)
 TEST_F(abilities, are_known)
 {
 	EXPECT_EQ(0, self->memory & ~(MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_LONG_PINS |
-				      MEMALLOC_MEMORY_CACHED));
+				      MEMALLOC_MEMORY_CACHED | MEMALLOC_MEMORY_UNCACHED |
+				      MEMALLOC_MEMORY_CAN_GO));
 	if (self->memory & MEMALLOC_MEMORY_LONG_PINS)
 		EXPECT_TRUE(self->memory & MEMALLOC_MEMORY_PAGES);
+	if (self->memory & MEMALLOC_MEMORY_UNCACHED)
+		EXPECT_FALSE(self->memory & (MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_CACHED));
 }
 
 TEST_F(abilities, direct_io_of_pages)

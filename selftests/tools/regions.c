@@ -3,7 +3,7 @@
  * Not a test: the control node for boots/. Prints OK or an errno; "list" prints a line for each
  * region instead.
  *
- *   regions create NAME BYTES [NODE [FIT [SOURCE [BASE]]]]
+ *   regions create NAME BYTES [NODE [FIT [SOURCE [BASE or BAR]]]]
  *   regions destroy NAME
  *   regions list
  */
@@ -41,7 +41,10 @@ int main(int argc, char **argv)
 		snprintf((char *)create.fit, sizeof(create.fit), "%s", argc > 5 ? argv[5] : "");
 		snprintf((char *)create.source, sizeof(create.source), "%s",
 			 argc > 6 ? argv[6] : "");
-		create.base = argc > 7 ? strtoull(argv[7], NULL, 0) : 0;
+		if (argc > 7 && !strcmp(argv[6], "pci"))
+			snprintf((char *)create.bar, sizeof(create.bar), "%s", argv[7]);
+		else
+			create.base = argc > 7 ? strtoull(argv[7], NULL, 0) : 0;
 		ret = call(control, MEMALLOC_CONTROL_CREATE, &create);
 	} else if (!strcmp(argv[1], "destroy") && argc == 3) {
 		ret = destroy_region(control, argv[2]);

@@ -77,6 +77,7 @@
  *   EMFILE      EXPORT: no descriptor is left to this process
  *   ENFILE      EXPORT, mmap: no open file is left to the system
  *   EINTR       a fatal signal arrived, or any signal while SYNC waited; nothing was done
+ *   ENODEV      the region's memory is gone, with its device; any call, and mmap
  *
  * dma-heap. The region is also one of the kernel's dma-buf heaps (linux/dma-heap.h), with
  * a node in /dev/dma_heap/ that is called as its own. DMA_HEAP_IOCTL_ALLOC makes a buffer
@@ -148,6 +149,16 @@
 #define MEMALLOC_MEMORY_LONG_PINS	(1ULL << 1)
 /* The CPU's caches hold the memory. Without this bit, it is write-combined: slow to read. */
 #define MEMALLOC_MEMORY_CACHED	(1ULL << 2)
+/*
+ * It is not even write-combined, but device memory: slow to write, too; and some machines, arm64
+ * among them, raise SIGBUS at accesses that are not aligned, as a library's memcpy() may make.
+ */
+#define MEMALLOC_MEMORY_UNCACHED	(1ULL << 3)
+/*
+ * The memory is a device's, and may go with the device: calls fail with ENODEV then, and programs
+ * that touch a mapping get SIGBUS. Drivers can't map dma-bufs into the kernel.
+ */
+#define MEMALLOC_MEMORY_CAN_GO	(1ULL << 4)
 
 /**
  * struct memalloc_info - what the device is: MEMALLOC_IOC_INFO
@@ -165,7 +176,7 @@
  *                 it shows whether a descriptor still is the same open file
  * @memory:        out: MEMALLOC_MEMORY_* bits
  * @source:        out: where the region's memory comes from, zero-terminated: "running",
- *                 "reserved" (see CREATE), or "cma" (a device's, by the device tree)
+ *                 "reserved", "pci" (see CREATE), or "cma" (a device's, by the device tree)
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -706,9 +717,11 @@ struct memalloc_name {
  * @name:               in: 1 to 31 letters of ASCII, digits, "-" or "_", then a zero
  * @source:             in: "running": memory that the system uses now is claimed; empty: the
  *                      same. "reserved": memory that the kernel does not use, since it was
- *                      kept from it at boot. "cma" is for the device tree alone
+ *                      kept from it at boot. "pci": memory of a PCI device, from the
+ *                      beginning of a BAR. "cma" is for the device tree alone
  * @fit:                in: name of the fit; empty: the module's parameter
- * @length:             in: bytes, a multiple of the page size; "reserved": of 2 MiB
+ * @length:             in: bytes, a multiple of the page size; "reserved", and "pci" with
+ *                      "/cached": of 2 MiB
  * @base:               in: "reserved": the physical address, a multiple of 2 MiB; else 0
  * @node:               in: NUMA node to claim from, -1: any
  * @reserved:           in: 0
@@ -717,17 +730,23 @@ struct memalloc_name {
  * @user_buffers_max:   in: likewise, in buffers
  * @client_bytes_max:   in: the most that a client may have
  * @client_buffers_max: in: likewise, in buffers
+ * @bar:                in: "pci": the device's address, a slash and the BAR's number, then a
+ *                      zero, as "0000:05:00.0/2"; and "/cached" before the zero, if the CPU's
+ *                      caches may hold the memory, as for memory that is coherent; else empty.
+ *                      The device's driver_override has to be "memalloc"
  *
  * The region's nodes are there when the call returns: /dev/memalloc-NAME and
  * /dev/dma_heap/memalloc-NAME; or without -NAME, if the name is "memalloc". Claiming takes
  * up to half a minute; a fatal signal ends that.
  *
- * Errors: EINVAL (also: a name, a source or a fit that can't be, a node that is not online, or
- * a base where there can't be a region), E2BIG, EFAULT, EEXIST (the name is taken, or something
- * else is at the base: memory that the kernel uses, a device, another region), EOPNOTSUPP
- * (this kernel has no such source), EFBIG (more than the memory of the
- * machine, or than a region can have), ENOMEM (no such range now; the log says what was
- * found), ENOSPC (the kernel has no number left for a node), EINTR.
+ * Errors: EINVAL (also: a name, a source or a fit that can't be, "pci" on a kernel without
+ * PCI, a node that is not online, or a base where there can't be a region), E2BIG, EFAULT,
+ * EEXIST (the name is taken, or something else is at the base: memory that the kernel uses, a
+ * device, another region), EOPNOTSUPP (this kernel has no such source), EFBIG (more than the
+ * memory of the machine, than the BAR, or than a region can have), ENODEV (there is no such
+ * device, or it is going), EBUSY (the device has another driver, or no driver_override, or
+ * somebody uses the BAR), ENOMEM (no such range now; the log says what was found), ENOSPC
+ * (the kernel has no number left for a node), EINTR.
  */
 struct memalloc_create {
 	__u32 size;
@@ -743,6 +762,7 @@ struct memalloc_create {
 	__aligned_u64 user_buffers_max;
 	__aligned_u64 client_bytes_max;
 	__aligned_u64 client_buffers_max;
+	__u8 bar[MEMALLOC_NAME_LEN];
 };
 
 /**
