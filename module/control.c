@@ -34,7 +34,7 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 	int err;
 
 	if (create->reserved || !is_string(create->name) || !is_string(create->source) ||
-	    !is_string(create->fit) || !is_string(create->bar) ||
+	    !is_string(create->fit) || !is_string(create->bar) || !is_string(create->heap) ||
 	    !mal_is_name((const char *)create->name))
 		return -EINVAL;
 	err = mal_params_get_defaults(spec);
@@ -44,6 +44,9 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 	if (!spec->source || spec->source->takes_base != !!create->base ||
 	    spec->source->takes_bar != !!create->bar[0])
 		return -EINVAL;
+	if (create->heap[0] && !mal_is_heap_name((const char *)create->heap))
+		return -EINVAL;
+	strscpy(spec->heap, (const char *)create->heap, sizeof(spec->heap));
 	spec->wish.base = create->base;
 	strscpy(spec->wish.bar, (const char *)create->bar, sizeof(spec->wish.bar));
 	strscpy(spec->name, (const char *)create->name, sizeof(spec->name));

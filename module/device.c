@@ -23,6 +23,8 @@
 struct mal_device {
 	struct mal_region region;
 	struct mal_dmaheap dmaheap;
+	struct mal_dmaheap second_dmaheap;	/* with a name of its own, if it has one */
+	char second_name[MEMALLOC_NAME_LEN];
 	struct dentry *debugfs;
 	bool registered;		/* it has nodes */
 	char node_name[sizeof(KBUILD_MODNAME "-") + MEMALLOC_NAME_LEN];
@@ -71,6 +73,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	region = &device->region;
 	strscpy(region->name, spec->name, sizeof(region->name));
 	name_node(device);
+	strscpy(device->second_name, spec->heap, sizeof(device->second_name));
 
 	err = mal_range_claim(&region->range, spec->source, &spec->wish, lose);
 	if (err)
@@ -130,13 +133,19 @@ int mal_device_register(struct mal_region *region)
 	err = misc_register(&region->misc);
 	if (err)
 		goto failure;
-	err = mal_dmaheap_create(&device->dmaheap, region);
+	err = mal_dmaheap_create(&device->dmaheap, region, "");
 	if (err)
 		goto deregister;
+	if (device->second_name[0])
+		err = mal_dmaheap_create(&device->second_dmaheap, region, device->second_name);
+	if (err)
+		goto destroy_dmaheap;
 	device->debugfs = mal_debugfs_create(region);
 	device->registered = true;
 	return 0;
 
+destroy_dmaheap:
+	mal_dmaheap_destroy(&device->dmaheap);
 deregister:
 	misc_deregister(&region->misc);
 failure:
@@ -157,6 +166,7 @@ void mal_device_remove_nodes(struct mal_region *region)
 	if (!device->registered)
 		return;
 	debugfs_remove(device->debugfs);
+	mal_dmaheap_destroy(&device->second_dmaheap);
 	mal_dmaheap_destroy(&device->dmaheap);
 	misc_deregister(&region->misc);
 	device->registered = false;

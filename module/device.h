@@ -17,6 +17,7 @@ struct mal_spec {
 	struct mal_wish wish;
 	const struct mal_fit *fit;
 	struct mal_limits limits;
+	char heap[MEMALLOC_NAME_LEN];	/* the second name of its node in /dev/dma_heap/, or "" */
 };
 
 /*
@@ -28,7 +29,8 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 
 /*
  * Make the region's nodes. Until mal_device_start(), they can't be opened. Sleeps. -ENOMEM;
- * -ENOSPC: the kernel has no number left for a node.
+ * -ENOSPC: the kernel has no number left for a node; -EEXIST: the second name of its node in
+ * /dev/dma_heap/ is taken.
  */
 int __must_check mal_device_register(struct mal_region *region);
 

@@ -60,6 +60,18 @@ static int read_fit(struct device *dev, struct mal_spec *spec)
 	return spec->fit ? 0 : -EINVAL;
 }
 
+static int read_heap(struct device *dev, struct mal_spec *spec)
+{
+	const char *heap;
+
+	if (of_property_read_string(dev->of_node, "memalloc,heap", &heap))
+		return 0;
+	if (!mal_is_heap_name(heap))
+		return dev_err_probe(dev, -EINVAL, "memalloc,heap: '%s' is no name\n", heap);
+	strscpy(spec->heap, heap, sizeof(spec->heap));
+	return 0;
+}
+
 /* Where the region's memory is, and how it is to be had. */
 static int read_memory(struct device *dev, struct mal_spec *spec)
 {
@@ -102,7 +114,8 @@ static int devicetree_probe(struct platform_device *pdev)
 
 	if (err)
 		return err;
-	err = read_name(dev, &spec) ?: read_fit(dev, &spec) ?: read_memory(dev, &spec);
+	err = read_name(dev, &spec) ?: read_fit(dev, &spec) ?: read_heap(dev, &spec) ?:
+	      read_memory(dev, &spec);
 	if (err)
 		return err;
 	name = devm_kstrdup(dev, spec.name, GFP_KERNEL);

@@ -12,7 +12,10 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/dma-heap.h>
 #include <linux/memalloc.h>
@@ -151,20 +154,70 @@ static const struct file_operations dmaheap_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
+static DEFINE_MUTEX(heaps_lock);	/* of what follows */
+static LIST_HEAD(heaps);		/* that have nodes */
+
+static bool is_ours(const char *name)
+{
+	const struct mal_dmaheap *heap;
+
+	lockdep_assert_held(&heaps_lock);
+	list_for_each_entry(heap, &heaps, node) {
+		if (!strcmp(heap->name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Of the kernel's own heaps, nothing else tells a module the names. */
+static bool has_node(const char *name)
+{
+	char file[sizeof("/dev/") + 2 * MEMALLOC_NAME_LEN];
+	struct path path;
+
+	snprintf(file, sizeof(file), "/dev/dma_heap/%s", name);
+	if (kern_path(file, 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+/*
+ * A name that is the region's is nobody else's: a node that is there then is one that the kernel
+ * could not remove, for want of memory.
+ */
+static int register_heap(struct mal_dmaheap *dmaheap, const char *name, bool is_regions)
 {
 	struct miscdevice *misc = &dmaheap->misc;
 	int err = -ENOMEM;
+
+	mutex_lock(&heaps_lock);
+	if (is_ours(name) || (!is_regions && has_node(name)))
+		err = -EEXIST;
+	else if (misc->name && misc->nodename)
+		err = misc_register(misc);
+	if (!err) {
+		dmaheap->name = strchr(misc->nodename, '/') + 1;
+		list_add(&dmaheap->node, &heaps);
+	}
+	mutex_unlock(&heaps_lock);
+	return err;
+}
+
+int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region, const char *name)
+{
+	struct miscdevice *misc = &dmaheap->misc;
+	int err;
 
 	dmaheap->region = region;
 	misc->minor = MISC_DYNAMIC_MINOR;
 	misc->fops = &dmaheap_fops;
 	misc->mode = 0660;
 	/* No region's node has a dot in its name. */
-	misc->name = kasprintf(GFP_KERNEL, "%s.dma_heap", region->misc.name);
-	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", region->misc.name);
-	if (misc->name && misc->nodename)
-		err = misc_register(misc);
+	misc->name = kasprintf(GFP_KERNEL, "%s.dma_heap%s%s", region->misc.name, *name ? "." : "",
+			       name);
+	misc->nodename = kasprintf(GFP_KERNEL, "dma_heap/%s", *name ? name : region->misc.name);
+	err = register_heap(dmaheap, *name ? name : region->misc.name, !*name);
 	if (err) {
 		kfree(misc->nodename);
 		kfree(misc->name);
@@ -174,7 +227,13 @@ int mal_dmaheap_create(struct mal_dmaheap *dmaheap, struct mal_region *region)
 
 void mal_dmaheap_destroy(struct mal_dmaheap *dmaheap)
 {
+	if (!dmaheap->name)
+		return;
+	mutex_lock(&heaps_lock);
 	misc_deregister(&dmaheap->misc);
+	list_del(&dmaheap->node);
+	mutex_unlock(&heaps_lock);
 	kfree(dmaheap->misc.nodename);
 	kfree(dmaheap->misc.name);
+	dmaheap->name = NULL;
 }

@@ -26,6 +26,10 @@ static char *regions;
 module_param(regions, charp, 0444);
 MODULE_PARM_DESC(regions, "more regions, with nodes of their own: NAME:SIZE[@NODE or @0xADDRESS or @PCI-ADDRESS/BAR][:FIT],... (default: none)");
 
+static char *heap = "";
+module_param(heap, charp, 0444);
+MODULE_PARM_DESC(heap, "a second name for the first region in /dev/dma_heap/, such as linux,cma (default: none)");
+
 static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
@@ -187,6 +191,18 @@ static int parse_regions(struct mal_spec *specs, unsigned int *count,
 	return 0;
 }
 
+static int parse_heap(struct mal_spec *specs, unsigned int count)
+{
+	if (!*heap)
+		return 0;
+	if (!count || !mal_is_heap_name(heap)) {
+		pr_err("heap=%s %s\n", heap, count ? "is no name" : "is for no region");
+		return -EINVAL;
+	}
+	strscpy(specs->heap, heap, sizeof(specs->heap));
+	return 0;
+}
+
 static int parse_all(struct mal_spec *specs, unsigned int *count, bool others)
 {
 	struct mal_spec defaults = {};
@@ -205,7 +221,7 @@ static int parse_all(struct mal_spec *specs, unsigned int *count, bool others)
 	}
 	if (!err && regions && *regions)
 		err = parse_regions(specs, count, &defaults);
-	return err;
+	return err ?: parse_heap(specs, *count);
 }
 
 /* That many regions there can be at most. */

@@ -10,13 +10,24 @@
 #include "core/fit.h"
 #include "parse.h"
 
-bool mal_is_name(const char *text)
+/* @marks: which characters there may be, besides letters and digits. */
+static bool is_name(const char *text, const char *marks)
 {
 	size_t n = 0;
 
-	while (isascii(text[n]) && (isalnum(text[n]) || text[n] == '-' || text[n] == '_'))
+	while (isascii(text[n]) && text[n] && (isalnum(text[n]) || strchr(marks, text[n])))
 		n++;
 	return n && n < MEMALLOC_NAME_LEN && !text[n];
+}
+
+bool mal_is_name(const char *text)
+{
+	return is_name(text, "-_");
+}
+
+bool mal_is_heap_name(const char *text)
+{
+	return is_name(text, "-_,");
 }
 
 int mal_parse_size(const char *text, u64 *bytes)

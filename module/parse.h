@@ -11,6 +11,9 @@ struct mal_fit;
 /* May a region have that name? */
 bool mal_is_name(const char *text);
 
+/* May a node in /dev/dma_heap/ have that name? The kernel's have commas, too. */
+bool mal_is_heap_name(const char *text);
+
 /*
  * Like memparse(), but what is not a size is refused, and one that is too large for @bytes is as
  * large as can be. -EINVAL.

@@ -26,6 +26,7 @@ at_load() {
 	is_region memalloc-video name=video length=$((128 * mib)) fit=best
 	is_region memalloc-camera name=camera length=$((128 * mib)) fit=good
 	[ "$(regions list | cut -d ' ' -f 1,5 | sort | xargs)" = "camera cma video reserved" ]
+	[ -c /dev/dma_heap/linux,cma ]
 	[ ! -e /dev/memalloc ]
 }
 

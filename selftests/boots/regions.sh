@@ -54,6 +54,18 @@ first_one_by_name() {
 	unload_ok
 }
 
+# As libcamera looks for it.
+second_heap_name() {
+	load_ok heap=linux,cma regions=video:4M,fpga:4M
+	[ "$(cd /dev/dma_heap && echo *)" = "linux,cma memalloc-fpga memalloc-video" ]
+	[ -d /sys/class/misc/memalloc-video.dma_heap.linux,cma ]
+	unload_ok
+	[ ! -e /dev/dma_heap/linux,cma ]
+	[ "$(load heap=a/b)" = EINVAL ]
+	[ "$(load heap=memalloc)" = EEXIST ]
+	[ -z "$(ls -d /dev/memalloc* /dev/dma_heap/* /sys/class/misc/memalloc* 2>/dev/null)" ]
+}
+
 name_is_taken() {
 	[ "$(load regions=video:4M,video:8M)" = EEXIST ]
 	[ "$(load size=4M regions=memalloc:4M)" = EEXIST ]
@@ -126,6 +138,7 @@ check settings_are_a_regions_own settings_are_a_regions_own
 check unload unload_ok
 check without_a_first_one without_a_first_one
 check first_one_by_name first_one_by_name
+check second_heap_name second_heap_name
 check eexist_name_is_taken name_is_taken
 check efbig_none_is_made one_does_not_fit
 check einval_no_name refuses 1 "$name" :4M

@@ -27,7 +27,7 @@ static_assert(sizeof(struct memalloc_sync) == 32, "memalloc_sync");
 static_assert(sizeof(struct memalloc_batch) == 24, "memalloc_batch");
 static_assert(sizeof(struct memalloc_resize) == 24, "memalloc_resize");
 static_assert(sizeof(struct memalloc_name) == 48, "memalloc_name");
-static_assert(sizeof(struct memalloc_create) == 192, "memalloc_create");
+static_assert(sizeof(struct memalloc_create) == 224, "memalloc_create");
 static_assert(sizeof(struct memalloc_destroy) == 40, "memalloc_destroy");
 static_assert(sizeof(struct memalloc_region) == 112, "memalloc_region");
 static_assert(sizeof(struct memalloc_list) == 32, "memalloc_list");

@@ -5,6 +5,7 @@
  * boots/regions.sh.
  */
 #include "control.h"
+#include "dmaheap.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -13,6 +14,8 @@
 #define NAME		"control-test"
 #define NODE		"/dev/memalloc-" NAME
 #define LENGTH		(4 * MIB)
+#define SECOND		"cam_0,2-a"
+#define SECOND_HEAP	DMAHEAPS "/" SECOND
 
 FIXTURE(control) {
 	int control;
@@ -77,6 +80,74 @@ TEST_F(control, region_comes_and_goes)
 		EXPECT_EQ(0, destroy_region(self->control, NAME));
 		EXPECT_EQ(-ENOENT, destroy_region(self->control, NAME));
 	}
+}
+
+/* What opens the region's heap by its second name has the same region. */
+TEST_F(control, heap_has_a_second_name)
+{
+	struct memalloc_import import;
+	int fd, heap, dmabuf;
+	struct stat st;
+
+	strcpy((char *)self->create.heap, SECOND);
+	ASSERT_EQ(0, create(self));
+	ASSERT_EQ(0, stat(SECOND_HEAP, &st));
+	EXPECT_EQ(S_IFCHR | 0660, st.st_mode);
+	fd = open_node();
+	ASSERT_LE(0, fd);
+	heap = open(SECOND_HEAP, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, heap);
+	dmabuf = dmaheap_alloc(heap, PAGE, O_RDWR);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(0, import_buffer(fd, dmabuf, 0, &import));
+	close(fd);
+	close(dmabuf);
+	EXPECT_EQ(-EBUSY, destroy_region(self->control, NAME));
+	close(heap);
+	EXPECT_TRUE(WAIT_UNTIL(!destroy_region(self->control, NAME)));
+	EXPECT_NE(0, stat(SECOND_HEAP, &st));
+}
+
+TEST_F(control, eexist_second_name_is_taken)
+{
+	static const char another[] = NAME "-2";
+	int other;
+
+	strcpy((char *)self->create.heap, SECOND);
+	ASSERT_EQ(0, create(self));
+	strcpy((char *)self->create.name, another);
+	EXPECT_EQ(-EEXIST, create(self));
+	/* By the first heap of a region, */
+	strcpy((char *)self->create.heap, "memalloc-" NAME);
+	EXPECT_EQ(-EEXIST, create(self));
+	/* by somebody else, */
+	strcpy((char *)self->create.heap, "not-ours");
+	other = open(DMAHEAPS "/not-ours", O_CREAT | O_RDONLY, 0600);
+	EXPECT_LE(0, other);
+	EXPECT_EQ(-EEXIST, create(self));
+	unlink(DMAHEAPS "/not-ours");
+	EXPECT_EQ(0, create(self));
+	EXPECT_EQ(0, destroy_region(self->control, another));
+	EXPECT_EQ(0, destroy_region(self->control, NAME));
+	/* and the first heap's by the second of another region. */
+	strcpy((char *)self->create.heap, "memalloc-" NAME);
+	EXPECT_EQ(0, create(self));
+	EXPECT_EQ(-EEXIST, create_region(self->control, NAME, LENGTH));
+	EXPECT_EQ(0, destroy_region(self->control, another));
+	close(other);
+}
+
+TEST_F(control, einval_second_name)
+{
+	static const char *const names[] = { "a/b", "..", "a b", "\n", "heap.1" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		strcpy((char *)self->create.heap, names[i]);
+		EXPECT_EQ(-EINVAL, create(self));
+	}
+	memset(self->create.heap, 'a', sizeof(self->create.heap));
+	EXPECT_EQ(-EINVAL, create(self));
 }
 
 TEST_F(control, fit_and_limits_are_as_wanted)

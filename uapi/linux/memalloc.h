@@ -734,6 +734,8 @@ struct memalloc_name {
  *                      zero, as "0000:05:00.0/2"; and "/cached" before the zero, if the CPU's
  *                      caches may hold the memory, as for memory that is coherent; else empty.
  *                      The device's driver_override has to be "memalloc"
+ * @heap:               in: a second name for the region in /dev/dma_heap/, such as "linux,cma", of
+ *                      1 to 31 letters, digits, "-", "_" or ",", then a zero; empty: none
  *
  * The region's nodes are there when the call returns: /dev/memalloc-NAME and
  * /dev/dma_heap/memalloc-NAME; or without -NAME, if the name is "memalloc". Claiming takes
@@ -741,7 +743,7 @@ struct memalloc_name {
  *
  * Errors: EINVAL (also: a name, a source or a fit that can't be, "pci" on a kernel without
  * PCI, a node that is not online, or a base where there can't be a region), E2BIG, EFAULT,
- * EEXIST (the name is taken, or something else is at the base: memory that the kernel uses, a
+ * EEXIST (a name is taken, or something else is at the base: memory that the kernel uses, a
  * device, another region), EOPNOTSUPP (this kernel has no such source), EFBIG (more than the
  * memory of the machine, than the BAR, or than a region can have), ENODEV (there is no such
  * device, or it is going), EBUSY (the device has another driver, or no driver_override, or
@@ -763,6 +765,7 @@ struct memalloc_create {
 	__aligned_u64 client_bytes_max;
 	__aligned_u64 client_buffers_max;
 	__u8 bar[MEMALLOC_NAME_LEN];
+	__u8 heap[MEMALLOC_NAME_LEN];
 };
 
 /**
