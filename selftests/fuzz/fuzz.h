@@ -9,6 +9,7 @@
  *            what they have in common
  *   model.c  what follows from what: who is charged, when memory goes back, where there is room
  *   strangers.c  others, who guess what the workers have
+ *   administrator.c  one who makes and destroys other regions
  *
  * A worker is a process that makes random calls on clients of its own. What it may be answered
  * follows from what it did before: only that there is room depends on others. So workers either
@@ -233,6 +234,15 @@ struct stranger {
 	char wrong[200];	/* "": nothing */
 };
 
+#define ADMINISTRATORS_ACTS	5
+
+/* The process of administrator.c. */
+struct administrator {
+	bool stop;
+	unsigned long acts[ADMINISTRATORS_ACTS];
+	char wrong[200];	/* "": nothing */
+};
+
 /* How a call is made up and judged; a new one is one more of these, and a line in calls.c. */
 struct call_type {
 	const char *name;
@@ -384,6 +394,10 @@ const char *apply_new_buffer(struct worker *w, struct client *client,
 /* strangers.c */
 void be_strange(struct stranger *s, const struct worker *workers);
 const char *stranger_act(unsigned int act);
+
+/* administrator.c */
+void administrate(struct administrator *a, __u64 seed);
+const char *administrators_act(unsigned int act);
 
 /* step.c */
 bool prepare(struct worker *w);

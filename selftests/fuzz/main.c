@@ -9,6 +9,8 @@
  *   STEPS    calls of a round (200000)
  *   MINUTES  begins rounds, each with the next seed, for that long (0: one round)
  *   STRANGERS  so many others guess all the time what the workers have (0): see strangers.c
+ *
+ * Meanwhile an administrator makes and destroys other regions: see administrator.c.
  */
 #include "fuzz.h"
 
@@ -31,6 +33,10 @@ static struct stranger *strangers;
 static pid_t stranger_pids[STRANGERS_MAX];
 static unsigned int strangers_count, reached;
 static unsigned long acts[STRANGERS_ACTS];
+static struct administrator *administrator;
+static pid_t administrator_pid;
+static unsigned int mistaken;
+static unsigned long offices_acts[ADMINISTRATORS_ACTS];
 static int observer;
 static struct memalloc_info info;
 static __u64 base, memory_end;
@@ -169,6 +175,32 @@ static void end_strangers(void)
 	}
 }
 
+static void begin_administrator(__u64 seed)
+{
+	memset(administrator, 0, sizeof(*administrator));
+	administrator_pid = fork_child();
+	if (administrator_pid)
+		return;
+	close(observer);
+	administrate(administrator, seed);
+	_exit(0);
+}
+
+static void end_administrator(void)
+{
+	unsigned int act;
+	int status;
+
+	__atomic_store_n(&administrator->stop, true, __ATOMIC_RELEASE);
+	status = wait_child(administrator_pid);
+	for (act = 0; act < ADMINISTRATORS_ACTS; act++)
+		offices_acts[act] += administrator->acts[act];
+	if (!status && !*administrator->wrong)
+		return;
+	printf("# administrator: %s (%d)\n", administrator->wrong, status);
+	mistaken++;
+}
+
 /* Leave two holes to a worker that is alone. */
 static bool take_room(struct worker *w)
 {
@@ -228,12 +260,14 @@ static bool run_part(unsigned int n, bool root, __u64 seed, unsigned long steps)
 	if ((n == 1 && !take_room(workers)) || !begin_strangers(n == 1) ||
 	    (n == 1 && !look_around(workers)))
 		return false;
+	begin_administrator(seed);
 	for (i = 0; i < n; i++) {
 		children[i] = start(&workers[i]);
 		workers[i].pid = children[i];
 	}
 	for (i = 0; i < n; i++)
 		finish(&workers[i], children[i]);
+	end_administrator();
 	end_strangers();
 	switch_to("good");
 	close(observer);
@@ -311,6 +345,21 @@ static bool show_acts(unsigned long calls)
 	return each && sum >= calls / 2;
 }
 
+/* What the administrator did, and whether he did each a few times. */
+static bool show_office(void)
+{
+	unsigned int act;
+	bool each = true;
+
+	printf("# administrator:");
+	for (act = 0; act < ADMINISTRATORS_ACTS; act++) {
+		printf(" %s %lu", administrators_act(act), offices_acts[act]);
+		each &= offices_acts[act] >= ENOUGH;
+	}
+	putchar('\n');
+	return each;
+}
+
 static bool prepare_device(void)
 {
 	struct memalloc_alloc buffer;
@@ -350,15 +399,17 @@ int main(void)
 
 	strangers_count = number_from("STRANGERS", 0);
 	ksft_print_header();
-	ksft_set_plan(5 + (steps >= MANY_CALLS) + (strangers_count ? 2 : 0));
+	ksft_set_plan(7 + (steps >= MANY_CALLS) + (strangers_count ? 2 : 0));
 	setlinebuf(stdout);
 	workers = shared_memory(WORKERS * sizeof(*workers));
 	strangers = shared_memory(STRANGERS_MAX * sizeof(*strangers));
-	if (!workers || !strangers || strangers_count > STRANGERS_MAX || !prepare_device())
+	administrator = shared_memory(sizeof(*administrator));
+	if (!workers || !strangers || !administrator || strangers_count > STRANGERS_MAX ||
+	    !prepare_device())
 		ksft_exit_fail_msg("the device can't be prepared\n");
 	do {
 		ran = run_round(seed++, steps);
-	} while (ran && !differences && !leftovers && !reached && now_ms() < end);
+	} while (ran && !differences && !leftovers && !reached && !mistaken && now_ms() < end);
 
 	total(&calls, &succeeded);
 	ksft_test_result(!differences, "every_answer_is_the_models\n");
@@ -366,6 +417,8 @@ int main(void)
 	ksft_test_result(ran && calls >= steps, "all_calls_are_made\n");
 	ksft_test_result(on_cpu[0] && on_cpu[1], "both_processors_make_them\n");
 	ksft_test_result(succeeded * 100 >= calls * 30, "a_third_succeeds\n");
+	ksft_test_result(!mistaken, "administrator_is_answered_as_expected\n");
+	ksft_test_result(show_office(), "administrator_works_all_the_time\n");
 	all = show_counts();
 	if (steps >= MANY_CALLS)
 		ksft_test_result(all, "every_errno_comes_often\n");
