@@ -203,9 +203,10 @@ TEST_F_TIMEOUT(call, survives_failures, 300)
 		SKIP(return, CAN_NOT_INJECT);
 	for (mode = 0; mode < (variant->no_bursts ? 1 : 2); mode++) {
 		/* The first round, without a failure, is for what is only made once. */
-		bool more = true;
+		bool more = true, again = false;
 
-		for (n = 0; more; n++) {
+		for (n = 0; more; n += !again) {
+			unsigned int absorbed = self->absorbed;
 			bool failed;
 			const char *wrong = fail_once(self, variant, n, mode, &failed);
 
@@ -214,6 +215,11 @@ TEST_F_TIMEOUT(call, survives_failures, 300)
 				       strerrorname_np(self->answer));
 			ASSERT_GT(PLACES_MAX, n);
 			more = !n || failed;
+			/*
+			 * It may not have been the call's own place: KASAN's record of stack traces
+			 * needs a page now and then. So what is absorbed is tried twice.
+			 */
+			again = !again && self->absorbed > absorbed;
 		}
 	}
 	TH_LOG("%u failures, %u absorbed", self->failures, self->absorbed);
