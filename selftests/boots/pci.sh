@@ -18,23 +18,6 @@ sysfs=/sys/bus/pci/devices
 card=0000:00:10.0
 registers=0000:00:11.0
 
-# make NAME MIB BAR: prints OK or the errno.
-make() {
-	regions create "$1" $(($2 * mib)) -1 good pci "$3"
-}
-
-made() {
-	[ "$(make "$@")" = OK ]
-}
-
-# refuses ERRNO MESSAGE MIB BAR
-refuses() {
-	dmesg -C
-	[ "$(make refused "$3" "$4")" = "$1" ]
-	dmesg | grep -F "$2"
-	[ "$(regions destroy refused)" = ENOENT ]
-}
-
 bound() {
 	[ "$(basename "$(readlink "$sysfs/$1/driver")")" = "$2" ]
 }
@@ -68,9 +51,9 @@ comes_and_goes() {
 	destroyed card
 	is_not_claimed "$card/2"
 	bound "$card" memalloc
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	destroyed card
-	made card 16 "$card/2/cached"
+	created card 16 pci "$card/2/cached"
 	destroyed card
 }
 
@@ -82,7 +65,7 @@ has_type() {
 }
 
 prefetchable_is_write_combined() {
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	is_region memalloc-card source=pci memory=16
 	has_type memalloc-card "$card/2" write-combining
 	wait_until destroyed card
@@ -90,7 +73,7 @@ prefetchable_is_write_combined() {
 
 others_are_uncached() {
 	echo memalloc >"$sysfs/$registers/driver_override"
-	made registers 1 "$registers/0"
+	created registers 1 pci "$registers/0"
 	is_region memalloc-registers memory=24
 	has_type memalloc-registers "$registers/0" uncached
 	[ "$(MEMALLOC_NODE=memalloc-registers "$tools/registers")" = "10000ed edcba987" ]
@@ -98,10 +81,10 @@ others_are_uncached() {
 }
 
 busy_while_open() {
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	exec 3<>/dev/memalloc-card
 	[ "$(regions destroy card)" = EBUSY ]
-	[ "$(make second 4 "$card/2")" = EBUSY ]
+	[ "$(create second 4 pci "$card/2")" = EBUSY ]
 	exec 3>&-
 	wait_until destroyed card
 }
@@ -109,22 +92,22 @@ busy_while_open() {
 another_driver_is_busy() {
 	local nvme
 	nvme=$(basename "$(readlink -f /sys/class/nvme/nvme0/device)")
-	refuses EBUSY "another driver has the device" 1 "$nvme/0"
+	create_fails EBUSY "another driver has the device" 1 pci "$nvme/0"
 }
 
 # All that is there goes with the device, at once.
 unplugged() {
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	exec 3<>/dev/memalloc-card
 	echo 1 >"$sysfs/$card/remove"
 	[ ! -e /dev/memalloc-card ]
 	[ ! -e "$sysfs/$card" ]
-	[ "$(make card 64 "$card/2")" = ENODEV ]
+	[ "$(create card 64 pci "$card/2")" = ENODEV ]
 	[ "$(unload)" = EAGAIN ]
 	exec 3>&-
 	echo 1 >/sys/bus/pci/rescan
 	echo memalloc >"$sysfs/$card/driver_override"
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	echo "$card" >/sys/bus/pci/drivers/memalloc/unbind
 	is_not_claimed "$card/2"
 }
@@ -138,7 +121,7 @@ driver_is_gone() {
 
 unload_with_a_region() {
 	load_ok size=16M
-	made card 64 "$card/2"
+	created card 64 pci "$card/2"
 	unload_ok
 	driver_is_gone
 }
@@ -146,7 +129,7 @@ unload_with_a_region() {
 not_without_override() {
 	echo "$card" >/sys/bus/pci/drivers/memalloc/unbind
 	echo >"$sysfs/$card/driver_override"
-	refuses EBUSY "first write memalloc to its driver_override" 4 "$card/2"
+	create_fails EBUSY "first write memalloc to its driver_override" 4 pci "$card/2"
 	echo memalloc >"$sysfs/$card/driver_override"
 }
 
@@ -154,7 +137,7 @@ malformed() {
 	local bar
 	for bar in "$card" "$card/" "$card/6" "$card/25" "$card/2/" "$card/2/hot" 00:10.0/2 \
 		0000:00:20.0/2 0000:00:10.8/2 100000000:00:10.0/2 x; do
-		refuses EINVAL "pci: '$bar' is no device and BAR" 4 "$bar"
+		create_fails EINVAL "pci: '$bar' is no device and BAR" 4 pci "$bar"
 	done
 }
 
@@ -167,17 +150,17 @@ check others_are_uncached others_are_uncached
 check ebusy_while_open busy_while_open
 check ebusy_without_override not_without_override
 check ebusy_another_driver another_driver_is_busy
-check enodev_no_such_device refuses ENODEV "pci: there is no device for" 4 0000:00:12.0/2
-check efbig_more_than_the_bar refuses EFBIG "BAR 2 has only 262144 KiB" 512 "$card/2"
-check einval_no_such_bar refuses EINVAL "BAR 5 is no memory" 4 "$card/5"
-check einval_cached_not_aligned refuses EINVAL "have to be multiples of 2048 KiB" 1 "$card/2/cached"
+check enodev_no_such_device create_fails ENODEV "pci: there is no device for" 4 pci 0000:00:12.0/2
+check efbig_more_than_the_bar create_fails EFBIG "BAR 2 has only 262144 KiB" 512 pci "$card/2"
+check einval_no_such_bar create_fails EINVAL "BAR 5 is no memory" 4 pci "$card/5"
+check einval_cached_not_aligned create_fails EINVAL "have to be multiples of 2048 KiB" 1 pci "$card/2/cached"
 check einval_malformed malformed
 end_checks
 
 # What can be done with the memory, and then without.
 try_region() {
 	echo "# program: pci_$1"
-	check made made "$1" 256 "$2"
+	check made created "$1" 256 pci "$2"
 	end_checks
 	run_on_region "memalloc-$1"
 	echo "# program: pci_${1}_end"

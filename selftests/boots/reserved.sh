@@ -14,23 +14,6 @@ mib=$((1 << 20))
 begin=0x50000000
 end=$((begin + 512 * mib))
 
-# make NAME MIB BASE: prints OK or the errno.
-make() {
-	regions create "$1" $(($2 * mib)) -1 good reserved "$3"
-}
-
-made() {
-	[ "$(make "$@")" = OK ]
-}
-
-# refuses ERRNO MESSAGE MIB BASE
-refuses() {
-	dmesg -C
-	[ "$(make refused "$3" "$4")" = "$1" ]
-	dmesg | grep -F "memalloc: reserved: " | grep -F "$2"
-	[ "$(regions destroy refused)" = ENOENT ]
-}
-
 at_load() {
 	load_ok size=16M regions=kept:256M@"$begin"
 	is_region memalloc-kept name=kept length=$((256 * mib)) fit=good
@@ -39,12 +22,12 @@ at_load() {
 }
 
 side_by_side() {
-	made next 64 $((begin + 256 * mib))
-	made last 64 $((end - 64 * mib))
-	refuses EEXIST "somebody uses a part of" 64 $((end - 96 * mib))
+	created next 64 reserved $((begin + 256 * mib))
+	created last 64 reserved $((end - 64 * mib))
+	create_fails EEXIST "somebody uses a part of" 64 reserved $((end - 96 * mib))
 	destroyed next
 	destroyed last
-	made last 256 $((end - 256 * mib))
+	created last 256 reserved $((end - 256 * mib))
 	destroyed last
 }
 
@@ -53,7 +36,7 @@ contents_are_gone() {
 	local last=$((end - 64 * mib))
 	head -c "$mib" /dev/zero | tr '\0' x | dd of=/dev/mem bs=64K seek=$((last / 65536)) iflag=fullblock
 	[ "$(dd if=/dev/mem bs=4096 skip=$((last / 4096)) count=1 | tr -cd x | wc -c)" = 4096 ]
-	made again 64 "$last"
+	created again 64 reserved "$last"
 	MEMALLOC_NODE=memalloc-again "$tools/zero"
 	wait_until destroyed again
 }
@@ -65,13 +48,13 @@ lines_in_iomem() {
 echo "# program: reserved"
 check at_load at_load
 check side_by_side side_by_side
-check eexist_memory_of_the_kernel refuses EEXIST "the kernel uses memory in" 64 $((64 * mib))
-check eexist_partly_of_the_kernel refuses EEXIST "the kernel uses memory in" 64 $((end - 32 * mib))
-check eexist_a_device refuses EEXIST "somebody uses a part of" 2 0xfec00000
-check eexist_another_region refuses EEXIST "somebody uses a part of" 64 $begin
-check einval_base_not_aligned refuses EINVAL "multiples of 2048 KiB" 64 $((end - 64 * mib + 4096))
-check einval_length_not_aligned refuses EINVAL "multiples of 2048 KiB" 1 $((end - 64 * mib))
-check einval_that_wraps refuses EINVAL "multiples of 2048 KiB" 4 0xffffffffffe00000
+check eexist_memory_of_the_kernel create_fails EEXIST "the kernel uses memory in" 64 reserved $((64 * mib))
+check eexist_partly_of_the_kernel create_fails EEXIST "the kernel uses memory in" 64 reserved $((end - 32 * mib))
+check eexist_a_device create_fails EEXIST "somebody uses a part of" 2 reserved 0xfec00000
+check eexist_another_region create_fails EEXIST "somebody uses a part of" 64 reserved $begin
+check einval_base_not_aligned create_fails EINVAL "multiples of 2048 KiB" 64 reserved $((end - 64 * mib + 4096))
+check einval_length_not_aligned create_fails EINVAL "multiples of 2048 KiB" 1 reserved $((end - 64 * mib))
+check einval_that_wraps create_fails EINVAL "multiples of 2048 KiB" 4 reserved 0xffffffffffe00000
 check contents_are_gone contents_are_gone
 end_checks
 

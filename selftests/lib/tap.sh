@@ -114,6 +114,23 @@ destroyed() {
 	[ "$(regions destroy "$1")" = OK ]
 }
 
+# create NAME MIB SOURCE PLACE: a region, from another source; prints OK or the errno.
+create() {
+	regions create "$1" $(($2 << 20)) -1 good "$3" "$4"
+}
+
+created() {
+	[ "$(create "$@")" = OK ]
+}
+
+# create_fails ERRNO MESSAGE MIB SOURCE PLACE
+create_fails() {
+	dmesg -C
+	[ "$(create refused "${@:3}")" = "$1" ]
+	dmesg | grep -F memalloc | grep -F "$2"
+	[ "$(regions destroy refused)" = ENOENT ]
+}
+
 # The kernel's importers of dma-bufs, and the disk. Of vivid there is a camera without DMA; and with
 # it, a camera and a screen.
 load_drivers() {
