@@ -191,6 +191,16 @@ static int queue_for_dma(int video, __u32 type, int index, int dmabuf, __u32 len
 	return call(video, VIDIOC_QBUF, &buf);
 }
 
+/*
+ * Without bouncing. Memory of devices may lie anywhere; other regions are claimed in low memory. If
+ * the kernel bounces a buffer, in pieces, these lie in one row by chance only, and the driver wants
+ * one row.
+ */
+static bool device_reaches(FIXTURE_DATA(vivid) * self)
+{
+	return !(physical(self->fd, &self->buffers[0], 0) >> 32);
+}
+
 TEST_F(vivid, device_does_not_write_to_what_is_read_only)
 {
 	const __u32 type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
@@ -201,6 +211,8 @@ TEST_F(vivid, device_does_not_write_to_what_is_read_only)
 
 	if (!memory_can(MEMALLOC_MEMORY_PAGES))
 		SKIP(return, "this memory has no pages");
+	if (!device_reaches(self))
+		SKIP(return, "the device has 32 address bits, and the memory lies behind these");
 	ASSERT_LE(0, video);
 	ASSERT_LE(0, read_only);
 	ASSERT_LE(0, dmabuf);
@@ -220,6 +232,8 @@ TEST_F(vivid, device_does_not_read_what_is_write_only)
 
 	if (!memory_can(MEMALLOC_MEMORY_PAGES))
 		SKIP(return, "this memory has no pages");
+	if (!device_reaches(self))
+		SKIP(return, "the device has 32 address bits, and the memory lies behind these");
 	ASSERT_LE(0, video);
 	ASSERT_LE(0, write_only);
 	ASSERT_LE(0, dmabuf);
