@@ -165,7 +165,7 @@ static int bind_device(struct pci_dev *pdev)
 	if (driver == &mal_pci_driver.driver)
 		return 0;
 	if (driver) {
-		pci_err(pdev, "another driver has the device\n");
+		pci_err(pdev, "another driver has the device, not " KBUILD_MODNAME "\n");
 		return -EBUSY;
 	}
 	if (!matches) {
