@@ -45,30 +45,7 @@ for output in "$tools"/man/*.out; do
 done
 end_checks
 
-# The kernel's own test of dma-buf heaps. It tests each that is there, but some kernels have others,
-# too small for it: so it finds ours alone.
-heap_log=$OUT/dmabuf-heap.log
-kernels_heap_test() {
-	local heaps
-	heaps=$(mktemp -d)
-	cp -a /dev/dma_heap/memalloc "$heaps"
-	# shellcheck disable=SC2016 # for the inner shell
-	unshare -m sh -c 'mount --bind "$1" /dev/dma_heap && exec "$2"' - "$heaps" \
-		"$tools/dmabuf-heap" >"$heap_log"
-}
-
-# It says FAIL of some things and goes on. Since it prints TAP, OK is on lines of its own.
-all_of_it_was_tested() {
-	[ "$(sed -nE 's/^(# )?Testing heap: //p' "$heap_log")" = memalloc ]
-	[ "$(grep -cE '^  Testing .*: *OK$|^# Testing .*:$' "$heap_log")" = 6 ]
-	! grep -E 'skipping|SKIP|FAIL|failed|^not ok' "$heap_log"
-}
-
-echo "# program: dmabuf-heap"
-check kernels_own_test_passes kernels_heap_test
-sed 's/^/# /' "$heap_log"
-check kernels_own_test_leaves_nothing_out all_of_it_was_tested
-end_checks
+run_kernels_heap_test
 
 echo "# program: stock"
 check region_is_as_large_as_asked_for is length $((512 << 20))

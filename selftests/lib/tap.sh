@@ -52,6 +52,35 @@ end_checks() {
 	checks=0
 }
 
+# The kernel's own test of dma-buf heaps, on the one of that node. It tests each that is there, but
+# some kernels have others, too small for it: so it finds ours alone.
+kernels_heap_test() {
+	local heaps
+	heaps=$(mktemp -d)
+	cp -a "/dev/dma_heap/$1" "$heaps"
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m sh -c 'mount --bind "$1" /dev/dma_heap && exec "$2"' - "$heaps" \
+		"$tools/dmabuf-heap" >"$2"
+}
+
+# It says FAIL of some things and goes on. Since it prints TAP, OK is on lines of its own.
+all_of_it_was_tested() {
+	[ "$(sed -nE 's/^(# )?Testing heap: //p' "$2")" = "$1" ]
+	[ "$(grep -cE '^  Testing .*: *OK$|^# Testing .*:$' "$2")" = 6 ]
+	! grep -E 'skipping|SKIP|FAIL|failed|^not ok' "$2"
+}
+
+# run_kernels_heap_test: as run_program.
+run_kernels_heap_test() {
+	local node=${MEMALLOC_NODE:-memalloc} log
+	log=$OUT/dmabuf-heap-$node.log
+	echo "# program: dmabuf-heap${MEMALLOC_NODE:+ on $MEMALLOC_NODE}"
+	check kernels_own_test_passes kernels_heap_test "$node" "$log"
+	sed 's/^/# /' "$log"
+	check kernels_own_test_leaves_nothing_out all_of_it_was_tested "$node" "$log"
+	end_checks
+}
+
 # wait_until COMMAND [ARG...]: false if it does not succeed within 10 seconds.
 wait_until() {
 	local end=$((SECONDS + 10))

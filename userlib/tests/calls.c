@@ -370,8 +370,8 @@ static void test_threads(void)
 	ok(used_becomes(before), "threads: everything comes back");
 }
 
-/* A program that may not use the device gets an error, not other memory. Root runs the tests. */
-static void test_not_allowed(void)
+/* What opening @device gives a program that may not use it. Root runs the tests. */
+static int open_as_nobody(const char *device)
 {
 	struct memalloc *own;
 	int status = -1;
@@ -381,10 +381,18 @@ static void test_not_allowed(void)
 	child = fork();
 	need(child < 0 ? -errno : 0, "fork");
 	if (!child)
-		_exit(setgid(65534) || setuid(65534) ? 1 : -memalloc_open(NULL, &own));
+		_exit(setgid(65534) || setuid(65534) ? 1 : -memalloc_open(device, &own));
 	waitpid(child, &status, 0);
-	ok(WIFEXITED(status) && WEXITSTATUS(status) == EACCES,
-	   "open: EACCES, not allowed to use the device");
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : status;
+}
+
+/* An error, not other memory. */
+static void test_not_allowed(void)
+{
+	is(open_as_nobody(path), -EACCES, "open: EACCES, not allowed to use the device");
+	if (!access(MEMALLOC_DEFAULT_DEVICE, F_OK))
+		is(open_as_nobody(NULL), -EACCES,
+		   "open: EACCES, not allowed to use the device that is the default");
 }
 
 int main(int argc, char **argv)
