@@ -10,6 +10,7 @@
 
 #define REGIONS		4
 #define PAGES_MOST	64	/* of a region */
+#define OTHERS_MOST	8	/* regions that are none of his */
 
 static const char *const fits[] = { "good", "first", "best", "worst", "next" };
 
@@ -25,6 +26,8 @@ struct office {
 	__u64 random;
 	__u64 stamp;
 	int control;
+	int others;		/* that were there before him, and stay */
+	struct memalloc_region other[OTHERS_MOST];
 	struct region regions[REGIONS];
 };
 
@@ -73,10 +76,10 @@ static int spoil(struct office *office, struct memalloc_create *create)
 		create->length = 1ULL << 50;
 		return -EFBIG;
 	case 10:
-		strcpy((char *)create->name, "memalloc");
+		strcpy((char *)create->name, region_name());
 		return -EEXIST;
 	default:
-		strcpy((char *)create->heap, "memalloc");
+		strcpy((char *)create->heap, node_name());
 		return -EEXIST;
 	}
 }
@@ -109,7 +112,7 @@ static const char *destroy_one(struct office *office)
 	int expected = !region->length ? -ENOENT : region->fd >= 0 ? -EBUSY : 0;
 
 	if (!some(office, 8))
-		return destroy_region(office->control, "memalloc") == -EBUSY ? NULL :
+		return destroy_region(office->control, region_name()) == -EBUSY ? NULL :
 		       "DESTROY of a region in use was answered otherwise";
 	if (destroy_region(office->control, region->name) != expected)
 		return "DESTROY was answered otherwise";
@@ -172,16 +175,16 @@ static const char *list_all(struct office *office)
 	struct memalloc_region entries[REGIONS + 2];
 	const struct region *region;
 	__u64 cursor = 0, stamp = 0;
-	bool first = true;
-	int i, n;
+	int i, n, others = 0;
 
 	do {
 		n = list_regions(office->control, &cursor, entries, room);
 		if (n < 0)
 			return "LIST failed";
-		for (i = 0; i < n; i++, first = false) {
-			if (first) {
-				if (strcmp((char *)entries[i].name, "memalloc"))
+		for (i = 0; i < n; i++) {
+			if (others < office->others) {
+				if (strcmp((char *)entries[i].name,
+					   (char *)office->other[others++].name))
 					return "LIST begins with another region";
 				continue;
 			}
@@ -192,7 +195,9 @@ static const char *list_all(struct office *office)
 			stamp = region->stamp;
 		}
 	} while (n == (int)room);
-	return first || next_region(office, stamp) ? "LIST leaves a region out" : NULL;
+	if (others < office->others || next_region(office, stamp))
+		return "LIST leaves a region out";
+	return NULL;
 }
 
 static const struct {
@@ -209,6 +214,22 @@ static const struct {
 const char *administrators_act(unsigned int act)
 {
 	return acts[act].name;
+}
+
+static const char *begin(struct office *office)
+{
+	__u64 cursor = 0;
+	int i;
+
+	if (office->control < 0)
+		return "the control node can't be opened";
+	office->others = list_regions(office->control, &cursor, office->other, OTHERS_MOST);
+	if (office->others == OTHERS_MOST)
+		return "there are too many other regions";
+	for (i = 0; i < office->others; i++)
+		if (!strcmp((char *)office->other[i].name, region_name()))
+			return NULL;
+	return "LIST leaves out the region of the workers";
 }
 
 /* What is left of his regions goes. */
@@ -233,7 +254,7 @@ void administrate(struct administrator *a, __u64 seed)
 	struct office office = {
 		.random = 0x9e3779b97f4a7c15ULL * (seed + 1), .control = open_control(),
 	};
-	const char *wrong = office.control < 0 ? "the control node can't be opened" : NULL;
+	const char *wrong = begin(&office);
 	unsigned int i;
 
 	for (i = 0; i < REGIONS; i++) {
