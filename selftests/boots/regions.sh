@@ -57,13 +57,14 @@ first_one_by_name() {
 # As libcamera looks for it.
 second_heap_name() {
 	load_ok heap=linux,cma regions=video:4M,fpga:4M
-	[ "$(cd /dev/dma_heap && echo *)" = "linux,cma memalloc-fpga memalloc-video" ]
+	[ "$(echo /dev/dma_heap/[lm]*)" = "/dev/dma_heap/linux,cma /dev/dma_heap/memalloc-fpga \
+/dev/dma_heap/memalloc-video" ]
 	[ -d /sys/class/misc/memalloc-video.dma_heap.linux,cma ]
 	unload_ok
 	[ ! -e /dev/dma_heap/linux,cma ]
 	[ "$(load heap=a/b)" = EINVAL ]
 	[ "$(load heap=memalloc)" = EEXIST ]
-	[ -z "$(ls -d /dev/memalloc* /dev/dma_heap/* /sys/class/misc/memalloc* 2>/dev/null)" ]
+	[ -z "$(ls -d /dev/memalloc* /dev/dma_heap/[lm]* /sys/class/misc/memalloc* 2>/dev/null)" ]
 }
 
 name_is_taken() {
