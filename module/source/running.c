@@ -46,11 +46,30 @@ static const enum zone_type zone_order[] = {
 	ZONE_NORMAL,
 };
 
+/* What a page is to the search. All but MOVABLE are obstacles. */
+enum page_kind {
+	MOVABLE,		/* or free */
+	SLAB,			/* of small objects of the kernel */
+	PAGE_TABLE,
+	HUGE,			/* of hugetlbfs */
+	OTHER,			/* of the kernel */
+	RESERVED,		/* since boot; or not memory of the zone */
+	PAGE_KINDS
+};
+
+struct page_counts {
+	unsigned long of[PAGE_KINDS];
+};
+
 struct search {
 	struct mal_range *range;	/* what is wanted: @pages and @align are set */
 	unsigned long window;		/* @pages, rounded up to MAL_CLAIM_STEP */
 	unsigned long largest;		/* pages of the largest range that looked movable */
 	unsigned long deadline;		/* in jiffies */
+
+	/* Of the window with the fewest obstacles; see count_obstacles(). */
+	struct page_counts counts;
+	unsigned long fewest;
 };
 
 static bool out_of_time(const struct search *search)
@@ -59,22 +78,34 @@ static bool out_of_time(const struct search *search)
 }
 
 /*
- * Pages from @page on that are free or can be moved, or 0. A guess: nothing is
- * locked, and a page that is in use may turn out to be pinned.
+ * What @page is, and in *@pages how many from there on are the same. A guess: nothing is locked, and
+ * a page that is in use may turn out to be pinned.
  */
-static unsigned long movable_pages(struct page *page)
+static enum page_kind kind_of(struct page *page, unsigned long *pages)
 {
 	unsigned long order;
 
-	if (PageReserved(page) || PageHuge(page))
-		return 0;
+	*pages = 1;
+	if (PageReserved(page))
+		return RESERVED;
+	if (PageHuge(page))
+		return HUGE;
 	if (PageBuddy(page)) {
 		order = READ_ONCE(page->private);
-		return order <= ilog2(MAX_ORDER_NR_PAGES) ? 1UL << order : 1;
+		if (order <= ilog2(MAX_ORDER_NR_PAGES))
+			*pages = 1UL << order;
+		return MOVABLE;
 	}
-	if (page_count(page) && !PageLRU(page) && !page_has_movable_ops(page))
-		return 0;
-	return PageHead(page) ? compound_nr(page) : 1;
+	if (PageHead(page))
+		*pages = compound_nr(page);
+	if (!page_count(page) || PageLRU(page) || page_has_movable_ops(page))
+		return MOVABLE;
+	if (PageSlab(page))
+		return SLAB;
+	if (PageTable(page))
+		return PAGE_TABLE;
+	/* A page of a program or file waits on its CPU for a while, until it becomes PageLRU. */
+	return READ_ONCE(page->mapping) ? MOVABLE : OTHER;
 }
 
 /* The first frame in [@pfn, @end) that can't be part of a window, or @end. */
@@ -88,9 +119,9 @@ static unsigned long first_obstacle(const struct search *search, struct zone *zo
 		if (!page || page_zone(page) != zone || out_of_time(search))
 			return pfn;
 		while (pfn < block_end) {
-			unsigned long n = movable_pages(pfn_to_page(pfn));
+			unsigned long n;
 
-			if (!n)
+			if (kind_of(pfn_to_page(pfn), &n) != MOVABLE)
 				return pfn;
 			pfn += n;
 		}
@@ -148,20 +179,20 @@ static bool claim_from_zone(struct search *search, struct zone *zone)
 	       claim_from_runs(search, zone, start, first);
 }
 
-/* Try each zone of each node that may be used, with windows at multiples of @align. */
-static bool claim_aligned(struct search *search, unsigned long align, int node)
+/* Try each zone of each node that may be used, until @try returns true. */
+static bool try_zones(struct search *search, int node,
+		      bool (*try)(struct search *search, struct zone *zone))
 {
 	unsigned int i;
 	int nid;
 
-	search->range->align = align;
 	for (i = 0; i < ARRAY_SIZE(zone_order); i++) {
 		for_each_online_node(nid) {
 			struct zone *zone = &NODE_DATA(nid)->node_zones[zone_order[i]];
 
 			if ((node != NUMA_NO_NODE && node != nid) || !populated_zone(zone))
 				continue;
-			if (claim_from_zone(search, zone)) {
+			if (try(search, zone)) {
 				search->range->node = nid;
 				return true;
 			}
@@ -170,10 +201,83 @@ static bool claim_aligned(struct search *search, unsigned long align, int node)
 	return false;
 }
 
-static int explain_failure(const struct search *search)
+/* Try windows at multiples of @align. */
+static bool claim_aligned(struct search *search, unsigned long align, int node)
+{
+	search->range->align = align;
+	return try_zones(search, node, claim_from_zone);
+}
+
+/* Count the pages of [@pfn, @end) by what they are. */
+static struct page_counts count_pages(struct zone *zone, unsigned long pfn, unsigned long end)
+{
+	struct page_counts counts = {};
+
+	while (pfn < end) {
+		unsigned long block_end = min(ALIGN(pfn + 1, pageblock_nr_pages), end);
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (!page || page_zone(page) != zone) {
+			counts.of[RESERVED] += block_end - pfn;
+			pfn = block_end;
+		}
+		while (pfn < block_end) {
+			unsigned long n;
+			enum page_kind kind = kind_of(pfn_to_page(pfn), &n);
+
+			counts.of[kind] += min(n, block_end - pfn);
+			pfn += n;
+		}
+		cond_resched();
+	}
+	return counts;
+}
+
+/*
+ * Find the window of @zone with the fewest obstacles, for the log. Windows with reserved pages don't
+ * count: these never go. Returns false, so that the other zones are looked at, too.
+ */
+static bool count_obstacles(struct search *search, struct zone *zone)
+{
+	const unsigned long n = search->window / MAL_CLAIM_STEP;
+	unsigned long pfn = ALIGN(zone->zone_start_pfn, MAL_CLAIM_STEP);
+	struct page_counts *blocks;	/* the last @n of them */
+	struct page_counts sum = {};
+	unsigned long i;
+	int kind;
+
+	if (search->window > zone->spanned_pages)
+		return false;
+	blocks = kvcalloc(n, sizeof(*blocks), GFP_KERNEL);
+	if (!blocks)
+		return false;
+	for (i = 0; pfn + MAL_CLAIM_STEP <= zone_end_pfn(zone); i++, pfn += MAL_CLAIM_STEP) {
+		struct page_counts *block = &blocks[i % n];
+		const struct page_counts first = *block;
+		unsigned long obstacles = 0;
+
+		if (fatal_signal_pending(current))
+			break;
+		*block = count_pages(zone, pfn, pfn + MAL_CLAIM_STEP);
+		for (kind = 0; kind < PAGE_KINDS; kind++) {
+			sum.of[kind] += block->of[kind] - first.of[kind];
+			if (kind != MOVABLE)
+				obstacles += sum.of[kind];
+		}
+		if (i >= n - 1 && !sum.of[RESERVED] && obstacles < search->fewest) {
+			search->fewest = obstacles;
+			search->counts = sum;
+		}
+	}
+	kvfree(blocks);
+	return false;
+}
+
+static int explain_failure(struct search *search, int node)
 {
 	unsigned long pages = search->range->pages;
 	unsigned long shift = 20 - PAGE_SHIFT;
+	const unsigned long *of = search->counts.of;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
@@ -185,6 +289,12 @@ static int explain_failure(const struct search *search)
 	pr_err("no contiguous range of %lu MiB could be claimed; largest range found: %lu MiB%s\n",
 	       DIV_ROUND_UP(pages, 1UL << shift), search->largest >> shift,
 	       search->largest < pages ? "" : ", with pinned pages in it, or memory is short");
+
+	search->fewest = ULONG_MAX;
+	try_zones(search, node, count_obstacles);
+	if (search->fewest && search->fewest != ULONG_MAX)
+		pr_err("where the fewest pages can't be moved: %lu of slabs, %lu page tables, %lu huge pages, %lu others of the kernel\n",
+		       of[SLAB], of[PAGE_TABLE], of[HUGE], of[OTHER]);
 	return -ENOMEM;
 }
 
@@ -216,7 +326,7 @@ static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 		search.window = ULONG_MAX;
 	if (!claim_aligned(&search, align, wish->node) &&
 	    !claim_aligned(&search, MAL_CLAIM_STEP, wish->node))
-		return explain_failure(&search);
+		return explain_failure(&search, wish->node);
 
 	if (search.window > pages)
 		free_contig_range(range->pfn + pages, search.window - pages);
