@@ -192,10 +192,12 @@ static int register_heap(struct mal_dmaheap *dmaheap, const char *name, bool is_
 	int err = -ENOMEM;
 
 	mutex_lock(&heaps_lock);
-	if (is_ours(name) || (!is_regions && has_node(name)))
+	if (is_ours(name) || (!is_regions && has_node(name))) {
+		pr_err("/dev/dma_heap/%s: the name is taken\n", name);
 		err = -EEXIST;
-	else if (misc->name && misc->nodename)
+	} else if (misc->name && misc->nodename) {
 		err = misc_register(misc);
+	}
 	if (!err) {
 		dmaheap->name = strchr(misc->nodename, '/') + 1;
 		list_add(&dmaheap->node, &heaps);

@@ -55,6 +55,7 @@ static struct entry *reserve_name(const char *name)
 	strscpy(entry->name, name, sizeof(entry->name));
 	mutex_lock(&regions_lock);
 	if (!strcmp(name, MAL_CONTROL_NAME) || find_entry(name)) {
+		pr_err("region %s: the name is taken\n", name);
 		kfree(entry);
 		entry = ERR_PTR(-EEXIST);
 	} else {

@@ -64,13 +64,20 @@ second_heap_name() {
 	[ ! -e /dev/dma_heap/linux,cma ]
 	[ "$(load heap=a/b)" = EINVAL ]
 	[ "$(load heap=memalloc)" = EEXIST ]
+	dmesg | grep -F "memalloc: /dev/dma_heap/memalloc: the name is taken"
 	[ -z "$(ls -d /dev/memalloc* /dev/dma_heap/[lm]* /sys/class/misc/memalloc* 2>/dev/null)" ]
 }
 
+# modprobe takes that for a module that is loaded: only the log tells.
 name_is_taken() {
+	local name
+	dmesg -C
 	[ "$(load regions=video:4M,video:8M)" = EEXIST ]
 	[ "$(load size=4M regions=memalloc:4M)" = EEXIST ]
 	[ "$(load regions=control:4M)" = EEXIST ]
+	for name in video memalloc control; do
+		dmesg | grep -F "memalloc: region $name: the name is taken"
+	done
 	[ -z "$(ls -d /dev/memalloc* /sys/class/misc/memalloc* 2>/dev/null)" ]
 }
 
