@@ -3,10 +3,13 @@
  * Regions of running memory: a contiguous range is claimed from what the system uses.
  *
  * alloc_contig_range() takes a window: it moves the pages that lie there elsewhere. That is
- * expensive, so each window is looked over first, and skipped if it holds a page that can't be
- * moved. A window lies in one zone. ZONE_MOVABLE is not used: a long-term pin of a page there
- * would try to move the page, for ever. The same goes for CMA, which alloc_contig_range() itself
- * refuses without ACR_FLAGS_CMA.
+ * expensive, so each window is looked over first, and skipped if it holds an obstacle, a page that
+ * can't be moved. Pressing the kernel for memory removes hardly any: most are single pages that the
+ * kernel keeps. So if no window can be had, the log says what the obstacles are.
+ *
+ * A window lies in one zone. ZONE_MOVABLE is not used: a long-term pin of a page there would try to
+ * move the page, for ever. The same goes for CMA, which alloc_contig_range() itself refuses without
+ * ACR_FLAGS_CMA.
  *
  * In each zone the search begins at one of the first windows, by chance. Otherwise everybody who
  * knows the machine and these lines would know where the region most likely lies. The search does
@@ -24,6 +27,9 @@
 
 /* The search gives up after this time. */
 #define MAL_CLAIM_SECONDS	30
+
+/* Before that, the search looks at all memory so many times. */
+#define MAL_CLAIM_LOOKS		3
 
 /* alloc_contig_range() is best called for multiples of this. */
 #define MAL_CLAIM_STEP		max_t(unsigned long, pageblock_nr_pages, MAX_ORDER_NR_PAGES)
@@ -67,7 +73,7 @@ struct search {
 	unsigned long largest;		/* pages of the largest range that looked movable */
 	unsigned long deadline;		/* in jiffies */
 
-	/* Of the window with the fewest obstacles; see count_obstacles(). */
+	/* Of the window with the fewest obstacles: its pages, and how many are obstacles. */
 	struct page_counts counts;
 	unsigned long fewest;
 };
@@ -78,8 +84,8 @@ static bool out_of_time(const struct search *search)
 }
 
 /*
- * What @page is, and in *@pages how many from there on are the same. A guess: nothing is locked, and
- * a page that is in use may turn out to be pinned.
+ * What @page is, and in *@pages how many from there on are the same. A guess: nothing is locked,
+ * and a page that is in use may turn out to be pinned.
  */
 static enum page_kind kind_of(struct page *page, unsigned long *pages)
 {
@@ -104,7 +110,7 @@ static enum page_kind kind_of(struct page *page, unsigned long *pages)
 		return SLAB;
 	if (PageTable(page))
 		return PAGE_TABLE;
-	/* A page of a program or file waits on its CPU for a while, until it becomes PageLRU. */
+	/* A page that waits on its CPU for the LRU lists: see drain_lru_batches(). */
 	return READ_ONCE(page->mapping) ? MOVABLE : OTHER;
 }
 
@@ -234,8 +240,8 @@ static struct page_counts count_pages(struct zone *zone, unsigned long pfn, unsi
 }
 
 /*
- * Find the window of @zone with the fewest obstacles, for the log. Windows with reserved pages don't
- * count: these never go. Returns false, so that the other zones are looked at, too.
+ * Find the window of @zone with the fewest obstacles, for the log. Windows with reserved pages
+ * don't count: these never go. Returns false, so that the other zones are looked at, too.
  */
 static bool count_obstacles(struct search *search, struct zone *zone)
 {
@@ -298,6 +304,36 @@ static int explain_failure(struct search *search, int node)
 	return -ENOMEM;
 }
 
+/*
+ * Pages that programs just got, or files, wait on their CPUs for the LRU lists, and can't be moved
+ * until they are there. alloc_contig_range() sends all of them there, but only after it has found
+ * that its window has none. So let it have a small window first.
+ */
+static void drain_lru_batches(const struct search *search, int node)
+{
+	struct mal_range range = { .pages = MAL_CLAIM_STEP };
+	struct search small = {
+		.range = &range, .window = MAL_CLAIM_STEP, .deadline = search->deadline,
+	};
+
+	if (claim_aligned(&small, MAL_CLAIM_STEP, node))
+		free_contig_range(range.pfn, range.pages);
+}
+
+/* Somebody may hold a page for a moment: so look more than once. */
+static bool claim_from_all(struct search *search, unsigned long align, int node)
+{
+	unsigned int looks;
+
+	for (looks = 0; looks < MAL_CLAIM_LOOKS && !out_of_time(search); looks++) {
+		drain_lru_batches(search, node);
+		if (claim_aligned(search, align, node) ||
+		    claim_aligned(search, MAL_CLAIM_STEP, node))
+			return true;
+	}
+	return false;
+}
+
 static void give_back(const struct mal_range *range, unsigned long pfn, unsigned long pages)
 {
 	free_contig_range(pfn, pages);
@@ -324,8 +360,7 @@ static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 	/* Don't even try a window that would starve the rest of the system. */
 	if (pages > si_mem_available())
 		search.window = ULONG_MAX;
-	if (!claim_aligned(&search, align, wish->node) &&
-	    !claim_aligned(&search, MAL_CLAIM_STEP, wish->node))
+	if (!claim_from_all(&search, align, wish->node))
 		return explain_failure(&search, wish->node);
 
 	if (search.window > pages)
