@@ -60,7 +60,7 @@ vm_kernel = $(if $(other),--kernel $(other))
 .PHONY: all module drivers lib examples tests demo test test-faults vm setup clean help
 .PHONY: install modules_install system_install deb test-install
 .PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core
-.PHONY: bench-core bench-kernel bench-calls bench-held bench-malloc
+.PHONY: bench-core bench-kernel bench-calls bench-held bench-claim bench-malloc
 .PHONY: setup-build vm-module build-all
 
 all: module lib			## module and library (the default)
@@ -164,6 +164,14 @@ bench-held: KDIR = $(tested)
 bench-held: vm-module tests	## instructions for which the module holds its spinlocks, in a VM
 	+@$(call kbuild,$(CURDIR)/selftests/bench-held/. $(CURDIR)/module $(CURDIR)/uapi,bench-held)
 	@scripts/vm $(vm_kernel) --name bench-held selftests/bench-held/run.sh
+
+# CMA=1: the page of 1 GiB is out of CMA, on kernels that have it, as 7.x.
+claim_vm = $(if $(CMA),--append hugetlb_cma=1G)
+bench-claim: vm-module tests	## what can be claimed on a busy machine, in VMs (LOADS='none cache files')
+	@for load in $(or $(LOADS),none cache files); do \
+		scripts/vm $(vm_kernel) --name bench-claim $(claim_vm) \
+			selftests/bench-claim/run.sh $$load || exit; \
+	done
 
 bench-malloc: examples		## compares the drop-in malloc with others (ROUNDS=7)
 	@$(MAKE) -C selftests/bench BUILD='$(BUILD)'
