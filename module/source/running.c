@@ -4,7 +4,7 @@
  *
  * alloc_contig_range() takes a window: it moves the pages that lie there elsewhere. That is
  * expensive, so each window is looked over first, and skipped if it holds an obstacle, a page that
- * can't be moved. Pressing the kernel for memory removes hardly any: most are single pages that the
+ * can't be moved. Memory pressure removes hardly any of these: most are single pages that the
  * kernel keeps. So if no window can be had, the log says what the obstacles are.
  *
  * A window lies in one zone. ZONE_MOVABLE is not used: a long-term pin of a page there would try to
@@ -25,10 +25,8 @@
 
 #include "source/source.h"
 
-/* The search gives up after this time. */
+/* The search gives up after this time, or when it has looked at all memory so many times. */
 #define MAL_CLAIM_SECONDS	30
-
-/* Before that, the search looks at all memory so many times. */
 #define MAL_CLAIM_LOOKS		3
 
 /* alloc_contig_range() is best called for multiples of this. */
@@ -57,7 +55,7 @@ enum page_kind {
 	MOVABLE,		/* or free */
 	SLAB,			/* of small objects of the kernel */
 	PAGE_TABLE,
-	HUGE,			/* of hugetlbfs */
+	HUGE,			/* of hugetlbfs, which the search leaves alone */
 	OTHER,			/* of the kernel */
 	RESERVED,		/* since boot; or not memory of the zone */
 	PAGE_KINDS
@@ -89,29 +87,30 @@ static bool out_of_time(const struct search *search)
  */
 static enum page_kind kind_of(struct page *page, unsigned long *pages)
 {
-	unsigned long order;
+	unsigned long n = 1;
 
 	*pages = 1;
 	if (PageReserved(page))
 		return RESERVED;
 	if (PageHuge(page))
 		return HUGE;
-	if (PageBuddy(page)) {
-		order = READ_ONCE(page->private);
-		if (order <= ilog2(MAX_ORDER_NR_PAGES))
-			*pages = 1UL << order;
-		return MOVABLE;
-	}
-	if (PageHead(page))
-		*pages = compound_nr(page);
-	if (!page_count(page) || PageLRU(page) || page_has_movable_ops(page))
-		return MOVABLE;
+	if (PageBuddy(page))
+		n <<= min(READ_ONCE(page->private), (unsigned long)BITS_PER_LONG - 1);
+	else if (PageHead(page))
+		n = compound_nr(page);
+	/* What is read while somebody else writes to it may be anything. */
+	if (n && n <= MAX_ORDER_NR_PAGES)
+		*pages = n;
+
+	/* These come first: newer kernels take no reference to a page of a slab. */
 	if (PageSlab(page))
 		return SLAB;
 	if (PageTable(page))
 		return PAGE_TABLE;
+	if (!page_count(page) || PageLRU(page) || page_has_movable_ops(page))
+		return MOVABLE;
 	/* A page that waits on its CPU for the LRU lists: see drain_lru_batches(). */
-	return READ_ONCE(page->mapping) ? MOVABLE : OTHER;
+	return !PageTail(page) && READ_ONCE(page->mapping) ? MOVABLE : OTHER;
 }
 
 /* The first frame in [@pfn, @end) that can't be part of a window, or @end. */
@@ -169,7 +168,9 @@ static bool claim_from_runs(struct search *search, struct zone *zone, unsigned l
 
 		if (claim_from_run(search, pfn, run_end))
 			return true;
-		pfn = run_end + 1;
+		pfn = pfn_to_online_page(run_end) ? run_end + 1 :
+						    ALIGN(run_end + 1, pageblock_nr_pages);
+		cond_resched();
 	}
 	return false;
 }
@@ -231,7 +232,7 @@ static struct page_counts count_pages(struct zone *zone, unsigned long pfn, unsi
 			unsigned long n;
 			enum page_kind kind = kind_of(pfn_to_page(pfn), &n);
 
-			counts.of[kind] += min(n, block_end - pfn);
+			counts.of[kind] += min(n, end - pfn);
 			pfn += n;
 		}
 		cond_resched();
@@ -298,8 +299,10 @@ static int explain_failure(struct search *search, int node)
 
 	search->fewest = ULONG_MAX;
 	try_zones(search, node, count_obstacles);
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	if (search->fewest && search->fewest != ULONG_MAX)
-		pr_err("where the fewest pages can't be moved: %lu of slabs, %lu page tables, %lu huge pages, %lu others of the kernel\n",
+		pr_err("in the best window, these pages can't be moved: %lu of slabs, %lu of page tables, %lu of huge pages, %lu others of the kernel\n",
 		       of[SLAB], of[PAGE_TABLE], of[HUGE], of[OTHER]);
 	return -ENOMEM;
 }
@@ -307,31 +310,33 @@ static int explain_failure(struct search *search, int node)
 /*
  * Pages that programs just got, or files, wait on their CPUs for the LRU lists, and can't be moved
  * until they are there. alloc_contig_range() sends all of them there, but only after it has found
- * that its window has none. So let it have a small window first.
+ * that no such page lies in its window. So let it have a small window that is without.
  */
-static void drain_lru_batches(const struct search *search, int node)
+static void drain_lru_batches(int node)
 {
 	struct mal_range range = { .pages = MAL_CLAIM_STEP };
-	struct search small = {
-		.range = &range, .window = MAL_CLAIM_STEP, .deadline = search->deadline,
+	struct search search = {
+		.range = &range, .window = MAL_CLAIM_STEP, .deadline = jiffies + HZ,
 	};
 
-	if (claim_aligned(&small, MAL_CLAIM_STEP, node))
+	if (claim_aligned(&search, MAL_CLAIM_STEP, node))
 		free_contig_range(range.pfn, range.pages);
 }
 
 /* Somebody may hold a page for a moment: so look more than once. */
 static bool claim_from_all(struct search *search, unsigned long align, int node)
 {
-	unsigned int looks;
+	unsigned int looks = 0;
 
-	for (looks = 0; looks < MAL_CLAIM_LOOKS && !out_of_time(search); looks++) {
-		drain_lru_batches(search, node);
+	for (;;) {
 		if (claim_aligned(search, align, node) ||
 		    claim_aligned(search, MAL_CLAIM_STEP, node))
 			return true;
+		if (search->window == ULONG_MAX || ++looks == MAL_CLAIM_LOOKS ||
+		    out_of_time(search))
+			return false;
+		drain_lru_batches(node);
 	}
-	return false;
 }
 
 static void give_back(const struct mal_range *range, unsigned long pfn, unsigned long pages)

@@ -92,6 +92,15 @@ one_does_not_fit() {
 	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
 }
 
+# Node 1 has 1 GiB: wherever the first region lies in it, it is in the way of the second.
+obstacles_are_counted() {
+	load_ok regions=first:256M@1
+	dmesg -C
+	[ "$(regions create second $((800 << 20)) 1)" = ENOMEM ]
+	dmesg | grep -E "memalloc: in the best window, .* [1-9][0-9]* others of the kernel"
+	unload_ok
+}
+
 made_while_loaded() {
 	load_ok size=64M
 	[ "$(regions create video $((32 << 20)) 1 best)" = OK ]
@@ -162,6 +171,7 @@ check einval_fit_unknown refuses 9 "a colon and a fit" video:4M:nosuch
 check einval_fit_twice refuses 14 "a comma, or the end" video:4M:best:good
 check einval_comma_at_the_end refuses 10 "$name" video:4M,
 check einval_in_the_second refuses 15 "a size" video:4M,fpga:x
+check enomem_obstacles_are_counted obstacles_are_counted
 check made_while_loaded made_while_loaded
 for what in descriptor mapping dmabuf pinned address dmaheap dmaheap-buffer; do
 	check "ebusy_while_held_by_$what" busy_while_held_by "$what"
