@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Usage: run.sh LOAD [MINUTES [ROUNDS]]
 #
-# In the VM: how much contiguous memory can be had while the machine is busy, and how long it takes: by
-# memalloc, and as one page of 1 GiB, which is out of CMA if the kernel set that aside at boot
-# (hugetlb_cma=). The load is there for MINUTES, and before each claim for 5 seconds more. Prints a
-# line "row: LOAD,WHAT,MIB,claimed|refused,SECONDS" for each claim, what the module says of those that
-# it refused, and the table of report.awk.
+# In the VM: how much contiguous memory can be had while the machine is busy, and how long it takes:
+# by memalloc, and as one page of 1 GiB, which is out of CMA if the kernel set that aside at boot
+# (hugetlb_cma=). The load is there for MINUTES, and before each claim for 5 seconds more.
+#
+# Prints a line "row: LOAD,WHAT,MIB,claimed|refused,SECONDS" for each claim, what the module says of
+# those that it refused, and the table of report.awk. The seconds of memalloc are those of loading
+# and unloading the module, zeroing of the memory included.
 #
 # LOAD  cache: reading a disk, processes that come and go, and some that take and leave memory
 #       files: the same, and small files, whose inodes and names the kernel keeps in memory
@@ -21,6 +23,7 @@ load=$1 name=$1 minutes=${2:-6} rounds=${3:-3}
 huge=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
 files=/run/files
 rows=/run/rows
+stop=/run/stop
 huge_from="1 GiB page"
 ! grep -q hugetlb_cma= /proc/cmdline || huge_from="1 GiB page of CMA"
 
@@ -30,17 +33,24 @@ cache | files | none) ;;
 esac
 
 read_all() {
-	while :; do dd if=/dev/nvme0n1 of=/dev/null bs=1M 2>/dev/null; done
+	local at
+	while :; do
+		for at in {0..3400..100}; do
+			[ ! -e $stop ] || return 0
+			dd if=/dev/nvme0n1 of=/dev/null bs=1M skip="$at" count=100 2>/dev/null
+		done
+	done
 }
 
 make_files() {
-	local i=0
-	while :; do
-		mkdir -p "$files/$i"
+	local i=0 file
+	while [ ! -e $stop ]; do
+		mkdir "$files/$i"
 		for file in {1..200}; do echo "$file" >"$files/$i/$file"; done
 		[ $i -lt 100 ] || rm -r "${files:?}/$((i - 100))"
 		i=$((i + 1))
 	done
+	rm -rf $files/[0-9]*
 }
 
 prepare() {
@@ -54,18 +64,14 @@ prepare() {
 
 # load_for SECONDS
 load_for() {
-	local pids=()
 	[ "$load" != none ] || return 0
+	rm -f $stop
 	read_all &
-	pids+=($!)
-	if [ "$load" = files ]; then
-		make_files &
-		pids+=($!)
-	fi
-	(cd /run && stress-ng --quiet --fork 2 --vm 1 --vm-bytes 300M --pipe 1 --timeout "$1") || true
-	kill "${pids[@]}" || true
-	wait "${pids[@]}" 2>/dev/null || true
-	rm -rf $files/[0-9]*
+	[ "$load" != files ] || make_files &
+	(cd /run && stress-ng --quiet --fork 2 --vm 1 --vm-bytes 300M --pipe 1 --timeout "$1") ||
+		echo "# stress-ng: exit status $?"
+	touch $stop
+	wait
 }
 
 # row WHAT MIB COMMAND...: the claim, timed.
@@ -80,11 +86,11 @@ row() {
 
 claim_running() {
 	dmesg -C
-	if ! load_ok size="$1M"; then
-		dmesg | grep memalloc: | sed 's/^/# /'
-		return 1
-	fi
-	unload_ok
+	case $(load size="$1M") in
+	OK) wait_until unload_ok ;;
+	ENOMEM) dmesg | grep memalloc: | sed 's/^/# /' && return 1 ;;
+	*) echo "the load failed for another reason" && exit 1 ;;
+	esac
 }
 
 claim_huge() {
