@@ -40,7 +40,8 @@ stop_regions:
 	mal_regions_stop();
 free_specs:
 	kfree(specs);
-	return err;
+	/* modprobe takes EEXIST for a module that is loaded, and newer kernels make EBUSY of it. */
+	return err == -EEXIST ? -EBUSY : err;
 }
 
 static void __exit memalloc_exit(void)

@@ -63,18 +63,18 @@ second_heap_name() {
 	unload_ok
 	[ ! -e /dev/dma_heap/linux,cma ]
 	[ "$(load heap=a/b)" = EINVAL ]
-	[ "$(load heap=memalloc)" = EEXIST ]
+	[ "$(load heap=memalloc)" = EBUSY ]
 	dmesg | grep -F "memalloc: /dev/dma_heap/memalloc: the name is taken"
 	[ -z "$(ls -d /dev/memalloc* /dev/dma_heap/[lm]* /sys/class/misc/memalloc* 2>/dev/null)" ]
 }
 
-# modprobe takes that for a module that is loaded: only the log tells.
+# Not EEXIST: modprobe takes that for a module that is loaded.
 name_is_taken() {
 	local name
 	dmesg -C
-	[ "$(load regions=video:4M,video:8M)" = EEXIST ]
-	[ "$(load size=4M regions=memalloc:4M)" = EEXIST ]
-	[ "$(load regions=control:4M)" = EEXIST ]
+	[ "$(load regions=video:4M,video:8M)" = EBUSY ]
+	[ "$(load size=4M regions=memalloc:4M)" = EBUSY ]
+	[ "$(load regions=control:4M)" = EBUSY ]
 	for name in video memalloc control; do
 		dmesg | grep -F "memalloc: region $name: the name is taken"
 	done
@@ -156,7 +156,7 @@ check unload unload_ok
 check without_a_first_one without_a_first_one
 check first_one_by_name first_one_by_name
 check second_heap_name second_heap_name
-check eexist_name_is_taken name_is_taken
+check ebusy_name_is_taken name_is_taken
 check efbig_none_is_made one_does_not_fit
 check einval_no_name refuses 1 "$name" :4M
 check einval_name_with_slash refuses 1 "$name" a/b:4M
