@@ -376,9 +376,6 @@ static bool prepare_device(void)
 	    query_physical(observer, buffer.handle, &query))
 		return false;
 	base = query.physical - offset_of_handle(observer, buffer.handle);
-	/* The memory of a device may lie behind all of the machine's. */
-	if (memory_end < base + info.region_length)
-		memory_end = base + info.region_length;
 	return !free_buffer(observer, buffer.handle) && !set_attribute("user_bytes", "1M") &&
 	       !set_attribute("user_buffers", "36") && !set_attribute("client_bytes", "640K") &&
 	       !set_attribute("client_buffers", "16");

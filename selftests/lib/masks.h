@@ -29,6 +29,9 @@ static inline bool mask_reaches(__u32 bits, __u64 end, __u64 memory_end)
 {
 	const __u64 below = 1ULL << 32;
 
+	/* The memory of a device may lie behind all of the machine's. */
+	if (memory_end < end)
+		memory_end = end;
 	if (!bits || bits >= 64)
 		return true;
 	return bits >= 32 && (end <= below || memory_end <= 1ULL << bits);
