@@ -158,7 +158,7 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 	@scripts/bench-kernel
 
 bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
-	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench/calls.sh
+	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench-calls/run.sh
 
 bench-held: KDIR = $(tested)
 bench-held: vm-module tests	## instructions for which the module holds its spinlocks, in a VM

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Not a test: how many instructions it takes to get a buffer and to give it back, for
- * bench/calls.sh.
+ * bench-calls/run.sh.
  */
 #include "count.h"
 
