@@ -157,8 +157,11 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 	done
 	@scripts/bench-kernel
 
-bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM
+# PROFILE=1: also where they go, with TOP functions, and calls within each other down to DEPTH, if they
+# have LEAST percent.
+bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM (PROFILE=1: where they go)
 	@scripts/vm $(vm_kernel) --name bench-calls selftests/bench-calls/run.sh
+	@$(if $(PROFILE),TOP=$(TOP) DEPTH=$(DEPTH) LEAST=$(LEAST) scripts/profile-calls $(vm_kernel))
 
 bench-held: KDIR = $(tested)
 bench-held: vm-module tests	## instructions for which the module holds its spinlocks, in a VM
