@@ -47,7 +47,8 @@ union mal_call_argument {
 		.run = function,						\
 		.size = sizeof(struct type) + BUILD_BUG_ON_ZERO(		\
 			offsetof(struct type, flags) != offsetof(struct mal_call_header, flags) || \
-			sizeof(struct type) > sizeof(union mal_call_argument)),	\
+			sizeof(struct type) > sizeof(union mal_call_argument) ||	\
+			sizeof(struct type) % sizeof(u64)),				\
 		.min_size = offsetofend(struct type, last),			\
 		.flags = known,							\
 		__VA_ARGS__							\
