@@ -116,7 +116,7 @@ int mal_call_alloc_batch(struct mal_call *call)
 		if (err)
 			mal_handle_cancel(&client->handles, entries[i].handle);
 		else
-			mal_handle_publish(&client->handles, entries[i].handle, client->writable);
+			mal_handle_publish(entries[i].handle);
 		cond_resched();
 	}
 out:

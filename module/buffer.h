@@ -11,9 +11,25 @@
 
 struct file;
 
+/*
+ * A client's name for a buffer, see handle.h. The handle has a share of the buffer. All but
+ * @published is constant or under the client's handles->lock.
+ */
+struct mal_handle {
+	struct hlist_node by_id;	/* in handles->by_id */
+	struct hlist_node by_offset;	/* in handles->by_offset */
+	struct mal_buffer *buffer;
+	u32 id;				/* its number in userspace; not 0 */
+	bool published;			/* or userspace is being told its number */
+	bool writable;
+	bool disclosed;			/* it disclosed the address */
+};
+
 /* An extent, and who may reach it. */
 struct mal_buffer {
 	struct mal_extent extent;	/* first: kfree() of the extent frees the buffer */
+
+	struct mal_handle first_handle;	/* of the client that allocated the buffer */
 
 	struct kref ref;		/* one per share and mapping */
 

@@ -79,17 +79,12 @@ static struct mal_buffer *create_placed_buffer(struct mal_client *client,
 
 struct mal_handle *mal_call_alloc_handle(struct mal_client *client, struct memalloc_alloc *alloc)
 {
-	struct mal_handle *handle = mal_handle_reserve(&client->handles);
-	struct mal_buffer *buffer;
+	struct mal_buffer *buffer = create_placed_buffer(client, alloc);
+	struct mal_handle *handle;
 
-	if (IS_ERR(handle))
-		return handle;
-	buffer = create_placed_buffer(client, alloc);
-	if (IS_ERR(buffer)) {
-		mal_handle_cancel(&client->handles, handle);
+	if (IS_ERR(buffer))
 		return ERR_CAST(buffer);
-	}
-	handle->buffer = buffer;
+	handle = mal_handle_add_first(&client->handles, buffer, client->writable);
 	alloc->handle = handle->id;
 	alloc->real_length = mal_extent_size(&buffer->extent);
 	alloc->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
@@ -108,7 +103,7 @@ int mal_call_alloc(struct mal_call *call)
 	err = mal_call_respond(call);
 	if (err)
 		goto cancel;
-	mal_handle_publish(&client->handles, handle, client->writable);
+	mal_handle_publish(handle);
 	return 0;
 
 cancel:
@@ -297,10 +292,11 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 
 	import->handle = mal_handle_find(&client->handles, buffer, writable);
 	if (!import->handle) {
-		handle = mal_handle_reserve(&client->handles);
-		if (IS_ERR(handle))
-			return PTR_ERR(handle);
-		handle->buffer = mal_buffer_share(buffer);
+		handle = mal_handle_add(&client->handles, mal_buffer_share(buffer), writable);
+		if (!handle) {
+			mal_buffer_unshare(buffer);
+			return -ENOMEM;
+		}
 		import->handle = handle->id;
 	}
 
@@ -313,7 +309,7 @@ static int import_buffer(struct mal_call *call, struct mal_buffer *buffer, bool 
 	if (err)
 		mal_handle_cancel(&client->handles, handle);
 	else
-		mal_handle_publish(&client->handles, handle, writable);
+		mal_handle_publish(handle);
 	return err;
 }
 

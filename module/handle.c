@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Handles: a client's names for buffers, by number and by mmap offset. */
+#include <linux/hash.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -15,22 +16,44 @@ void mal_handles_init(struct mal_handles *handles, const struct mal_offsets *off
 	handles->offsets = offsets;
 	handles->payer = payer;
 	mutex_init(&handles->lock);
-	handles->by_id = RB_ROOT;
-	handles->by_offset = RB_ROOT;
+	handles->bits = MAL_HANDLES_BITS;
+	handles->by_id = handles->few;
+	handles->by_offset = handles->few + BIT(MAL_HANDLES_BITS);
+}
+
+/* Give up the share of a handle that nobody finds any more. */
+static void drop_handle(struct mal_handle *handle)
+{
+	struct mal_buffer *buffer = handle->buffer;
+
+	if (handle != &buffer->first_handle)
+		kfree(handle);
+	mal_buffer_unshare(buffer);
+}
+
+/* @by_id is the beginning of both tables' memory. */
+static void free_tables(struct mal_handles *handles, struct hlist_head *by_id)
+{
+	if (by_id != handles->few)
+		kvfree(by_id);
 }
 
 void mal_handles_destroy(struct mal_handles *handles)
 {
 	struct mal_handle *handle;
-	struct mal_handle *next;
+	struct hlist_node *next;
+	u32 chain;
 
-	rbtree_postorder_for_each_entry_safe(handle, next, &handles->by_id, by_id) {
-		if (handle->disclosed)
-			WRITE_ONCE(handle->buffer->extent.block.retained, true);
-		mal_buffer_unshare(handle->buffer);
-		kfree(handle);
+	for (chain = 0; chain < BIT(handles->bits); chain++) {
+		hlist_for_each_entry_safe(handle, next, &handles->by_id[chain], by_id) {
+			if (handle->disclosed)
+				WRITE_ONCE(handle->buffer->extent.block.retained, true);
+			drop_handle(handle);
+			cond_resched();
+		}
 		cond_resched();
 	}
+	free_tables(handles, handles->by_id);
 	mutex_destroy(&handles->lock);
 }
 
@@ -44,95 +67,117 @@ struct mal_holdings mal_handles_holdings(struct mal_handles *handles)
 	return held;
 }
 
-/* The handle at a node of handles->by_offset; NULL: there is no such node. */
-static struct mal_handle *handle_at(const struct rb_node *node)
+static struct hlist_head *chain_of_id(const struct mal_handles *handles, u32 id)
 {
-	return rb_entry_safe(node, struct mal_handle, by_offset);
+	return &handles->by_id[hash_32(id, handles->bits)];
 }
 
-/* The order of handles->by_offset. No two buffers have the same offset. */
-static bool is_handle_before(struct rb_node *node, const struct rb_node *other)
+/* Of all handles for the buffer at the mmap offset @pgoff. */
+static struct hlist_head *chain_of_offset(const struct mal_handles *handles, unsigned long pgoff)
 {
-	const struct mal_handle *a = handle_at(node);
-	const struct mal_handle *b = handle_at(other);
-
-	if (a->buffer != b->buffer)
-		return a->buffer->pgoff < b->buffer->pgoff;
-	return a->writable < b->writable;
+	return &handles->by_offset[hash_long(pgoff, handles->bits)];
 }
 
-static int compare_handle_id(const void *id, const struct rb_node *node)
+/* Published or not. Under handles->lock, as are the functions down to unlink_handle(). */
+static struct mal_handle *find_any_handle(struct mal_handles *handles, u32 id)
 {
-	const struct mal_handle *handle = rb_entry(node, struct mal_handle, by_id);
-	u32 wanted = *(const u32 *)id;
-
-	if (wanted != handle->id)
-		return wanted < handle->id ? -1 : 1;
-	return 0;
-}
-
-static int compare_handle_ids(struct rb_node *a, const struct rb_node *b)
-{
-	return compare_handle_id(&rb_entry(a, struct mal_handle, by_id)->id, b);
-}
-
-/* Under handles->lock. NULL: none, or it is not published. */
-static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
-{
-	struct rb_node *node = rb_find(&id, &handles->by_id, compare_handle_id);
-	struct mal_handle *handle = rb_entry_safe(node, struct mal_handle, by_id);
+	struct mal_handle *handle;
 
 	lockdep_assert_held(&handles->lock);
-	return handle && handle->published ? handle : NULL;
+	hlist_for_each_entry(handle, chain_of_id(handles, id), by_id)
+		if (handle->id == id)
+			return handle;
+	return NULL;
+}
+
+/* NULL: none, or it is not published. */
+static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
+{
+	struct mal_handle *handle = find_any_handle(handles, id);
+
+	/* Pairs with mal_handle_publish(). */
+	return handle && smp_load_acquire(&handle->published) ? handle : NULL;
 }
 
 /*
- * The handle for the buffer in whose mmap slot @pgoff lies, the writable one if there are
- * two; or NULL. Under handles->lock.
+ * The published handle for the buffer in whose mmap slot @pgoff lies, the writable one if there
+ * are two; or NULL.
  */
 static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned long pgoff)
 {
-	struct rb_node *node = handles->by_offset.rb_node;
+	const unsigned long start = mal_offset_start(handles->offsets, pgoff);
 	struct mal_handle *found = NULL;
-	unsigned long start;
+	struct mal_handle *handle;
 
 	lockdep_assert_held(&handles->lock);
-	/* The last handle whose buffer begins at or before @pgoff. */
-	while (node) {
-		struct mal_handle *handle = handle_at(node);
-
-		if (handle->buffer->pgoff <= pgoff) {
+	hlist_for_each_entry(handle, chain_of_offset(handles, start), by_offset) {
+		if (handle->buffer->pgoff != start || !smp_load_acquire(&handle->published))
+			continue;
+		if (!found || handle->writable)
 			found = handle;
-			node = node->rb_right;
-		} else {
-			node = node->rb_left;
-		}
 	}
-	if (!found)
-		return NULL;
-	start = found->buffer->pgoff;
-	return pgoff - start < mal_offset_max_pages(handles->offsets, start) ? found : NULL;
+	return found;
 }
 
-/* Has the client another handle for the buffer? Each has a share. Under handles->lock. */
-static bool has_twin(const struct mal_handle *handle)
+/* Has the client another handle for the buffer? Each has a share. */
+static bool has_twin(struct mal_handles *handles, const struct mal_handle *handle)
 {
-	const struct mal_handle *prev, *next;
+	const struct mal_buffer *buffer = handle->buffer;
+	const struct mal_handle *other;
 
-	if (likely(atomic_read(&handle->buffer->shares) == 1))
+	if (likely(atomic_read(&buffer->shares) == 1))
 		return false;
-	prev = handle_at(rb_prev(&handle->by_offset));
-	next = handle_at(rb_next(&handle->by_offset));
-	return (prev && prev->buffer == handle->buffer) || (next && next->buffer == handle->buffer);
+	hlist_for_each_entry(other, chain_of_offset(handles, buffer->pgoff), by_offset)
+		if (other != handle && other->buffer == buffer)
+			return true;
+	return false;
 }
 
-/* Add the handle to the published ones, and to the holdings. Under handles->lock. */
+static void add_to_chains(struct mal_handles *handles, struct mal_handle *handle)
+{
+	hlist_add_head(&handle->by_id, chain_of_id(handles, handle->id));
+	hlist_add_head(&handle->by_offset, chain_of_offset(handles, handle->buffer->pgoff));
+}
+
+/* Tables of twice as many chains; NULL: they are not needed, or there is no memory. */
+static struct hlist_head *make_larger_tables(const struct mal_handles *handles, unsigned int bits)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+
+	if (likely(!(READ_ONCE(handles->held.handles) >> bits)))
+		return NULL;
+	return kvcalloc(4UL << bits, sizeof(struct hlist_head), gfp);
+}
+
+/* Use @tables from now on. Returns the old ones, to be freed. */
+static struct hlist_head *grow_tables(struct mal_handles *handles, struct hlist_head *tables)
+{
+	const size_t chains = BIT(handles->bits);
+	struct hlist_head *by_id = handles->by_id;
+	struct mal_handle *handle;
+	struct hlist_node *next;
+	size_t i;
+
+	lockdep_assert_held(&handles->lock);
+	WRITE_ONCE(handles->bits, handles->bits + 1);
+	handles->by_id = tables;
+	handles->by_offset = tables + 2 * chains;
+	/* All leave the old chains, so nothing of these has to be kept up. */
+	for (i = 0; i < chains; i++) {
+		hlist_for_each_entry_safe(handle, next, &by_id[i], by_id)
+			add_to_chains(handles, handle);
+		cond_resched();
+	}
+	return by_id;
+}
+
+/* Add the handle to those of the client, and to the holdings. */
 static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
-	rb_add(&handle->by_offset, &handles->by_offset, is_handle_before);
-	handles->held.handles++;
-	if (has_twin(handle))
+	add_to_chains(handles, handle);
+	WRITE_ONCE(handles->held.handles, handles->held.handles + 1);
+	if (has_twin(handles, handle))
 		return;
 	handles->held.buffers++;
 	handles->held.bytes += mal_extent_size(&handle->buffer->extent);
@@ -141,48 +186,61 @@ static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 static void unlink_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
-	if (!has_twin(handle)) {
+	if (!has_twin(handles, handle)) {
 		handles->held.buffers--;
 		handles->held.bytes -= mal_extent_size(&handle->buffer->extent);
 	}
-	handles->held.handles--;
-	rb_erase(&handle->by_offset, &handles->by_offset);
+	WRITE_ONCE(handles->held.handles, handles->held.handles - 1);
+	hlist_del(&handle->by_id);
+	hlist_del(&handle->by_offset);
 }
 
-struct mal_handle *mal_handle_reserve(struct mal_handles *handles)
+static void add_handle(struct mal_handles *handles, struct mal_handle *handle,
+		       struct mal_buffer *buffer, bool writable)
+{
+	const unsigned int bits = READ_ONCE(handles->bits);
+	/* If there is no memory for larger tables, the chains get longer instead. */
+	struct hlist_head *tables = make_larger_tables(handles, bits);
+
+	handle->buffer = buffer;
+	handle->published = false;
+	handle->writable = writable;
+	handle->disclosed = false;
+	mutex_lock(&handles->lock);
+	if (tables && handles->bits == bits)
+		tables = grow_tables(handles, tables);
+	do {
+		handle->id = ++handles->last_id ?: ++handles->last_id;
+	} while (unlikely(find_any_handle(handles, handle->id)));
+	link_handle(handles, handle);
+	mutex_unlock(&handles->lock);
+	if (unlikely(tables))
+		free_tables(handles, tables);
+}
+
+struct mal_handle *mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer,
+					bool writable)
+{
+	add_handle(handles, &buffer->first_handle, buffer, writable);
+	return &buffer->first_handle;
+}
+
+struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer *buffer,
+				  bool writable)
 {
 	struct mal_handle *handle = kmalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
 
-	if (!handle)
-		return ERR_PTR(-ENOMEM);
-	handle->published = false;
-	handle->buffer = NULL;
-	mutex_lock(&handles->lock);
-	do {
-		handle->id = ++handles->last_id ?: ++handles->last_id;
-	} while (rb_find_add(&handle->by_id, &handles->by_id, compare_handle_ids));
-	mutex_unlock(&handles->lock);
+	if (handle)
+		add_handle(handles, handle, buffer, writable);
 	return handle;
 }
 
 void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle)
 {
 	mutex_lock(&handles->lock);
-	rb_erase(&handle->by_id, &handles->by_id);
+	unlink_handle(handles, handle);
 	mutex_unlock(&handles->lock);
-	if (handle->buffer)
-		mal_buffer_unshare(handle->buffer);
-	kfree(handle);
-}
-
-void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle, bool writable)
-{
-	mutex_lock(&handles->lock);
-	handle->published = true;
-	handle->writable = writable;
-	handle->disclosed = false;
-	link_handle(handles, handle);
-	mutex_unlock(&handles->lock);
+	drop_handle(handle);
 }
 
 /* Under handles->lock. */
@@ -195,17 +253,9 @@ static int take_handle(struct mal_handles *handles, struct mal_removal *removal)
 		return -ENOENT;
 	if (free->length && free->length != handle->buffer->extent.block.length)
 		return -ERANGE;
-	rb_erase(&handle->by_id, &handles->by_id);
 	unlink_handle(handles, handle);
 	removal->handle = handle;
 	return 0;
-}
-
-/* Undo take_handle(), under the same hold of handles->lock. */
-static void put_back_handle(struct mal_handles *handles, struct mal_handle *handle)
-{
-	rb_find_add(&handle->by_id, &handles->by_id, compare_handle_ids);
-	link_handle(handles, handle);
 }
 
 int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count)
@@ -219,15 +269,15 @@ int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals,
 		if (err)
 			break;
 	}
+	/* Under the same hold of the lock, so nobody has missed one. */
 	while (err && n--)
-		put_back_handle(handles, removals[n].handle);
+		link_handle(handles, removals[n].handle);
 	mutex_unlock(&handles->lock);
 	if (err)
 		return err;
 
 	for (n = 0; n < count; n++) {
-		mal_buffer_unshare(removals[n].handle->buffer);
-		kfree(removals[n].handle);
+		drop_handle(removals[n].handle);
 		cond_resched();
 	}
 	return 0;
@@ -368,12 +418,10 @@ u32 mal_handle_find(struct mal_handles *handles, const struct mal_buffer *buffer
 	u32 id = 0;
 
 	mutex_lock(&handles->lock);
-	handle = find_handle_at(handles, buffer->pgoff);
-	/* The read-only handle comes before the writable one. */
-	if (handle && handle->writable != writable)
-		handle = handle_at(rb_prev(&handle->by_offset));
-	if (handle && handle->buffer == buffer && handle->writable == writable)
-		id = handle->id;
+	/* All for a buffer that was exported are published, but for those of other IMPORTs. */
+	hlist_for_each_entry(handle, chain_of_offset(handles, buffer->pgoff), by_offset)
+		if (handle->buffer == buffer && handle->writable == writable)
+			id = handle->id;
 	mutex_unlock(&handles->lock);
 	return id;
 }

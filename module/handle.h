@@ -3,32 +3,24 @@
 #define MAL_HANDLE_H
 
 #include <linux/mutex.h>
-#include <linux/rbtree.h>
 #include <linux/types.h>
 #include <linux/memalloc.h>
 
-struct mal_buffer;
+#include "buffer.h"
+
 struct mal_offsets;
 struct mal_payer;
 struct vm_area_struct;
 
-/* A client's name for a buffer. The handle has a share of the buffer. */
-struct mal_handle {
-	struct rb_node by_id;		/* in handles->by_id */
-	u32 id;				/* its number in userspace; not 0 */
-	struct mal_buffer *buffer;	/* NULL: reserved, and its maker has not set this yet */
-	bool published;			/* or only reserved. What follows is valid if it is: */
-	bool writable;
-	bool disclosed;			/* it disclosed the address; under handles->lock */
-	struct rb_node by_offset;	/* in handles->by_offset */
-};
-
 /* What the handles of a client amount to. */
 struct mal_holdings {
-	u64 handles;			/* published ones */
+	u64 handles;			/* with those that are about to be published */
 	u64 buffers;
 	u64 bytes;			/* rounded to granules */
 };
+
+/* log2 of the chains of a hash table, at first. */
+#define MAL_HANDLES_BITS	4
 
 /* The handles of a client. */
 struct mal_handles {
@@ -37,8 +29,13 @@ struct mal_handles {
 	const struct mal_payer *payer;		/* of the client */
 
 	struct mutex lock;		/* of all below; between mmap_lock and the arena's */
-	struct rb_root by_id;
-	struct rb_root by_offset;	/* by the buffer's mmap offset, then by access */
+
+	/* Two hash tables. When there are more handles than chains, the tables grow. */
+	struct hlist_head *by_id;
+	struct hlist_head *by_offset;		/* by the buffer's mmap offset */
+	unsigned int bits;			/* log2 of the chains of each */
+	struct hlist_head few[2 << MAL_HANDLES_BITS];	/* the tables until they grow */
+
 	struct mal_holdings held;
 	u32 last_id;			/* counts up, so a stale number is not soon used again */
 };
@@ -56,14 +53,28 @@ void mal_handles_destroy(struct mal_handles *handles);
 struct mal_holdings mal_handles_holdings(struct mal_handles *handles);
 
 /*
- * A handle is made in steps, so that userspace can get its number before anybody can use it.
- * Reserve it; set its buffer, whose share the handle takes over; then publish, which can't fail,
- * or cancel, which also gives up the share if there is one. Each function from here on takes
- * handles->lock, unless it says otherwise, and sleeps.
+ * A handle is made in steps, so that userspace can get its number before anybody can use it. Add
+ * it, for a share of @buffer, which the handle takes over; then publish it, or cancel it, which
+ * also gives up the share. Each function from here on takes handles->lock, unless it says
+ * otherwise, and sleeps.
  */
-struct mal_handle *mal_handle_reserve(struct mal_handles *handles);
+
+/* The first handle of a new buffer. */
+struct mal_handle *mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer,
+					bool writable);
+
+/* NULL: no memory; the share stays the caller's. */
+struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer *buffer,
+				  bool writable);
+
+/* Takes no lock. */
+static inline void mal_handle_publish(struct mal_handle *handle)
+{
+	/* Who finds the handle published finds the buffer complete. */
+	smp_store_release(&handle->published, true);
+}
+
 void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle);
-void mal_handle_publish(struct mal_handles *handles, struct mal_handle *handle, bool writable);
 
 /* A handle to be given up. */
 struct mal_removal {

@@ -66,6 +66,11 @@ unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned l
 	return BIT(min_t(unsigned long, band, offsets->band_shift));
 }
 
+unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long pgoff)
+{
+	return ALIGN_DOWN(pgoff, mal_offset_max_pages(offsets, pgoff));
+}
+
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff)
 {
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;

@@ -34,4 +34,7 @@ void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff);
 /* The most pages that the buffer at @pgoff may have. */
 unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned long pgoff);
 
+/* Where the slot begins that holds @pgoff. */
+unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long pgoff);
+
 #endif /* MAL_OFFSET_H */

@@ -10,6 +10,9 @@
 
 #define MANY	64
 
+/* More than a client's tables have room for at first. */
+#define HANDLES	2000
+
 FIXTURE(calls) {
 	int fd;
 	struct memalloc_info info;
@@ -90,6 +93,39 @@ TEST_F(calls, alloc_rounds_up)
 		EXPECT_EQ(buffer.real_length, used_bytes(self->fd));
 		EXPECT_EQ(0, free_buffer(self->fd, buffer.handle));
 	}
+	EXPECT_ALL_IN_ONE_BLOCK();
+}
+
+/* Of how many buffers the handle or the mmap offset leads elsewhere than it should. */
+static int count_wrong(int fd, const struct memalloc_alloc *buffers, bool even_are_free)
+{
+	struct memalloc_query query;
+	int i, wrong = 0;
+
+	for (i = 0; i < HANDLES; i++) {
+		int expected = even_are_free && i % 2 == 0 ? -ENOENT : 0;
+		__u64 offset = buffers[i].mmap_offset;
+
+		wrong += query_buffer(fd, buffers[i].handle, &query) != expected ||
+			 map_errno(fd, offset, PAGE, PROT_READ) != expected ||
+			 (!expected && query.mmap_offset != offset);
+	}
+	return wrong;
+}
+
+TEST_F(calls, many_handles_are_found)
+{
+	static struct memalloc_alloc buffers[HANDLES];
+	int i;
+
+	for (i = 0; i < HANDLES; i++)
+		ASSERT_EQ(0, alloc_buffer(self->fd, PAGE, &buffers[i]));
+	EXPECT_EQ(0, count_wrong(self->fd, buffers, false));
+	for (i = 0; i < HANDLES; i += 2)
+		ASSERT_EQ(0, free_buffer(self->fd, buffers[i].handle));
+	EXPECT_EQ(0, count_wrong(self->fd, buffers, true));
+	for (i = 1; i < HANDLES; i += 2)
+		ASSERT_EQ(0, free_buffer(self->fd, buffers[i].handle));
 	EXPECT_ALL_IN_ONE_BLOCK();
 }
 
