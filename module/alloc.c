@@ -6,45 +6,28 @@
 #include "look/trace.h"
 #include "quarantine.h"
 
-/* Charge for the block that @extent is about to take. */
-static int charge_extent(const struct mal_extent *extent)
+int mal_alloc_charge(struct mal_payer *payer, u64 bytes, bool is_buffer)
 {
-	const bool buffers = extent->block.is_buffer;
-	const u64 bytes = mal_extent_size(extent);
-	int err = mal_charge(extent->payer, bytes, buffers);
+	int err = mal_charge(payer, bytes, is_buffer);
 
 	if (!err)
 		return 0;
-	if (mal_quarantine_scan(extent->payer->user))
-		err = mal_charge(extent->payer, bytes, buffers);
+	if (mal_quarantine_scan(payer->user))
+		err = mal_charge(payer, bytes, is_buffer);
 	if (err)
-		mal_charge_log_refusal(extent->payer, bytes, buffers);
+		mal_charge_log_refusal(payer, bytes, is_buffer);
 	return err;
 }
 
-static void uncharge_extent(const struct mal_extent *extent)
+static int take_block(struct mal_extent *extent, const struct mal_request *req)
 {
-	mal_uncharge(extent->payer, mal_extent_size(extent), extent->block.is_buffer);
-}
-
-/* Charge for a block and take it. */
-static int alloc_block(struct mal_extent *extent, const struct mal_request *req)
-{
-	struct mal_region *region = extent->region;
+	struct mal_arena *arena = &extent->region->arena;
 	struct mal_block *block = &extent->block;
-	int err = charge_extent(extent);
+	int err = mal_arena_alloc(arena, block, req);
 
-	if (err)
-		return err;
-	err = mal_arena_alloc(&region->arena, block, req);
-	if (err == -ENOMEM && mal_quarantine_scan(extent->payer->user))
-		err = mal_arena_alloc(&region->arena, block, req);
-	if (err) {
-		uncharge_extent(extent);
-		return err;
-	}
-	trace_memalloc_alloc(region->name, block, block->first, block->granules);
-	return 0;
+	if (err == -ENOMEM && mal_quarantine_scan(block->payer->user))
+		err = mal_arena_alloc(arena, block, req);
+	return err;
 }
 
 /* Pages that were given back; others may have taken some of them by now. */
@@ -64,36 +47,54 @@ static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
 	mal_range_leave(&region->range);
 }
 
-int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
+int mal_alloc_charged(struct mal_extent *extent, const struct mal_request *req)
 {
 	struct mal_region *region = extent->region;
 	const struct mal_block *block = &extent->block;
-	int err;
+	int err = 0;
 
 	for (;;) {
-		err = alloc_block(extent, req);
+		u32 first;
+
+		if (block->first == MAL_NONE)
+			err = take_block(extent, req);
 		if (err)
 			return err;
-		err = mal_clean_zero(&region->clean, block->first, block->granules);
+		first = block->first;
+		trace_memalloc_alloc(region->name, block, first, block->granules);
+		err = mal_clean_zero(&region->clean, first, block->granules);
 		if (!err)
 			return 0;
-		mal_alloc_undo(extent);
+		mal_extent_free_block(extent, false);
 		if (err != -EHWPOISON)
 			return err;
-		retire_poisoned(region, block->first, block->granules);
+		retire_poisoned(region, first, block->granules);
 	}
 }
 
-void mal_alloc_undo(struct mal_extent *extent)
+static void uncharge_extent(const struct mal_extent *extent)
 {
-	mal_extent_free_block(extent);
-	uncharge_extent(extent);
+	mal_uncharge(extent->block.payer, mal_extent_size(extent), extent->block.is_buffer);
+}
+
+int mal_alloc(struct mal_extent *extent, const struct mal_request *req)
+{
+	const struct mal_block *block = &extent->block;
+	int err = mal_alloc_charge(block->payer, mal_extent_size(extent), block->is_buffer);
+
+	if (err)
+		return err;
+	err = mal_alloc_charged(extent, req);
+	if (err)
+		uncharge_extent(extent);
+	return err;
 }
 
 void mal_free(struct mal_extent *extent, bool is_idle)
 {
 	if (is_idle && !extent->block.retained) {
-		mal_alloc_undo(extent);
+		mal_extent_free_block(extent, false);
+		uncharge_extent(extent);
 		mal_extent_destroy(extent);
 	} else {
 		mal_quarantine_add(&extent->region->quarantine, extent);

@@ -5,21 +5,26 @@
 #include <linux/types.h>
 
 struct mal_extent;
+struct mal_payer;
 struct mal_region;
 struct mal_request;
 
 /*
- * Get what @req wants for @extent, zeroed, and charge its payer; if there is no room or a limit is
- * reached, scan the user's quarantine and try once more. Poisoned pages that zeroing comes upon are
- * retired. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
+ * Charge @payer for a block of @bytes that it is about to get. If a limit is reached, scan the
+ * user's quarantine and try once more. Sleeps. -EDQUOT.
  */
-int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
+int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, bool is_buffer);
 
 /*
- * Undo mal_alloc(): free the block and its charge. The pages must be idle. The extent stays.
- * Sleeps.
+ * Get what @req wants for @extent, which is charged, zeroed; if there is no room, scan the user's
+ * quarantine and try once more. Poisoned pages that zeroing comes upon are retired. If @extent has
+ * a block already, only zero that. After an error, @extent has no block; the charge stays. Sleeps.
+ * -ENOMEM; -EINTR: a fatal signal arrived.
  */
-void mal_alloc_undo(struct mal_extent *extent);
+int __must_check mal_alloc_charged(struct mal_extent *extent, const struct mal_request *req);
+
+/* Both of these. Sleeps. */
+int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
 
 /*
  * Nobody uses @extent any more. The extent, its block and its charge go: at once if @is_idle, which

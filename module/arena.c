@@ -5,6 +5,7 @@
  * blocks does so in slices and drops the lock between them.
  */
 #include <linux/math64.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -13,7 +14,22 @@
 #include "arena.h"
 #include "core/fit.h"
 
-int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node)
+/* The heap gets back blocks that were ready. At most MAL_READY_SLICE. */
+static void free_ready_blocks(struct mal_arenas *cpus, const struct mal_block *list)
+{
+	struct mal_arena *arena = container_of(cpus, struct mal_arena, cpus);
+	const struct mal_block *block;
+
+	spin_lock(&arena->lock);
+	for (block = list; block; block = block->next) {
+		WARN_ON_ONCE(mal_heap_free(&arena->heap, block->first, block->granules));
+		arena->changes++;
+	}
+	spin_unlock(&arena->lock);
+}
+
+int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node,
+		   void (*release)(struct mal_block *block))
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
 	size_t bytes = mal_heap_bytes(granules);
@@ -26,6 +42,13 @@ int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *
 		pr_err("no memory for the tags, %zu KiB\n", bytes >> 10);
 		return -ENOMEM;
 	}
+	if (mal_arenas_init(&arena->cpus, free_ready_blocks, release)) {
+		kvfree(arena->memory);
+		return -ENOMEM;
+	}
+	mal_arenas_pause(&arena->cpus);
+	arena->wants_ready = false;
+	arena->keeps_ready = false;
 	spin_lock_init(&arena->lock);
 	mutex_init(&arena->switching);
 	mal_heap_init(&arena->heap, arena->memory, granules, fit);
@@ -34,8 +57,30 @@ int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *
 
 void mal_arena_destroy(struct mal_arena *arena)
 {
+	mal_arenas_destroy(&arena->cpus);
 	mutex_destroy(&arena->switching);
 	kvfree(arena->memory);
+}
+
+/* The fit or the wish has changed, or is about to: end the pause of the arenas, or begin one. */
+static void change_ready(struct mal_arena *arena, const struct mal_fit *fit, bool wanted)
+{
+	const bool keeps = wanted && fit == &mal_fit_good;
+
+	lockdep_assert_held(&arena->switching);
+	if (keeps && !arena->keeps_ready)
+		mal_arenas_resume(&arena->cpus);
+	if (!keeps && arena->keeps_ready)
+		mal_arenas_pause(&arena->cpus);
+	WRITE_ONCE(arena->wants_ready, wanted);
+	WRITE_ONCE(arena->keeps_ready, keeps);
+}
+
+void mal_arena_keep_ready(struct mal_arena *arena, bool wanted)
+{
+	mutex_lock(&arena->switching);
+	change_ready(arena, arena->heap.fit, wanted);
+	mutex_unlock(&arena->switching);
 }
 
 void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
@@ -43,6 +88,8 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 	bool more = true;
 
 	mutex_lock(&arena->switching);
+	/* The heap gets a slice back under one hold of the lock: not into the index of any fit. */
+	mal_arenas_pause(&arena->cpus);
 	spin_lock(&arena->lock);
 	mal_heap_switch(&arena->heap, fit);
 	spin_unlock(&arena->lock);
@@ -52,6 +99,8 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 		more = mal_heap_switch_more(&arena->heap, MAL_ARENA_SWITCH_SLICE);
 		spin_unlock(&arena->lock);
 	}
+	change_ready(arena, fit, arena->wants_ready);
+	mal_arenas_resume(&arena->cpus);
 	mutex_unlock(&arena->switching);
 }
 
@@ -70,9 +119,9 @@ static void count_allocation(struct mal_arena *arena, struct mal_block *block, u
 {
 	lockdep_assert_held(&arena->lock);
 	block->first = first;
-	arena->allocs += block->is_buffer;
-	arena->allocated += block->granules;
-	arena->requested += block->length;
+	arena->figures.allocs += block->is_buffer;
+	arena->figures.allocated += block->granules;
+	arena->figures.requested += block->length;
 	arena->changes++;
 }
 
@@ -101,14 +150,13 @@ static int sweep_arena(struct mal_arena *arena, struct mal_block *block,
 	return err;
 }
 
-int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
-		    const struct mal_request *req)
+static int alloc_from_heap(struct mal_arena *arena, struct mal_block *block,
+			   const struct mal_request *req)
 {
 	bool undecided = false;
 	int err = -ENOMEM;
 	u32 first;
 
-	might_sleep();
 	spin_lock(&arena->lock);
 	first = mal_heap_alloc(&arena->heap, req, (uintptr_t)block);
 	if (first != MAL_NONE) {
@@ -122,6 +170,22 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 	return undecided ? sweep_arena(arena, block, req) : err;
 }
 
+int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
+		    const struct mal_request *req)
+{
+	int err;
+
+	might_sleep();
+	err = alloc_from_heap(arena, block, req);
+	if (err != -ENOMEM || req->lo >= arena->heap.granules)
+		return err;
+	/* Now nothing is ready. That may be the work of another call, which has the same need. */
+	mal_arenas_pause(&arena->cpus);
+	err = alloc_from_heap(arena, block, req);
+	mal_arenas_resume(&arena->cpus);
+	return err;
+}
+
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 {
 	int err;
@@ -129,9 +193,9 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 	spin_lock(&arena->lock);
 	err = mal_heap_free(&arena->heap, block->first, block->granules);
 	if (!WARN_ON_ONCE(err)) {
-		arena->frees += block->is_buffer;
-		arena->freed += block->granules;
-		arena->requested -= block->length;
+		arena->figures.frees += block->is_buffer;
+		arena->figures.freed += block->granules;
+		arena->figures.requested -= block->length;
 		arena->changes++;
 	}
 	spin_unlock(&arena->lock);
@@ -156,7 +220,7 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		part->granules = 0;
 	}
 	WARN_ON_ONCE(err);
-	arena->requested += length - block->length;
+	arena->figures.requested += length - block->length;
 	block->length = length;
 	block->granules = granules;
 	arena->changes++;
@@ -178,7 +242,7 @@ void mal_arena_quarantine(struct mal_arena *arena, struct mal_block *block)
 	block->last_piece = block->first;
 	mal_block_set_link(&arena->heap, block->first, MAL_NONE);
 	arena->quarantined += block->granules;
-	arena->requested -= block->length;
+	arena->figures.requested -= block->length;
 	if (block->retained)
 		arena->retained += block->granules;
 	arena->changes++;
@@ -250,7 +314,7 @@ static bool free_part_of_piece(struct mal_arena *arena, struct mal_block *block,
 		push_last_piece(arena, block, piece);
 	block->granules -= granules;
 	arena->quarantined -= granules;
-	arena->frees += !block->granules && block->is_buffer;
+	arena->figures.frees += !block->granules && block->is_buffer;
 	arena->changes++;
 	return true;
 }
@@ -260,7 +324,7 @@ void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 f
 {
 	spin_lock(&arena->lock);
 	if (free_part_of_piece(arena, block, first, granules))
-		arena->freed += granules;
+		arena->figures.freed += granules;
 	spin_unlock(&arena->lock);
 }
 
@@ -289,7 +353,7 @@ bool mal_arena_retire_free(struct mal_arena *arena, u32 granule)
 
 	spin_lock(&arena->lock);
 	retired = retire_if_free(arena, granule);
-	arena->allocated += retired;
+	arena->figures.allocated += retired;
 	spin_unlock(&arena->lock);
 	return retired;
 }
@@ -313,26 +377,31 @@ void mal_arena_count_failure(struct mal_arena *arena)
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 {
 	const struct mal_heap *heap = &arena->heap;
+	struct mal_figures figures = {};
 
 	/* Half-way to another fit, the heap does not know its largest free block. */
 	mutex_lock(&arena->switching);
+	stats->ready = mal_arenas_pause(&arena->cpus) << PAGE_SHIFT;
+	mal_arenas_add_figures(&arena->cpus, &figures);
 	spin_lock(&arena->lock);
+	mal_figures_add(&figures, &arena->figures);
 	stats->region_length = (u64)heap->granules << PAGE_SHIFT;
 	stats->free = (u64)heap->free << PAGE_SHIFT;
 	stats->largest_free = (u64)mal_heap_largest(heap) << PAGE_SHIFT;
 	stats->free_blocks = heap->free_blocks;
 	stats->used = (u64)(heap->granules - heap->free) << PAGE_SHIFT;
-	stats->requested = arena->requested;
+	stats->requested = figures.requested;
 	stats->quarantined = arena->quarantined << PAGE_SHIFT;
 	stats->retained = arena->retained << PAGE_SHIFT;
 	stats->retired = arena->retired << PAGE_SHIFT;
-	stats->buffers = arena->allocs - arena->frees;
-	stats->allocs = arena->allocs;
-	stats->frees = arena->frees;
+	stats->buffers = figures.allocs - figures.frees;
+	stats->allocs = figures.allocs;
+	stats->frees = figures.frees;
 	stats->failures = arena->failures;
-	stats->allocated = arena->allocated << PAGE_SHIFT;
-	stats->freed = arena->freed << PAGE_SHIFT;
+	stats->allocated = figures.allocated << PAGE_SHIFT;
+	stats->freed = figures.freed << PAGE_SHIFT;
 	spin_unlock(&arena->lock);
+	mal_arenas_resume(&arena->cpus);
 	mutex_unlock(&arena->switching);
 
 	if (stats->free)
@@ -369,6 +438,9 @@ static u32 state_of(const struct mal_arena *arena, const struct mal_block *block
 	lockdep_assert_held(&arena->lock);
 	if (!block)
 		return MEMALLOC_BLOCK_RETIRED;
+	/* Pairs with mal_arenas_take(). */
+	if (smp_load_acquire(&block->ready))
+		return MEMALLOC_BLOCK_FREE;
 	if (!block->quarantined)
 		return MEMALLOC_BLOCK_USED;
 	return block->retained ? MEMALLOC_BLOCK_RETAINED : MEMALLOC_BLOCK_QUARANTINED;
@@ -382,6 +454,8 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 	u32 n;
 
 	spin_lock(&arena->lock);
+	/* A block can become ready meanwhile: its payer, which was seen before, stays in memory. */
+	rcu_read_lock();
 	head = mal_heap_block_of(heap, *cursor);
 	for (n = 0; n < min_t(u32, max, MAL_ARENA_SLICE) && head < heap->granules; n++) {
 		struct mal_arena_piece piece = {
@@ -393,9 +467,12 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 			piece.block = (void *)(uintptr_t)mal_block_owner(heap, head);
 			piece.state = state_of(arena, piece.block);
 		}
+		if (piece.state == MEMALLOC_BLOCK_FREE)
+			piece.block = NULL;
 		visit(&piece, data);
 		head += piece.granules;
 	}
+	rcu_read_unlock();
 	spin_unlock(&arena->lock);
 	*cursor = head;
 	return n;

@@ -6,35 +6,36 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "block.h"
+#include "arenas.h"
 #include "core/heap.h"
 
 struct memalloc_stats;
 
 /*
- * A heap and its spinlock. To the heap, the owner of a used block is its struct mal_block.
+ * A heap and its spinlock; and the arenas of the CPUs in front of it. To the heap, the owner of a
+ * used block is its struct mal_block.
  * A granule is a page. Any context that may take a spinlock may call these functions, except
  * those that say that they sleep.
  */
 struct mal_arena {
 	spinlock_t lock;	/* of all below; innermost: nothing is taken under it */
 	struct mutex switching;	/* held during the change to another fit; before @lock */
+	bool wants_ready;	/* CPUs may keep blocks ready; under @switching */
+	bool keeps_ready;	/* they may, and the fit is a good one; under @switching */
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
-	/* Since the arena was made, see struct memalloc_stats. */
-	u64 allocs;
-	u64 frees;
-	u64 failures;
-	u64 allocated;		/* granules */
-	u64 freed;		/* granules */
+	struct mal_figures figures;	/* of what did not go by way of the CPUs' arenas */
+	u64 failures;		/* since the arena was made, see struct memalloc_stats */
 	/* Now. */
-	u64 requested;		/* bytes, of buffers that are not quarantined */
 	u64 quarantined;	/* granules */
 	u64 retained;		/* granules of @quarantined */
 	u64 retired;		/* granules; their blocks have no owner */
 
 	u64 changes;		/* a block came, went, or got another size or state: how often */
+
+	/* What no lock is needed for, and other CPUs seldom write. */
+	struct mal_arenas cpus ____cacheline_aligned_in_smp;
 };
 
 /* A run of granules in one state, as visitors see it. */
@@ -48,9 +49,12 @@ struct mal_arena_piece {
 /* Called under the lock, so that the block can be read, too. */
 typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
-/* Sleeps. @granules is at most MAL_HEAP_MAX. */
+/*
+ * No blocks are kept ready, until mal_arena_keep_ready(). Sleeps. @granules is at most
+ * MAL_HEAP_MAX; @release: see arenas.h.
+ */
 int __must_check mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit,
-				int node);
+				int node, void (*release)(struct mal_block *block));
 void mal_arena_destroy(struct mal_arena *arena);
 
 /*
@@ -61,8 +65,21 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit);
 const struct mal_fit *mal_arena_fit(struct mal_arena *arena);
 
 /*
- * Take the granules that @req asks for as @block, which must live until mal_arena_free(). May
- * sleep. -ENOMEM; -EINTR: a fatal signal arrived.
+ * Whether CPUs keep blocks ready. They do so with good fit only: every other fit promises which
+ * block it picks. Sleeps.
+ */
+void mal_arena_keep_ready(struct mal_arena *arena, bool wanted);
+
+/* Do CPUs keep blocks ready, but for pauses? Takes no lock: this may change at any time. */
+static inline bool mal_arena_keeps_ready(const struct mal_arena *arena)
+{
+	return READ_ONCE(arena->keeps_ready);
+}
+
+/*
+ * Take the granules that @req asks for as @block, which must live until mal_arena_free(). If there
+ * is no room, the arenas of the CPUs are emptied first. Sleeps. -ENOMEM; -EINTR: a fatal signal
+ * arrived.
  */
 int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 				 const struct mal_request *req);
@@ -113,10 +130,10 @@ void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block);
 /* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);
 
-/* Fill in those fields of @stats that an arena knows. Sleeps. */
+/* Fill in those fields of @stats that an arena knows. Empties the arenas of the CPUs. Sleeps. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
 
-/* How often a block came, went, or got another size or state. */
+/* How often a block of the heap came, went, or got another size or state. */
 u64 mal_arena_changes(struct mal_arena *arena);
 
 /*

@@ -8,10 +8,45 @@
 
 static_assert(!offsetof(struct mal_buffer, extent));
 
+static struct mal_buffer *new_buffer(struct mal_region *region, struct mal_payer *payer,
+				     u64 length, u32 pages, bool reusable)
+{
+	struct mal_buffer *buffer;
+
+	buffer = kzalloc(sizeof(*buffer), reusable ? GFP_KERNEL : GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return NULL;
+	mal_extent_init(&buffer->extent, region, payer, pages);
+	buffer->extent.block.length = length;
+	buffer->extent.block.is_buffer = true;
+	buffer->reusable = reusable;
+	mutex_init(&buffer->attach_lock);
+	INIT_LIST_HEAD(&buffer->attachments);
+	return buffer;
+}
+
 static void destroy_buffer(struct mal_buffer *buffer)
 {
+	if (buffer->pgoff)
+		mal_offset_remove(&buffer->extent.region->offsets, buffer->pgoff);
 	mutex_destroy(&buffer->attach_lock);
 	mal_extent_destroy(&buffer->extent);
+}
+
+/* May any ready buffer of that size serve the request? */
+static bool is_for_arenas(struct mal_region *region, const struct mal_request *req)
+{
+	return req->size <= MAL_READY_MAX && req->align == 1 && !req->boundary && !req->lo &&
+	       !req->hi && mal_arena_keeps_ready(&region->arena);
+}
+
+/* NULL: this CPU has none. */
+static struct mal_buffer *take_ready_buffer(struct mal_region *region, struct mal_payer *payer,
+					    u64 length, u32 pages)
+{
+	struct mal_block *block = mal_arenas_take(&region->arena.cpus, pages, length, payer);
+
+	return block ? mal_buffer_of(mal_extent_of(block)) : NULL;
 }
 
 /* Where @buffer has to end at the latest, by the constraints of @req, when it grows. */
@@ -28,37 +63,81 @@ static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_req
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req)
 {
-	struct mal_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
+	const bool for_arenas = is_for_arenas(region, req);
+	const u64 bytes = (u64)req->size << PAGE_SHIFT;
+	struct mal_buffer *buffer = NULL;
 	unsigned long pgoff;
 	int err;
 
+	err = mal_alloc_charge(payer, bytes, true);
+	if (err)
+		return ERR_PTR(err);
+	if (for_arenas)
+		buffer = take_ready_buffer(region, payer, length, req->size);
 	if (!buffer)
-		return ERR_PTR(-ENOMEM);
-	mal_extent_init(&buffer->extent, region, payer, req->size);
-	buffer->extent.block.length = length;
-	buffer->extent.block.is_buffer = true;
+		buffer = new_buffer(region, payer, length, req->size, for_arenas);
+	err = buffer ? mal_alloc_charged(&buffer->extent, req) : -ENOMEM;
+	if (err)
+		goto destroy;
 	kref_init(&buffer->ref);
 	atomic_set(&buffer->shares, 1);
-	mutex_init(&buffer->attach_lock);
-	INIT_LIST_HEAD(&buffer->attachments);
-
-	err = mal_alloc(&buffer->extent, req);
-	if (err)
-		goto destroy_buffer;
 	buffer->end_max = compute_end_max(buffer, req);
+	if (buffer->pgoff)
+		return buffer;
 
 	err = mal_offset_add(&region->offsets, req->size, &pgoff);
 	if (err)
-		goto undo_alloc;
+		goto free_block;
 	/* The block is in the layout already, where this is read. */
 	WRITE_ONCE(buffer->pgoff, pgoff);
 	return buffer;
 
-undo_alloc:
-	mal_alloc_undo(&buffer->extent);
-destroy_buffer:
-	destroy_buffer(buffer);
+free_block:
+	mal_extent_free_block(&buffer->extent, false);
+destroy:
+	if (buffer)
+		destroy_buffer(buffer);
+	mal_uncharge(payer, bytes, true);
 	return ERR_PTR(err);
+}
+
+/* Nothing of its last user is left in it, but its block, its mmap offset and who pays. */
+static void clear_buffer(struct mal_buffer *buffer)
+{
+	struct mal_extent *extent = &buffer->extent;
+	static const u8 no_name[MEMALLOC_NAME_LEN];
+
+	if (extent->block.name[0])
+		mal_arena_copy_name(&extent->region->arena, extent->block.name, no_name);
+	/* Fences come by a dma-buf that nobody has mapped or attached, too. */
+	if (rcu_access_pointer(extent->resv.fences)) {
+		dma_resv_fini(&extent->resv);
+		dma_resv_init(&extent->resv);
+	}
+	WRITE_ONCE(buffer->disclosed, false);
+}
+
+/* Free the idle buffer so that it is ready for anybody. False: only its block is free. */
+static bool make_ready(struct mal_buffer *buffer)
+{
+	struct mal_extent *extent = &buffer->extent;
+	struct mal_payer *payer = extent->block.payer;
+	const u64 bytes = mal_extent_size(extent);
+	bool is_ready;
+
+	clear_buffer(buffer);
+	is_ready = mal_extent_free_block(extent, true);
+	mal_uncharge(payer, bytes, true);
+	return is_ready;
+}
+
+static bool can_be_ready(const struct mal_buffer *buffer)
+{
+	const struct mal_extent *extent = &buffer->extent;
+
+	return buffer->reusable && extent->block.granules <= MAL_READY_MAX &&
+	       !extent->block.retained &&
+	       mal_offset_suits(&extent->region->offsets, buffer->pgoff, extent->block.granules);
 }
 
 static void release_buffer(struct kref *ref)
@@ -69,9 +148,24 @@ static void release_buffer(struct kref *ref)
 
 	if (buffer->mapping_file)
 		fput(buffer->mapping_file);
+	buffer->mapping_file = NULL;
+	if (is_idle && can_be_ready(buffer)) {
+		if (!make_ready(buffer))
+			destroy_buffer(buffer);
+		return;
+	}
 	mal_offset_remove(&buffer->extent.region->offsets, buffer->pgoff);
 	mutex_destroy(&buffer->attach_lock);
 	mal_free(&buffer->extent, is_idle);
+}
+
+void mal_buffer_release(struct mal_block *block)
+{
+	struct mal_buffer *buffer = mal_buffer_of(mal_extent_of(block));
+	struct mal_region *region = buffer->extent.region;
+
+	mal_clean_queue(&region->clean);
+	destroy_buffer(buffer);
 }
 
 void mal_buffer_put(struct mal_buffer *buffer)

@@ -48,6 +48,7 @@ struct mal_buffer {
 	/* Constant from creation on. */
 	unsigned long pgoff;		/* the mmap offset, in pages */
 	u32 end_max;			/* the granule at which it must end, by its constraints */
+	bool reusable;			/* it can become ready: no cgroup pays for it */
 
 	/*
 	 * A client knows the physical address, so the buffer must not be moved or resized. Set
@@ -68,6 +69,9 @@ struct mal_buffer {
  */
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req);
+
+/* For mal_arena_init(): the heap has got back the block of a buffer that was ready. Sleeps. */
+void mal_buffer_release(struct mal_block *block);
 
 /* @extent belongs to a buffer, and is not a part; see resize.h. */
 static inline struct mal_buffer *mal_buffer_of(const struct mal_extent *extent)

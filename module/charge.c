@@ -156,7 +156,7 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 static void destroy_payer(struct mal_payer *payer)
 {
 	mal_user_put(payer->user);
-	kfree(payer);
+	kfree_rcu(payer, rcu);
 }
 
 void mal_payer_close(struct mal_payer *payer)

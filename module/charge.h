@@ -77,6 +77,8 @@ struct mal_payer {
 	struct mal_amount charged;
 	struct mal_amount own_limit;	/* of the client, besides users->limits.client */
 	bool closed;			/* the client is gone */
+
+	struct rcu_head rcu;
 };
 
 /* For the region of that name, of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
@@ -98,7 +100,10 @@ struct mal_user *mal_users_next(struct mal_users *users, struct mal_user *user);
 /* A payer for a client that this process opens. Sleeps. NULL: no memory. */
 struct mal_payer *mal_payer_open(struct mal_users *users);
 
-/* The client is gone. The payer goes now, or with its last charge. Sleeps. */
+/*
+ * The client is gone. The payer goes now, or with its last charge; but its memory only when all
+ * readers under RCU are done. Sleeps.
+ */
 void mal_payer_close(struct mal_payer *payer);
 
 /*

@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "buffer.h"
 #include "client.h"
 #include "device.h"
 #include "dmaheap.h"
@@ -84,9 +85,11 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	if (err)
 		goto release_range;
 
-	err = mal_arena_init(&region->arena, spec->wish.pages, spec->fit, region->range.node);
+	err = mal_arena_init(&region->arena, spec->wish.pages, spec->fit, region->range.node,
+			     mal_buffer_release);
 	if (err)
 		goto release_range;
+	mal_arena_keep_ready(&region->arena, spec->arenas);
 
 	err = mal_clean_init(&region->clean, &region->arena, &region->range);
 	if (err)
@@ -196,6 +199,8 @@ void mal_device_vacate(struct mal_region *region)
 void mal_device_destroy(struct mal_region *region)
 {
 	mal_device_remove_nodes(region);
+	/* While all is there that it takes to release what is ready. */
+	mal_arenas_stop(&region->arena.cpus);
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);

@@ -16,6 +16,7 @@ struct mal_spec {
 	const struct mal_source *source;
 	struct mal_wish wish;
 	const struct mal_fit *fit;
+	bool arenas;			/* CPUs keep blocks ready */
 	struct mal_limits limits;
 	char heap[MEMALLOC_NAME_LEN];	/* the second name of its node in /dev/dma_heap/, or "" */
 };

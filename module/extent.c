@@ -9,7 +9,8 @@ void mal_extent_init(struct mal_extent *extent, struct mal_region *region,
 		     struct mal_payer *payer, u32 pages)
 {
 	extent->region = region;
-	extent->payer = payer;
+	extent->block.payer = payer;
+	extent->block.first = MAL_NONE;
 	extent->block.granules = pages;
 	init_rwsem(&extent->size_lock);
 	dma_resv_init(&extent->resv);
@@ -28,15 +29,23 @@ static void mark_part_dirty(const struct mal_extent *extent, u32 first, u32 page
 		mal_clean_mark_dirty(&extent->region->clean, first, pages, extent->written);
 }
 
-void mal_extent_free_block(struct mal_extent *extent)
+bool mal_extent_free_block(struct mal_extent *extent, bool may_be_ready)
 {
-	const struct mal_block *block = &extent->block;
 	struct mal_region *region = extent->region;
+	struct mal_block *block = &extent->block;
+	bool is_ready;
 
 	trace_memalloc_free(region->name, block, block->first, block->granules);
 	mark_part_dirty(extent, block->first, block->granules);
+	WRITE_ONCE(extent->touched, false);
+	WRITE_ONCE(extent->written, false);
+	is_ready = may_be_ready && mal_arenas_put(&region->arena.cpus, block);
+	if (is_ready)
+		return true;
 	mal_arena_free(&region->arena, block);
+	block->first = MAL_NONE;
 	mal_clean_queue(&region->clean);
+	return false;
 }
 
 /* @pages have gone. With the last page, the charge for the buffer itself ends. */
@@ -44,7 +53,7 @@ static void uncharge_part(struct mal_extent *extent, u32 pages)
 {
 	const struct mal_block *block = &extent->block;
 
-	mal_uncharge(extent->payer, (u64)pages << PAGE_SHIFT, !block->granules && block->is_buffer);
+	mal_uncharge(block->payer, (u64)pages << PAGE_SHIFT, !block->granules && block->is_buffer);
 }
 
 /* Free a part of the quarantined extent, and its charge. */

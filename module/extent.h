@@ -19,9 +19,8 @@
 struct mal_extent {
 	struct mal_block block;
 
-	/* Constant from creation on. */
+	/* Constant from creation on, as is the block's payer while it has users. */
 	struct mal_region *region;
-	struct mal_payer *payer;	/* charged for all pages but those back or retired */
 
 	union {
 		/*
@@ -99,8 +98,11 @@ bool mal_extent_devices_are_done(struct mal_extent *extent);
  */
 bool mal_extent_detach_pages(struct mal_extent *extent);
 
-/* Give the whole block back to the arena. The charge stays. Sleeps. */
-void mal_extent_free_block(struct mal_extent *extent);
+/*
+ * Give the whole block back to the arena. The charge stays. True, only if it @may_be_ready: the
+ * extent has become that of a ready block, and is the caller's no longer. Sleeps.
+ */
+bool mal_extent_free_block(struct mal_extent *extent, bool may_be_ready);
 
 /*
  * Scan a quarantined extent, if no device works on it: give back the pages that nobody holds, and

@@ -90,13 +90,18 @@ static struct mal_handle *find_any_handle(struct mal_handles *handles, u32 id)
 	return NULL;
 }
 
+static bool is_published(const struct mal_handle *handle)
+{
+	/* Pairs with mal_handle_publish(). */
+	return smp_load_acquire(&handle->published);
+}
+
 /* NULL: none, or it is not published. */
 static struct mal_handle *find_handle(struct mal_handles *handles, u32 id)
 {
 	struct mal_handle *handle = find_any_handle(handles, id);
 
-	/* Pairs with mal_handle_publish(). */
-	return handle && smp_load_acquire(&handle->published) ? handle : NULL;
+	return handle && is_published(handle) ? handle : NULL;
 }
 
 /*
@@ -111,9 +116,8 @@ static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned l
 
 	lockdep_assert_held(&handles->lock);
 	hlist_for_each_entry(handle, chain_of_offset(handles, start), by_offset) {
-		if (handle->buffer->pgoff != start || !smp_load_acquire(&handle->published))
-			continue;
-		if (!found || handle->writable)
+		if (handle->buffer->pgoff == start && is_published(handle) &&
+		    (!found || handle->writable))
 			found = handle;
 	}
 	return found;
@@ -339,7 +343,7 @@ static struct mal_buffer *find_resizable_buffer(struct mal_handles *handles, u32
 	 * A client that does not pay for the buffer can't make the payer pay for more, nor cut off
 	 * pages that somebody has mapped.
 	 */
-	if (buffer->extent.payer != handles->payer) {
+	if (buffer->extent.block.payer != handles->payer) {
 		if (pages > buffer->extent.block.granules)
 			return ERR_PTR(-EACCES);
 		if (mal_is_mapped(buffer))
@@ -448,7 +452,7 @@ int mal_handle_mmap(struct mal_handles *handles, struct vm_area_struct *vma)
 	mutex_lock(&handles->lock);
 	handle = find_handle_at(handles, vma->vm_pgoff);
 	if (handle) {
-		own = handle->buffer->extent.payer == handles->payer;
+		own = handle->buffer->extent.block.payer == handles->payer;
 		buffer = own ? mal_buffer_get(handle->buffer) : mal_buffer_share(handle->buffer);
 		writable = handle->writable;
 	}

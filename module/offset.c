@@ -43,9 +43,15 @@ static int add_overflow_slot(struct mal_offsets *offsets, unsigned long *pgoff)
 	return 0;
 }
 
+/* The band of new buffers of @pages. */
+static unsigned int band_of(u32 pages)
+{
+	return order_base_2(pages) + 1;
+}
+
 int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
 {
-	unsigned int band = order_base_2(pages) + 1;
+	unsigned int band = band_of(pages);
 	u32 last = (1UL << (offsets->band_shift - band)) - 1;
 	u32 slot;
 	int err;
@@ -64,6 +70,11 @@ unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned l
 	unsigned long band = (pgoff >> offsets->band_shift) - 1;
 
 	return BIT(min_t(unsigned long, band, offsets->band_shift));
+}
+
+bool mal_offset_suits(const struct mal_offsets *offsets, unsigned long pgoff, u32 pages)
+{
+	return (pgoff >> offsets->band_shift) - 1 == band_of(pages);
 }
 
 unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long pgoff)

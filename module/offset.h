@@ -34,6 +34,9 @@ void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff);
 /* The most pages that the buffer at @pgoff may have. */
 unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned long pgoff);
 
+/* Would a new buffer of @pages get a slot like that at @pgoff? */
+bool mal_offset_suits(const struct mal_offsets *offsets, unsigned long pgoff, u32 pages);
+
 /* Where the slot begins that holds @pgoff. */
 unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long pgoff);
 

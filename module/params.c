@@ -38,6 +38,10 @@ static char *fit = "good";
 module_param(fit, charp, 0444);
 MODULE_PARM_DESC(fit, "how a free block is picked: good, first, best, worst, next (default: good)");
 
+static bool arenas = true;
+module_param(arenas, bool, 0444);
+MODULE_PARM_DESC(arenas, "each CPU keeps small blocks ready, with good fit (default: 1)");
+
 static char *user_bytes = "default";
 static char *user_buffers = "0";
 static char *client_bytes = "0";
@@ -83,6 +87,7 @@ int mal_params_get_defaults(struct mal_spec *spec)
 	spec->fit = mal_parse_fit(fit);
 	if (!spec->fit)
 		return -EINVAL;
+	spec->arenas = arenas;
 	return parse_limits(&spec->limits);
 }
 

@@ -126,7 +126,7 @@ void mal_quarantine_work(struct work_struct *work)
 static void ward_add(struct mal_extent *extent)
 {
 	const unsigned long delay = msecs_to_jiffies(MAL_DELAY_MS);
-	struct mal_user *user = extent->payer->user;
+	struct mal_user *user = extent->block.payer->user;
 	struct mal_ward *ward = &user->ward;
 	bool was_pending;
 

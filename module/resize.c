@@ -14,7 +14,7 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 
 	if (!part)
 		return ERR_PTR(-ENOMEM);
-	mal_extent_init(part, buffer->extent.region, buffer->extent.payer, pages);
+	mal_extent_init(part, buffer->extent.region, buffer->extent.block.payer, pages);
 	return part;
 }
 

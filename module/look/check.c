@@ -34,7 +34,7 @@ static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 	sums->used += length;
 	switch (piece->state) {
 	case MEMALLOC_BLOCK_USED:
-		sums->requested += piece->block->length;
+		sums->requested += READ_ONCE(piece->block->length);
 		sums->buffers += piece->block->is_buffer;
 		break;
 	case MEMALLOC_BLOCK_RETAINED:

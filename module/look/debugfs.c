@@ -64,9 +64,9 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 	if (!piece->block)
 		return;
 	entry->touched = READ_ONCE(extent->touched);
-	entry->requested = extent->block.length;
+	entry->requested = READ_ONCE(extent->block.length);
 	memcpy(entry->name, extent->block.name, sizeof(entry->name));
-	entry->payer = extent->payer->opener;
+	entry->payer = READ_ONCE(extent->block.payer)->opener;
 	if (extent->block.is_buffer) {
 		const struct mal_buffer *buffer = mal_buffer_of(extent);
 
@@ -83,6 +83,8 @@ static void *layout_start(struct seq_file *seq, loff_t *pos)
 
 	if (*pos >= layout->region->range.pages)
 		return NULL;
+	if (!cursor)
+		mal_arenas_empty(&layout->region->arena.cpus);
 	layout->read = 0;
 	layout->shown = 0;
 	mal_arena_visit(&layout->region->arena, &cursor, MAL_ARENA_SLICE, copy_piece, layout);
@@ -219,10 +221,13 @@ static int check_show(struct seq_file *seq, void *v)
 {
 	struct mal_region *region = seq->private;
 
+	/* What is ready is in the heap meanwhile. */
+	mal_arenas_pause(&region->arena.cpus);
 	seq_printf(seq, "blocks: %s\n", mal_check_blocks(region));
 	seq_printf(seq, "sums: %s\n", mal_check_sums(region));
 	seq_printf(seq, "quarantine: %s\n", mal_check_quarantine(region));
 	seq_printf(seq, "clean: %s\n", mal_check_clean(region));
+	mal_arenas_resume(&region->arena.cpus);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(check);

@@ -30,7 +30,13 @@ static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
 }										\
 static DEVICE_ATTR_RO(name)
 
-MAL_FIGURE(size, region_length);
+/* The only one for which nothing that is ready goes back to the heap. */
+static ssize_t size_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	return sysfs_emit(text, "%llu\n", (u64)region_of(dev)->range.pages << PAGE_SHIFT);
+}
+static DEVICE_ATTR_RO(size);
+
 MAL_FIGURE(used, used);
 MAL_FIGURE(free, free);
 MAL_FIGURE(largest_free, largest_free);
@@ -55,6 +61,24 @@ static ssize_t fit_store(struct device *dev, struct device_attribute *attr, cons
 	return length;
 }
 static DEVICE_ATTR_RW(fit);
+
+static ssize_t arenas_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	return sysfs_emit(text, "%d\n", READ_ONCE(region_of(dev)->arena.wants_ready));
+}
+
+static ssize_t arenas_store(struct device *dev, struct device_attribute *attr, const char *text,
+			    size_t length)
+{
+	bool wanted;
+	int err = kstrtobool(text, &wanted);
+
+	if (err)
+		return err;
+	mal_arena_keep_ready(&region_of(dev)->arena, wanted);
+	return length;
+}
+static DEVICE_ATTR_RW(arenas);
 
 /* What has been allocated stays when a limit is lowered. */
 static ssize_t store_limit(u64 *limit, const char *name, const char *text, size_t length)
@@ -95,6 +119,7 @@ static struct attribute *mal_region_attrs[] = {
 	&dev_attr_buffers.attr,
 	&dev_attr_quarantined.attr,
 	&dev_attr_fit.attr,
+	&dev_attr_arenas.attr,
 	&dev_attr_user_bytes.attr,
 	&dev_attr_user_buffers.attr,
 	&dev_attr_client_bytes.attr,

@@ -235,4 +235,30 @@ TEST_F(importers, page_stays_charged_until_it_is_let_go)
 	EXPECT_TRUE(WAIT_UNTIL(owner_is_charged(self, 0)));
 }
 
+/* Who gets what mallory has freed, on his CPU, has nothing to do with what mallory began. */
+TEST_F(importers, fences_end_with_their_buffer)
+{
+	int mallory = open_as(MALLORY), card = open_vgem(), dmabuf;
+	struct memalloc_alloc his, buffer;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_LE(0, mallory);
+	ASSERT_LE(0, card);
+	ASSERT_EQ(0, alloc_buffer(mallory, 2 * PAGE, &his));
+	dmabuf = export_buffer(mallory, his.handle, O_RDWR);
+	ASSERT_EQ(0, begin_work(card, dmabuf));
+	close(dmabuf);
+	ASSERT_EQ(0, free_buffer(mallory, his.handle));
+
+	ASSERT_EQ(0, alloc_buffer(self->owner, 2 * PAGE, &buffer));
+	EXPECT_EQ(his.mmap_offset, buffer.mmap_offset);
+	EXPECT_EQ(0, resize_buffer(self->owner, buffer.handle, PAGE));
+	EXPECT_EQ(0, free_buffer(self->owner, buffer.handle));
+	close(card);
+	close(mallory);
+}
+
 TEST_HARNESS_MAIN

@@ -103,6 +103,7 @@ static inline bool same_stats(const struct memalloc_stats *a, const struct memal
 	struct memalloc_stats copy = *b;
 
 	copy.dirty = a->dirty;
+	copy.ready = a->ready;
 	return !memcmp(a, &copy, sizeof(copy));
 }
 

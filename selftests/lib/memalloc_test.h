@@ -319,6 +319,12 @@ static inline int switch_to(const char *fit)
 	return set_attribute("fit", fit);
 }
 
+/* Whether CPUs keep small blocks ready. If not, what is freed is allocated again, as it was. */
+static inline int keep_ready(bool wanted)
+{
+	return set_attribute("arenas", wanted ? "1" : "0");
+}
+
 /*
  * Take everything that is left, largest pieces first, and map none of it. The
  * bytes taken.

@@ -43,6 +43,7 @@ FIXTURE_TEARDOWN(trace)
 {
 	write_file(INSTANCE "events/memalloc/enable", "0");
 	rmdir(INSTANCE);
+	keep_ready(true);
 }
 
 static bool is_worker(long pid)
@@ -189,6 +190,8 @@ TEST_F(trace, failure_tells_what_was_asked_for)
 	struct memalloc_alloc buffer, *unwritable;
 
 	ASSERT_LE(0, heap);
+	/* Where things lie is told, too. */
+	ASSERT_EQ(0, keep_ready(false));
 	EXPECT_EQ(-EFBIG, alloc_buffer(self->fd, self->region + 1, &buffer));
 	expect_failure(self, self->region + 1, -EFBIG);
 	EXPECT_EQ(-EINVAL, alloc_buffer(self->fd, 0, &buffer));

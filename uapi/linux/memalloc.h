@@ -349,6 +349,8 @@ struct memalloc_query {
  *                   closed, in whatever way their process ended, since the region was
  *                   made; a buffer counts once for each such client
  * @abandoned_bytes: out: bytes of these buffers, rounded up to granules
+ * @ready:           out: bytes of @free that CPUs kept ready for small buffers, until this
+ *                   call. It gives them back first, so that @largest_free is what there is
  *
  * When a buffer is quarantined, the granules that nothing holds become free at once, and
  * are charged no longer. The buffer counts in @buffers, and is charged as one buffer, as
@@ -360,8 +362,8 @@ struct memalloc_query {
  * A page that is known to be zero is not checked: if a buffer gets the page, whoever
  * touches it gets SIGBUS, as with any memory, and the page is retired after that.
  *
- * The figures of one call are consistent, except @clients, @dirty, @abandoned_buffers and
- * @abandoned_bytes: @region_length == @free + @used, @used == @allocated - @freed,
+ * The figures of one call are consistent, except @clients, @dirty, @abandoned_buffers,
+ * @abandoned_bytes and @ready: @region_length == @free + @used, @used == @allocated - @freed,
  * @buffers == @allocs - @frees.
  *
  * Errors: EINVAL, E2BIG, EFAULT.
@@ -390,6 +392,7 @@ struct memalloc_stats {
 	__aligned_u64 retired;
 	__aligned_u64 abandoned_buffers;
 	__aligned_u64 abandoned_bytes;
+	__aligned_u64 ready;
 };
 
 /* memalloc_block.state */
