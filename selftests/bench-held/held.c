@@ -5,7 +5,8 @@
  *
  * Interrupts are off while a lock is held, so no handler counts. There is one processor, so nobody
  * waits for a lock, and all that is here changes only while interrupts are off. The module holds
- * one lock at a time. What a lock that is given back at once measures is subtracted.
+ * two locks at a time at most, and gives the one back first that it took last. What a lock that is
+ * given back at once measures is subtracted; not what measuring the second lock adds to the first.
  *
  * The parameter "held" has a line for each place that took a lock since the parameter was written:
  * the place, its function, how often it took the lock, and the longest hold.
@@ -20,9 +21,13 @@
 #undef spin_unlock
 
 static struct held_site *sites;		/* all that ever took a lock */
-static struct held_site *holder;	/* NULL: no lock is held */
-static unsigned long holder_flags;
-static cycles_t begin;
+
+static struct {
+	struct held_site *site;
+	unsigned long flags;
+	cycles_t begin;
+} held[2];				/* locks that are held, the outer one first */
+static unsigned int depth;		/* how many these are */
 
 void held_lock(spinlock_t *lock, struct held_site *site)
 {
@@ -30,25 +35,29 @@ void held_lock(spinlock_t *lock, struct held_site *site)
 
 	local_irq_save(flags);
 	spin_lock(lock);
-	WARN_ON_ONCE(holder);
-	holder = site;
-	holder_flags = flags;
-	begin = get_cycles();
+	if (WARN_ON_ONCE(depth == ARRAY_SIZE(held)))
+		depth--;
+	held[depth].site = site;
+	held[depth].flags = flags;
+	held[depth].begin = get_cycles();
+	depth++;
 }
 
 void held_unlock(spinlock_t *lock)
 {
-	const u64 taken = get_cycles() - begin;
-	const unsigned long flags = holder_flags;
-	struct held_site *site = holder;
+	const u64 now = get_cycles();
+	struct held_site *site;
+	unsigned long flags;
 
-	holder = NULL;
+	depth--;
+	site = held[depth].site;
+	flags = held[depth].flags;
 	if (!site->next) {
 		site->next = sites ?: site;	/* the last one in the list is its own next */
 		sites = site;
 	}
 	site->holds++;
-	site->longest = max(site->longest, taken);
+	site->longest = max_t(u64, site->longest, now - held[depth].begin);
 	spin_unlock(lock);
 	local_irq_restore(flags);
 }

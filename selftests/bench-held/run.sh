@@ -16,7 +16,9 @@ if grep -rnE '\b(raw_)?(spin|read|write)_(try)?lock\w*\(|seqlock\(|\bguard\(' "$
 	echo "held.h knows spin_lock() only"
 	exit 1
 fi
-places=$(grep -rnE '\bspin_lock\(' "$SRC/module" --include='*.[ch]' | sed 's|.*/\(.*:[0-9]*\):.*|\1|')
+# Not that of the kernel's own list of inodes, which is gone through when a device goes away.
+places=$(grep -rnE '\bspin_lock\(' "$SRC/module" --include='*.[ch]' | grep -v s_inode_list_lock |
+	sed 's|.*/\(.*:[0-9]*\):.*|\1|')
 
 MEMALLOC_KO=$BUILD/kernel-$RELEASE/bench-held/memalloc.ko
 modprobe hwpoison_inject

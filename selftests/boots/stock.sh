@@ -12,9 +12,8 @@ set -eu
 load_drivers
 load_ok size=512M
 for program in abi abilities calls errors errors_sharing batch fit placement zero clean ready \
-	mapping share \
-	lifetime disclosed limits charge limits_set resize resize_errors resize_races name races \
-	observe trace debugfs dmaheap vivid vgem direct accounting; do
+	mapping share lifetime disclosed limits charge limits_set resize resize_errors resize_races \
+	name races observe trace debugfs dmaheap vivid vgem direct accounting; do
 	run_program "$program"
 done
 # Other architectures' 32-bit programs would take a compiler of their own.

@@ -16,8 +16,8 @@ run_program() {
 run_on_region() {
 	local MEMALLOC_NODE=$1 program
 	export MEMALLOC_NODE
-	for program in abilities calls placement zero clean mapping direct vgem vivid lifetime disclosed \
-		debugfs; do
+	for program in abilities calls placement zero clean ready mapping direct vgem vivid lifetime \
+		disclosed debugfs; do
 		run_program "$program"
 	done
 }
