@@ -114,7 +114,7 @@ static int try_to_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
 	int err = 0;
 
 	spin_lock(&cpu->lock);
-	if (mal_arenas_are_paused(arenas)) {
+	if (atomic_read(&arenas->paused)) {
 		err = -EBUSY;
 	} else if (cpu->count[granules - 1] == max_ready(granules)) {
 		err = -ENOSPC;

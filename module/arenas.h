@@ -115,9 +115,4 @@ void mal_arenas_resume(struct mal_arenas *arenas);
 /* While the arenas are paused: add up what all of them have counted. */
 void mal_arenas_add_figures(struct mal_arenas *arenas, struct mal_figures *figures);
 
-static inline bool mal_arenas_are_paused(const struct mal_arenas *arenas)
-{
-	return atomic_read(&arenas->paused);
-}
-
 #endif /* MAL_ARENAS_H */

@@ -129,6 +129,7 @@ static bool has_twin(struct mal_handles *handles, const struct mal_handle *handl
 	const struct mal_buffer *buffer = handle->buffer;
 	const struct mal_handle *other;
 
+	lockdep_assert_held(&handles->lock);
 	if (likely(atomic_read(&buffer->shares) == 1))
 		return false;
 	hlist_for_each_entry(other, chain_of_offset(handles, buffer->pgoff), by_offset)
@@ -139,6 +140,7 @@ static bool has_twin(struct mal_handles *handles, const struct mal_handle *handl
 
 static void add_to_chains(struct mal_handles *handles, struct mal_handle *handle)
 {
+	lockdep_assert_held(&handles->lock);
 	hlist_add_head(&handle->by_id, chain_of_id(handles, handle->id));
 	hlist_add_head(&handle->by_offset, chain_of_offset(handles, handle->buffer->pgoff));
 }
