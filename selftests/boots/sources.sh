@@ -15,13 +15,8 @@ set -eu
 . "$SRC/selftests/lib/tap.sh"
 . "$SRC/selftests/lib/sources.sh"
 
-echo "# program: sources"
-check all_at_once all_at_once
-end_checks
-
-load_drivers
-[ $# -gt 0 ] || set -- "${regions[@]}"
-for region; do
+begin_sources "$@"
+for region in "${tested[@]}"; do
 	export MEMALLOC_NODE=memalloc-$region
 	run_on_region "$MEMALLOC_NODE"
 	for program in abi errors errors_sharing batch fit share limits charge limits_set resize \

@@ -13,13 +13,8 @@ set -eu
 . "$SRC/selftests/lib/tap.sh"
 . "$SRC/selftests/lib/sources.sh"
 
-echo "# program: sources"
-check all_at_once all_at_once
-end_checks
-
-load_drivers
-[ $# -gt 0 ] || set -- "${regions[@]}"
-for region; do
+begin_sources "$@"
+for region in "${tested[@]}"; do
 	export MEMALLOC_NODE=memalloc-$region
 	for attack in "$SRC"/selftests/hostile/*.c; do
 		[ "${attack##*/}" = unloaded.c ] || run_program "hostile/$(basename "$attack" .c)"

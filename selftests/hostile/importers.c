@@ -240,11 +240,8 @@ TEST_F(importers, fences_end_with_their_buffer)
 {
 	int mallory = open_as(MALLORY), card = open_vgem(), dmabuf;
 	struct memalloc_alloc his, buffer;
-	cpu_set_t one;
 
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_EQ(0, run_on(0));
 	ASSERT_LE(0, mallory);
 	ASSERT_LE(0, card);
 	ASSERT_EQ(0, alloc_buffer(mallory, 2 * PAGE, &his));

@@ -10,7 +10,6 @@
 
 #include "memalloc_test.h"
 
-#include <sched.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 
@@ -71,14 +70,11 @@ static inline int injector_open(struct injector *injector)
 		{ "fail_usercopy/verbose", "0" },
 		{ "fail_usercopy/probability", "0" },
 	};
-	cpu_set_t one;
 	char path[64];
 	size_t i;
 
 	/* Each processor has its own store of small pieces, and fills it up now and then. */
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) || end_restartable_sequence())
+	if (run_on(0) || end_restartable_sequence())
 		return -errno;
 	injector->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	injector->burst = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);

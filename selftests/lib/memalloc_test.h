@@ -9,6 +9,7 @@
 #include "device.h"
 
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -317,6 +318,16 @@ static inline int set_number(const char *name, __u64 number)
 static inline int switch_to(const char *fit)
 {
 	return set_attribute("fit", fit);
+}
+
+/* From now on only on that CPU, whose ready blocks are then those that come next. */
+static inline int run_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
 }
 
 /* Whether CPUs keep small blocks ready. If not, what is freed is allocated again, as it was. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2034 # the scripts that source it use regions
+# shellcheck shell=bash disable=SC2034 # the scripts that source it use tested
 # Sourced by boots that have regions from all sources at once, each of 256 MiB. Their VMs have two
 # NUMA nodes, memory that was reserved at boot, and a PCI device with memory.
 
@@ -21,6 +21,16 @@ nothing_is_left_used() {
 	for region in "${regions[@]}"; do
 		is_region "memalloc-$region" used=0 quarantined=0
 	done
+}
+
+# How such a boot begins, and in $tested the regions that it is for: those that are named, or all.
+begin_sources() {
+	echo "# program: sources"
+	check all_at_once all_at_once
+	end_checks
+	load_drivers
+	[ $# -gt 0 ] || set -- "${regions[@]}"
+	tested=("$@")
 }
 
 # The end of such a boot.

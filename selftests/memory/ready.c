@@ -5,8 +5,6 @@
  */
 #include "memalloc_test.h"
 
-#include <sched.h>
-
 #define LARGEST		16	/* granules of a block that is kept ready */
 #define KEPT		64	/* granules of each size that a CPU keeps */
 #define CPUS		"/sys/devices/system/cpu/"
@@ -15,15 +13,6 @@ FIXTURE(ready) {
 	int fd;
 	__u64 region;
 };
-
-static int run_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
-}
 
 static __u64 ready_bytes(int fd)
 {

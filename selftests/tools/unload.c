@@ -34,14 +34,11 @@ static __u64 now_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-static void run_on(int cpu, int priority)
+static void run_there(int cpu, int priority)
 {
 	struct sched_param param = { .sched_priority = priority };
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) ||
+	if (run_on(cpu) ||
 	    (priority && sched_setscheduler(0, SCHED_FIFO, &param))) {
 		perror("unload: scheduling");
 		exit(1);
@@ -51,7 +48,7 @@ static void run_on(int cpu, int priority)
 /* Takes processor 1 away for a while at each moment that is asked for. */
 static void preempt(struct shared *shared)
 {
-	run_on(1, 50);
+	run_there(1, 50);
 	for (;;) {
 		struct timespec at;
 		__u64 when;
@@ -72,7 +69,7 @@ static void preempt(struct shared *shared)
 
 static void unload(struct shared *shared)
 {
-	run_on(0, 0);
+	run_there(0, 0);
 	for (;;) {
 		if (!shared->preempted) {
 			usleep(100);
@@ -129,7 +126,7 @@ int main(int argc, char **argv)
 			helpers[i](shared);
 	}
 
-	run_on(1, 0);
+	run_there(1, 0);
 	srand(1);
 	for (end = now_ns() + strtoull(argv[2], NULL, 10) * 1000 * MS; now_ns() < end;) {
 		if (!load(argv[1])) {
