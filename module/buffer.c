@@ -25,10 +25,9 @@ static struct mal_buffer *new_buffer(struct mal_region *region, struct mal_payer
 	return buffer;
 }
 
+/* It has no block any more, and no slot of mmap offsets but that of its place. */
 static void destroy_buffer(struct mal_buffer *buffer)
 {
-	if (buffer->pgoff)
-		mal_offset_remove(&buffer->extent.region->offsets, buffer->pgoff);
 	mutex_destroy(&buffer->attach_lock);
 	mal_extent_destroy(&buffer->extent);
 }
@@ -60,13 +59,31 @@ static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_req
 	return end;
 }
 
+/* For a buffer that has just got its block. */
+static int add_offset(struct mal_buffer *buffer)
+{
+	const struct mal_block *block = &buffer->extent.block;
+	struct mal_offsets *offsets = &buffer->extent.region->offsets;
+	unsigned long pgoff;
+	int err;
+
+	err = mal_offset_add(offsets, block->first, block->granules, &pgoff);
+	if (err)
+		return err;
+	/* The block is in the layout already, where this is read. */
+	WRITE_ONCE(buffer->pgoff, pgoff);
+	if (mal_offset_is_overflow(offsets, pgoff))
+		buffer->reusable = false;
+	return 0;
+}
+
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req)
 {
 	const bool for_arenas = is_for_arenas(region, req);
 	const u64 bytes = (u64)req->size << PAGE_SHIFT;
 	struct mal_buffer *buffer = NULL;
-	unsigned long pgoff;
+	u32 ready_place;
 	int err;
 
 	err = mal_alloc_charge(payer, bytes, true);
@@ -76,27 +93,27 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 		buffer = take_ready_buffer(region, payer, length, req->size);
 	if (!buffer)
 		buffer = new_buffer(region, payer, length, req->size, for_arenas);
-	err = buffer ? mal_alloc_charged(&buffer->extent, req) : -ENOMEM;
+	if (!buffer) {
+		err = -ENOMEM;
+		goto uncharge;
+	}
+	ready_place = buffer->extent.block.first;
+	err = mal_alloc_charged(&buffer->extent, req);
 	if (err)
 		goto destroy;
 	kref_init(&buffer->ref);
 	atomic_set(&buffer->shares, 1);
 	buffer->end_max = compute_end_max(buffer, req);
-	if (buffer->pgoff)
+	if (likely(buffer->extent.block.first == ready_place))
 		return buffer;
 
-	err = mal_offset_add(&region->offsets, req->size, &pgoff);
-	if (err)
-		goto free_block;
-	/* The block is in the layout already, where this is read. */
-	WRITE_ONCE(buffer->pgoff, pgoff);
-	return buffer;
-
-free_block:
+	err = add_offset(buffer);
+	if (!err)
+		return buffer;
 	mal_extent_free_block(&buffer->extent, false);
 destroy:
-	if (buffer)
-		destroy_buffer(buffer);
+	destroy_buffer(buffer);
+uncharge:
 	mal_uncharge(payer, bytes, true);
 	return ERR_PTR(err);
 }
@@ -133,11 +150,7 @@ static bool make_ready(struct mal_buffer *buffer)
 
 static bool can_be_ready(const struct mal_buffer *buffer)
 {
-	const struct mal_extent *extent = &buffer->extent;
-
-	return buffer->reusable && extent->block.granules <= MAL_READY_MAX &&
-	       !extent->block.retained &&
-	       mal_offset_suits(&extent->region->offsets, buffer->pgoff, extent->block.granules);
+	return buffer->reusable && !buffer->extent.block.retained;
 }
 
 static void release_buffer(struct kref *ref)
@@ -154,6 +167,7 @@ static void release_buffer(struct kref *ref)
 			destroy_buffer(buffer);
 		return;
 	}
+	/* Before another can begin at its place. */
 	mal_offset_remove(&buffer->extent.region->offsets, buffer->pgoff);
 	mutex_destroy(&buffer->attach_lock);
 	mal_free(&buffer->extent, is_idle);

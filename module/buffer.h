@@ -45,10 +45,15 @@ struct mal_buffer {
 	 */
 	atomic_t shares;
 
-	/* Constant from creation on. */
+	/* Constant from creation on; but RESIZE makes @reusable false. */
 	unsigned long pgoff;		/* the mmap offset, in pages */
 	u32 end_max;			/* the granule at which it must end, by its constraints */
-	bool reusable;			/* it can become ready: no cgroup pays for it */
+
+	/*
+	 * It can become ready: no cgroup pays for it, and size and mmap offset are what a new
+	 * buffer at its place would have.
+	 */
+	bool reusable;
 
 	/*
 	 * A client knows the physical address, so the buffer must not be moved or resized. Set

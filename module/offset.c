@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The device-wide mmap offsets of buffers. */
+/* The mmap offsets of a region's buffers. */
 #include <linux/kernel.h>
 #include <linux/log2.h>
 
@@ -7,24 +7,18 @@
 
 void mal_offsets_init(struct mal_offsets *offsets, unsigned long pages)
 {
-	unsigned int i;
-
 	/*
-	 * Four times the region: slots of a band are up to four times as large as its
-	 * buffers. Bands are numbered from 1 on in an offset: nothing is at 0.
+	 * Four times the region: a slot is four times as large as its chunk. Bands are numbered
+	 * from 1 on in an offset: nothing is at 0.
 	 */
 	offsets->band_shift = order_base_2(pages) + 2;
-	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
-		xa_init_flags(&offsets->bands[i], XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&offsets->kept, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&offsets->overflow, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 }
 
 void mal_offsets_destroy(struct mal_offsets *offsets)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(offsets->bands); i++)
-		xa_destroy(&offsets->bands[i]);
+	xa_destroy(&offsets->kept);
 	xa_destroy(&offsets->overflow);
 }
 
@@ -49,32 +43,56 @@ static unsigned int band_of(u32 pages)
 	return order_base_2(pages) + 1;
 }
 
-int mal_offset_add(struct mal_offsets *offsets, u32 pages, unsigned long *pgoff)
+static unsigned int chunk_shift(unsigned int band)
 {
-	unsigned int band = band_of(pages);
-	u32 last = (1UL << (offsets->band_shift - band)) - 1;
-	u32 slot;
-	int err;
+	return max(band, 2U) - 2;
+}
 
-	err = xa_alloc(&offsets->bands[band], &slot, xa_mk_value(0), XA_LIMIT(0, last), GFP_KERNEL);
-	if (err == -EBUSY)
-		return add_overflow_slot(offsets, pgoff);
-	if (err)
-		return -ENOMEM;
-	*pgoff = (band + 1UL) << offsets->band_shift | (unsigned long)slot << band;
-	return 0;
+/* Where the slot begins of a new buffer at @first. */
+static unsigned long slot_of_place(const struct mal_offsets *offsets, u32 first, u32 pages)
+{
+	const unsigned int band = band_of(pages);
+	const unsigned long slot = first >> chunk_shift(band);
+
+	return (band + 1UL) << offsets->band_shift | slot << band;
+}
+
+static bool is_kept(struct mal_offsets *offsets, unsigned long pgoff)
+{
+	return unlikely(!xa_empty(&offsets->kept)) && xa_load(&offsets->kept, pgoff);
+}
+
+int mal_offset_add(struct mal_offsets *offsets, u32 first, u32 pages, unsigned long *pgoff)
+{
+	*pgoff = slot_of_place(offsets, first, pages);
+	return is_kept(offsets, *pgoff) ? add_overflow_slot(offsets, pgoff) : 0;
+}
+
+/* The band of the slot at @pgoff; MAL_BANDS and above: it is an overflow slot. */
+static unsigned long band_at(const struct mal_offsets *offsets, unsigned long pgoff)
+{
+	return (pgoff >> offsets->band_shift) - 1;
+}
+
+int mal_offset_keep(struct mal_offsets *offsets, unsigned long pgoff, u32 pages)
+{
+	const unsigned long band = band_at(offsets, pgoff);
+
+	if (band >= MAL_BANDS || pages >> chunk_shift(band))
+		return 0;
+	return xa_err(xa_store(&offsets->kept, pgoff, xa_mk_value(0), GFP_KERNEL));
+}
+
+bool mal_offset_is_overflow(const struct mal_offsets *offsets, unsigned long pgoff)
+{
+	return band_at(offsets, pgoff) >= MAL_BANDS;
 }
 
 unsigned long mal_offset_max_pages(const struct mal_offsets *offsets, unsigned long pgoff)
 {
-	unsigned long band = (pgoff >> offsets->band_shift) - 1;
+	const unsigned long band = band_at(offsets, pgoff);
 
 	return BIT(min_t(unsigned long, band, offsets->band_shift));
-}
-
-bool mal_offset_suits(const struct mal_offsets *offsets, unsigned long pgoff, u32 pages)
-{
-	return (pgoff >> offsets->band_shift) - 1 == band_of(pages);
 }
 
 unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long pgoff)
@@ -84,10 +102,10 @@ unsigned long mal_offset_start(const struct mal_offsets *offsets, unsigned long 
 
 void mal_offset_remove(struct mal_offsets *offsets, unsigned long pgoff)
 {
-	unsigned long band = (pgoff >> offsets->band_shift) - 1;
+	const unsigned long band = band_at(offsets, pgoff);
 
-	if (band < MAL_BANDS)
-		xa_erase(&offsets->bands[band], (pgoff & (BIT(offsets->band_shift) - 1)) >> band);
-	else
+	if (band >= MAL_BANDS)
 		xa_erase(&offsets->overflow, band - MAL_BANDS);
+	else if (is_kept(offsets, pgoff))
+		xa_erase(&offsets->kept, pgoff);
 }

@@ -21,6 +21,7 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages)
 {
 	const struct mal_extent *extent = &buffer->extent;
+	struct mal_offsets *offsets = &extent->region->offsets;
 	const struct mal_request tail = {
 		.size = new_pages - pages,
 		.align = 1,
@@ -32,9 +33,11 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 
 	if (new_pages == pages)
 		return NULL;
-	if (new_pages < pages)
-		return new_part(buffer, 0);
-	if (new_pages > mal_offset_max_pages(&extent->region->offsets, buffer->pgoff))
+	if (new_pages < pages) {
+		err = mal_offset_keep(offsets, buffer->pgoff, new_pages);
+		return err ? ERR_PTR(err) : new_part(buffer, 0);
+	}
+	if (new_pages > mal_offset_max_pages(offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
 	if (tail.hi > buffer->end_max)
 		return ERR_PTR(-ENOMEM);
@@ -59,6 +62,8 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	 * mapped later, and mal_resize_finish() unmaps those that are.
 	 */
 	down_write(&extent->size_lock);
+	if (part)
+		buffer->reusable = false;
 	if (new_pages < extent->block.granules) {
 		part->touched = extent->touched;
 		part->written = extent->written;

@@ -28,10 +28,24 @@ static int alloc_large(struct scene *s)
 	return alloc_buffer(s->fd, 8 * MIB, &s->arg.alloc);
 }
 
-/* Offsets are numbered by length, and the second number takes memory. */
-static int alloc_same_length(struct scene *s)
+static int alloc_length(struct scene *s)
 {
 	return alloc_buffer(s->fd, LENGTH, &s->arg.alloc);
+}
+
+/*
+ * Two buffers that shrink, one after the other. The next one begins beside them, and has to get an
+ * mmap offset of its own, as the second one had to. That takes memory.
+ */
+static int leave_shrunken(struct scene *s)
+{
+	int err = 0;
+	int i;
+
+	for (i = 0; i < 2 && !err; i++)
+		err = alloc_buffer(s->fd, LENGTH, &s->batch[i]) ?:
+		      resize_buffer(s->fd, s->batch[i].handle, PAGE);
+	return err;
 }
 
 static int alloc_on_boundary(struct scene *s)
@@ -292,9 +306,10 @@ FIXTURE_VARIANT_ADD(call, alloc_large) {
 	.answers = { EFAULT, ENOMEM },
 };
 
-FIXTURE_VARIANT_ADD(call, alloc_same_length) {
+FIXTURE_VARIANT_ADD(call, alloc_beside_shrunken) {
 	.request = MEMALLOC_IOC_ALLOC,
-	.act = alloc_same_length,
+	.prepare = leave_shrunken,
+	.act = alloc_length,
 	.holds = is_new_buffer,
 	.answers = { EFAULT, ENOMEM },
 };
@@ -330,7 +345,7 @@ FIXTURE_VARIANT_ADD(call, free_batch) {
 
 FIXTURE_VARIANT_ADD(call, resize_longer) {
 	.request = MEMALLOC_IOC_RESIZE,
-	.prepare = alloc_same_length,
+	.prepare = alloc_length,
 	.act = make_longer,
 	.holds = is_longer,
 	.answers = { EFAULT, ENOMEM },
@@ -338,7 +353,7 @@ FIXTURE_VARIANT_ADD(call, resize_longer) {
 
 FIXTURE_VARIANT_ADD(call, resize_shorter) {
 	.request = MEMALLOC_IOC_RESIZE,
-	.prepare = alloc_same_length,
+	.prepare = alloc_length,
 	.act = make_shorter,
 	.holds = is_shorter,
 	.answers = { EFAULT, ENOMEM },

@@ -135,6 +135,24 @@ TEST_F(ready, nothing_for_constraints)
 	EXPECT_EQ(0, offset_of_handle(self->fd, aligned.handle) % (4 * PAGE));
 }
 
+/* A buffer that was resized keeps the mmap offset of its first size, also from who comes next. */
+TEST_F(ready, nothing_that_was_resized)
+{
+	struct memalloc_alloc shrunk, beside;
+
+	ASSERT_EQ(0, alloc_buffer(self->fd, 12 * PAGE, &shrunk));
+	ASSERT_EQ(0, resize_buffer(self->fd, shrunk.handle, 3 * PAGE));
+	ASSERT_EQ(0, alloc_buffer(self->fd, 12 * PAGE, &beside));
+	ASSERT_EQ(3 * PAGE, offset_of_handle(self->fd, beside.handle) -
+			    offset_of_handle(self->fd, shrunk.handle));
+	EXPECT_NE(shrunk.mmap_offset, beside.mmap_offset);
+	ASSERT_EQ(0, free_buffer(self->fd, shrunk.handle));
+	EXPECT_EQ(0, ready_bytes(self->fd));
+	ASSERT_EQ(0, free_buffer(self->fd, beside.handle));
+	EXPECT_EQ(0, ready_bytes(self->fd));
+	EXPECT_ALL_IN_ONE_BLOCK();
+}
+
 /* However much is freed. */
 TEST_F(ready, not_much)
 {

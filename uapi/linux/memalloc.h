@@ -206,7 +206,7 @@ struct memalloc_info {
  * @reserved:      in: 0
  * @real_length:   out: @length rounded up to granules
  * @mmap_offset:   out: the offset to give to mmap(), valid as long as the handle;
- *                 it does not disclose where the buffer lies
+ *                 it does not disclose the physical address
  * @boundary:      in: a power of two, in bytes, of which no multiple lies inside the
  *                 buffer's physical range; 0: none. A larger boundary than
  *                 memalloc_info.max_alignment is taken as max_alignment, which is stricter
