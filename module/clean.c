@@ -18,6 +18,9 @@
 /* A block that is freed and allocated again at once is zeroed by that allocation. */
 #define MAL_CLEAN_DELAY_MS	100
 
+/* Granules of which the map is read between two chances for others to run. */
+#define MAL_CLEAN_SLICE		32768
+
 /* The first granule of the map's word for @granule, and of the word after it. */
 static u32 word_start(u32 granule)
 {
@@ -67,7 +70,8 @@ static int zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 	/* Zeros first: pairs with dirty_bits(). */
 	smp_mb__before_atomic();
 	atomic_long_or(sound, &clean->map[first / BITS_PER_LONG]);
-	atomic_long_sub(hweight_long(sound), &clean->dirty);
+	/* Zeros before the count, too: pairs with mal_clean_zero(). */
+	atomic_long_sub_return_release(hweight_long(sound), &clean->dirty);
 	return sound == bits ? 0 : -EHWPOISON;
 }
 
@@ -84,7 +88,20 @@ static bool is_busy(struct mal_clean *clean, u32 first, u32 end)
 	       busy <= (end - 1) / BITS_PER_LONG;
 }
 
-int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
+/*
+ * Skip the words from granule @at on, where a word begins, in which all is clean; but no more than
+ * MAL_CLEAN_SLICE granules. Returns where the next word begins, @end or later if there is none.
+ */
+static u32 skip_clean_words(struct mal_clean *clean, u32 at, u32 end)
+{
+	const u32 slice_end = min(end, at + MAL_CLEAN_SLICE);
+
+	while (at < slice_end && !dirty_bits(clean, at, ~0UL))
+		at += BITS_PER_LONG;
+	return at;
+}
+
+int __mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 {
 	u32 end = first + granules;
 	u32 at;
@@ -94,7 +111,7 @@ int mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 	    wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
 		return -EINTR;
 
-	for (at = first; at < end; at = next_word(at)) {
+	for (at = first; at < end; at = skip_clean_words(clean, next_word(at), end)) {
 		unsigned long dirty = dirty_bits(clean, at, word_mask(at, end));
 
 		if (dirty && fatal_signal_pending(current))

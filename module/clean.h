@@ -44,7 +44,15 @@ void mal_clean_destroy(struct mal_clean *clean);
  * to be zeroed is poisoned; -ENODEV: the memory is gone. After all of them, the block can be given
  * back.
  */
-int __must_check mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules);
+int __must_check __mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules);
+
+static inline int __must_check mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
+{
+	/* A dirty granule is counted until it has been zeroed: pairs with zero_granules(). */
+	if (!atomic_long_read_acquire(&clean->dirty))
+		return 0;
+	return __mal_clean_zero(clean, first, granules);
+}
 
 /* From now on a process may write to these granules of a buffer. Sleeps. */
 void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules);
