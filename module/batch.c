@@ -80,14 +80,14 @@ static int make_batch(struct mal_client *client, struct alloc_entry *entries, u3
 	return err;
 }
 
-/* As mal_call_respond(), for each entry. */
-static int respond_batch(const struct memalloc_batch *batch, const struct alloc_entry *entries)
+static int respond_batch(const struct mal_call *call, const struct alloc_entry *entries)
 {
-	const size_t known = min_t(size_t, batch->entry_size, sizeof(entries->alloc));
+	const struct memalloc_batch *batch = call->arg;
 	u32 i;
 
 	for (i = 0; i < batch->count; i++)
-		if (copy_to_user(entry_of(batch, i), &entries[i].alloc, known))
+		if (mal_call_answer(call->type->entries, entry_of(batch, i), batch->entry_size,
+				    &entries[i].alloc))
 			return -EFAULT;
 	return 0;
 }
@@ -109,7 +109,7 @@ int mal_call_alloc_batch(struct mal_call *call)
 	if (err)
 		goto out;
 
-	err = respond_batch(batch, entries);
+	err = respond_batch(call, entries);
 	if (err)
 		mal_alloc_failed(client->region, 0, err);
 	for (i = 0; i < batch->count; i++) {

@@ -28,6 +28,10 @@ struct mal_call_type {
 	u32 size;		/* of the argument; the length that this module knows */
 	u32 min_size;
 	u32 flags;		/* all that are known */
+
+	/* The answer: these bytes of the argument. @answer_end 0: to the end. */
+	u32 answer_start;
+	u32 answer_end;
 	const struct mal_call_type *entries;	/* a batch: the kind of its entries */
 };
 
@@ -36,6 +40,11 @@ union mal_call_argument {
 	struct mal_call_header header;
 	u64 words[32];
 };
+
+/* For a line of the table: only the fields from @first to @last are copied out. */
+#define MAL_CALL_ANSWER(type, first, last)					\
+	.answer_start = offsetof(struct type, first),				\
+	.answer_end = offsetofend(struct type, last)
 
 /* A table has calls of one kind of node: 64 numbers are theirs. */
 #define MAL_CALL_INDEX(cmd)	(_IOC_NR(cmd) % 64)
@@ -76,7 +85,17 @@ int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u3
 int __must_check mal_call_copy_entries(u8 __user *to, u32 stride, const void *entries, size_t size,
 				       u32 n);
 
-/* Copy the answer out: the part of the argument that both sides know. -EFAULT. */
-int __must_check mal_call_respond(const struct mal_call *call);
+/*
+ * Copy the answer out, as far as userspace, which knows @user_size bytes of the argument, knows it.
+ * -EFAULT.
+ */
+int __must_check mal_call_answer(const struct mal_call_type *type, void __user *user,
+				 u32 user_size, const void *arg);
+
+/* The same for the call's own argument. */
+static inline int __must_check mal_call_respond(const struct mal_call *call)
+{
+	return mal_call_answer(call->type, call->user, call->user_size, call->arg);
+}
 
 #endif /* MAL_CALL_H */

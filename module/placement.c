@@ -63,8 +63,8 @@ static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
 		region->range.pfn + region->range.pages <= in_32_bits);
 }
 
-int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
-		  struct mal_request *req)
+static int place_constrained(const struct mal_region *region, const struct memalloc_alloc *alloc,
+			     struct mal_request *req)
 {
 	const u64 align = (alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT;
 	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->range.align);
@@ -104,5 +104,21 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 		req->lo = window.first - first;
 	if (window.end < last)
 		req->hi = window.end - first;
+	return 0;
+}
+
+int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
+		  struct mal_request *req)
+{
+	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
+
+	if (alloc->alignment || alloc->boundary || alloc->dma_mask_bits || alloc->window_start ||
+	    alloc->window_end)
+		return place_constrained(region, alloc, req);
+	if (!alloc->length)
+		return -EINVAL;
+	if (more >= region->range.pages)
+		return -EFBIG;
+	*req = (struct mal_request) { .size = more + 1, .align = 1 };
 	return 0;
 }
