@@ -153,6 +153,16 @@ static bool can_be_ready(const struct mal_buffer *buffer)
 	return buffer->reusable && !buffer->extent.block.retained;
 }
 
+static void release_mapping_file(struct mal_buffer *buffer, bool is_idle)
+{
+	struct mal_spares *spares = &buffer->extent.block.payer->spares;
+
+	if (!is_idle || !buffer->owns_file || !mal_spares_put(spares, buffer->mapping_file))
+		fput(buffer->mapping_file);
+	buffer->mapping_file = NULL;
+	buffer->owns_file = false;
+}
+
 static void release_buffer(struct kref *ref)
 {
 	struct mal_buffer *buffer = container_of(ref, struct mal_buffer, ref);
@@ -160,8 +170,7 @@ static void release_buffer(struct kref *ref)
 	bool is_idle = mal_extent_detach_pages(&buffer->extent);
 
 	if (buffer->mapping_file)
-		fput(buffer->mapping_file);
-	buffer->mapping_file = NULL;
+		release_mapping_file(buffer, is_idle);
 	if (is_idle && can_be_ready(buffer)) {
 		if (!make_ready(buffer))
 			destroy_buffer(buffer);

@@ -63,6 +63,7 @@ struct mal_buffer {
 
 	/* The file of all mappings, see mapping.c. NULL until the first mapping; then constant. */
 	struct file *mapping_file;
+	bool owns_file;		/* it can become spare: the client that pays made the file */
 
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */

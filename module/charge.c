@@ -141,6 +141,7 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 
 	if (!payer)
 		return NULL;
+	mal_spares_init(&payer->spares);
 	payer->own_limit = (struct mal_amount)MAL_NO_LIMIT;
 	payer->opener.pid = task_tgid_nr(current);
 	payer->opener.uid = current_uid();
@@ -163,6 +164,7 @@ void mal_payer_close(struct mal_payer *payer)
 {
 	bool last;
 
+	mal_spares_close(&payer->spares);
 	spin_lock(&payer->user->lock);
 	payer->closed = true;
 	last = !payer->charged.bytes && !payer->charged.buffers;

@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
+#include "space.h"
 #include "ward.h"
 
 struct memalloc_limits;
@@ -72,6 +73,7 @@ struct mal_opener {
 struct mal_payer {
 	struct mal_user *user;
 	struct mal_opener opener;	/* of the client */
+	struct mal_spares spares;	/* made by the client, and paid by its cgroup */
 
 	/* Under user->lock: */
 	struct mal_amount charged;

@@ -176,8 +176,17 @@ static const struct vm_operations_struct shared_mapping_ops = {
 	.fault = mapping_fault,
 };
 
-/* The file of all mappings of the buffer, made for the first one. */
-static struct file *mapping_file(struct mal_buffer *buffer)
+static struct file *create_file(struct mal_region *region)
+{
+	struct file *file = mal_space_create_file(&region->spaces, region->name);
+
+	if (!IS_ERR(file))
+		mal_region_get(region);
+	return file;
+}
+
+/* The file of all mappings of the buffer, taken or made for the first one. */
+static struct file *mapping_file(struct mal_buffer *buffer, bool own)
 {
 	/* Pairs with the exchange below. */
 	struct file *file = smp_load_acquire(&buffer->mapping_file);
@@ -185,13 +194,17 @@ static struct file *mapping_file(struct mal_buffer *buffer)
 
 	if (file)
 		return file;
-	file = mal_space_create_file(&buffer->extent.region->spaces, buffer->extent.region->name);
+	if (own)
+		file = mal_spares_take(&buffer->extent.block.payer->spares);
+	if (!file)
+		file = create_file(buffer->extent.region);
 	if (IS_ERR(file))
 		return file;
-	mal_region_get(buffer->extent.region);
 	other = cmpxchg(&buffer->mapping_file, NULL, file);
-	if (!other)
+	if (!other) {
+		WRITE_ONCE(buffer->owns_file, own);
 		return file;
+	}
 	fput(file);
 	return other;
 }
@@ -227,7 +240,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 		return -EINVAL;
 	if (mal_range_is_gone(range))
 		return -ENODEV;
-	file = mapping_file(buffer);
+	file = mapping_file(buffer, own);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = touch_buffer(buffer, delta, writable, vma);

@@ -102,6 +102,50 @@ struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name)
 	return file;
 }
 
+void mal_spares_init(struct mal_spares *spares)
+{
+	spin_lock_init(&spares->lock);
+}
+
+void mal_spares_close(struct mal_spares *spares)
+{
+	struct file *file;
+
+	spin_lock(&spares->lock);
+	spares->closed = true;
+	spin_unlock(&spares->lock);
+	while ((file = mal_spares_take(spares)))
+		fput(file);
+}
+
+struct file *mal_spares_take(struct mal_spares *spares)
+{
+	struct file *file = NULL;
+
+	spin_lock(&spares->lock);
+	if (spares->count)
+		file = spares->files[--spares->count];
+	spin_unlock(&spares->lock);
+	return file;
+}
+
+bool mal_spares_put(struct mal_spares *spares, struct file *file)
+{
+	bool kept;
+
+	/*
+	 * The kernel's key of a futex has this number. Without a new one, somebody who still waits
+	 * at a word of the last buffer would be woken in place of those who wait in the next.
+	 */
+	atomic64_set(&file->f_mapping->host->i_sequence, 0);
+	spin_lock(&spares->lock);
+	kept = !spares->closed && spares->count < MAL_SPARES;
+	if (kept)
+		spares->files[spares->count++] = file;
+	spin_unlock(&spares->lock);
+	return kept;
+}
+
 void mal_space_remove_page(struct page *page)
 {
 	if (!READ_ONCE(page->mapping))

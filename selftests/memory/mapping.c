@@ -6,7 +6,9 @@
  */
 #include "memalloc_test.h"
 
+#include <limits.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -404,6 +406,41 @@ TEST_F(mapping, futexes_are_shared)
 	if (!woken)
 		kill(child, SIGKILL);
 	EXPECT_EQ(0, wait_child(child));
+}
+
+static void *wait_at(void *word)
+{
+	futex(word, FUTEX_WAIT, 0);
+	return NULL;
+}
+
+/* How many wait there; they go on waiting. */
+static int count_waiters(__u32 *word)
+{
+	return syscall(SYS_futex, word, FUTEX_REQUEUE, 0, INT_MAX, word, 0);
+}
+
+/* Who waits at a word of a buffer that is gone takes no wake-up from those who use the next. */
+TEST_F(mapping, futexes_of_the_gone_stay_with_them)
+{
+	const size_t at = 5 * PAGE;
+	pthread_t thread;
+	int i;
+
+	if (!memory_can(MEMALLOC_MEMORY_PAGES))
+		SKIP(return, "this memory has no pages");
+	for (i = 0; i < 3; i++) {
+		memset(self->map, 0, LENGTH);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, wait_at, self->map + at));
+		ASSERT_TRUE(WAIT_UNTIL(count_waiters((__u32 *)(self->map + at)) == 1));
+		ASSERT_EQ(0, munmap(self->map, LENGTH));
+		ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
+		ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
+		self->map = map_buffer(self->fd, &self->buffer);
+		ASSERT_NE(MAP_FAILED, (void *)self->map);
+		EXPECT_EQ(0, count_waiters((__u32 *)(self->map + at)));
+		EXPECT_EQ(0, futex(self->map + at, FUTEX_WAKE, 1));
+	}
 }
 
 /* The kernel reaches the pages too: from another process, and when it writes them to a file. */

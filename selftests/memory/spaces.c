@@ -197,6 +197,35 @@ TEST_F(spaces, each_buffer_has_another)
 	EXPECT_EQ(others, by_dmabuf);
 }
 
+/* Map a new buffer, and give it up: the space of the mapping. */
+static __u64 map_new_and_see(struct events *events, int fd)
+{
+	struct memalloc_alloc buffer;
+	__u64 space;
+	char *map;
+
+	if (alloc_buffer(fd, PAGE, &buffer))
+		return 0;
+	map = map_at(fd, buffer.mmap_offset, PAGE, PROT_READ);
+	space = map == MAP_FAILED || read_events(events) ? 0 : space_of_last(events, getpid());
+	return munmap(map, PAGE) || free_buffer(fd, buffer.handle) ? 0 : space;
+}
+
+/* Who maps one buffer after the other takes one file. But a file stays with its client. */
+TEST_F(spaces, next_buffer_of_a_client_has_the_same)
+{
+	const __u64 space = map_new_and_see(self->events, self->fd);
+	int other = open_device();
+	int i;
+
+	ASSERT_NE(0, space);
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(space, map_new_and_see(self->events, self->fd));
+	for (i = 0; i < 8; i++)
+		EXPECT_NE(space, map_new_and_see(self->events, other));
+	EXPECT_EQ(space, map_new_and_see(self->events, self->fd));
+}
+
 /* A process with a mapping of his own buffer; it stays. */
 static pid_t begin_victim(int *ready)
 {
