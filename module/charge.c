@@ -26,6 +26,7 @@ int mal_users_init(struct mal_users *users, const char *region, unsigned long pa
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
 	users->limits = *limits;
+	atomic_set(&users->changes, 0);
 	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
 	return 0;
 }
@@ -50,6 +51,7 @@ static void init_ward(struct mal_ward *ward, const struct mal_users *users)
 static void destroy_user(struct mal_user *user)
 {
 	WARN_ON(!list_empty(&user->ward.extents));
+	mutex_destroy(&user->lock);
 	mutex_destroy(&user->ward.lock);
 	mutex_destroy(&user->ward.scan_lock);
 	kfree(user);
@@ -68,7 +70,8 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	user->uid = uid;
 	refcount_set(&user->ref, 1);
 	init_ward(&user->ward, users);
-	spin_lock_init(&user->lock);
+	mutex_init(&user->lock);
+	INIT_LIST_HEAD(&user->payers);
 
 	mutex_lock(&users->lock);
 	node = rb_find_add(&user->node, &users->by_uid, compare_users);
@@ -142,6 +145,8 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 	if (!payer)
 		return NULL;
 	mal_spares_init(&payer->spares);
+	spin_lock_init(&payer->lock);
+	payer->has_credit = true;
 	payer->own_limit = (struct mal_amount)MAL_NO_LIMIT;
 	payer->opener.pid = task_tgid_nr(current);
 	payer->opener.uid = current_uid();
@@ -151,6 +156,9 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 		kfree(payer);
 		return NULL;
 	}
+	mutex_lock(&payer->user->lock);
+	list_add_tail(&payer->node, &payer->user->payers);
+	mutex_unlock(&payer->user->lock);
 	return payer;
 }
 
@@ -160,17 +168,28 @@ static void destroy_payer(struct mal_payer *payer)
 	kfree_rcu(payer, rcu);
 }
 
-void mal_payer_close(struct mal_payer *payer)
+static bool is_nothing(struct mal_amount amount)
 {
-	bool last;
+	return !amount.bytes && !amount.buffers;
+}
 
-	mal_spares_close(&payer->spares);
-	spin_lock(&payer->user->lock);
-	payer->closed = true;
-	last = !payer->charged.bytes && !payer->charged.buffers;
-	spin_unlock(&payer->user->lock);
-	if (last)
-		destroy_payer(payer);
+static void add(struct mal_amount *sum, struct mal_amount more)
+{
+	sum->bytes += more.bytes;
+	sum->buffers += more.buffers;
+}
+
+static void subtract(struct mal_amount *from, struct mal_amount less)
+{
+	from->bytes -= less.bytes;
+	from->buffers -= less.buffers;
+}
+
+/* What is charged stays far below what wraps around: there is no more than the region. */
+static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_amount limit)
+{
+	return charged.bytes + more.bytes <= limit.bytes &&
+	       charged.buffers + more.buffers <= limit.buffers;
 }
 
 static struct mal_amount user_limit(const struct mal_user *user)
@@ -199,40 +218,150 @@ static struct mal_amount client_limit(const struct mal_payer *payer)
 	};
 }
 
-/* What is charged stays far below what wraps around: there is no more than the region. */
-static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_amount limit)
+/*
+ * From now on, what is charged to the payer is what it uses, until look_at_limits(). Under the user's
+ * lock, as are the functions down to look_at_limits().
+ */
+static void return_credit(struct mal_payer *payer)
 {
-	return charged.bytes + more.bytes <= limit.bytes &&
-	       charged.buffers + more.buffers <= limit.buffers;
+	struct mal_amount credit;
+
+	lockdep_assert_held(&payer->user->lock);
+	spin_lock(&payer->lock);
+	credit = payer->credit;
+	payer->credit = (struct mal_amount){};
+	payer->has_credit = false;
+	spin_unlock(&payer->lock);
+	subtract(&payer->charged, credit);
+	subtract(&payer->user->charged, credit);
 }
 
-static int charge_payer(struct mal_payer *payer, struct mal_amount more, bool unlimited)
+/* From now on, what is charged to the user is what its payers use. */
+static void return_all_credit(struct mal_user *user)
+{
+	struct mal_payer *payer;
+
+	lockdep_assert_held(&user->lock);
+	list_for_each_entry(payer, &user->payers, node) {
+		return_credit(payer);
+		cond_resched();
+	}
+}
+
+static bool client_allows(const struct mal_payer *payer, struct mal_amount more)
+{
+	return fits(payer->charged, more, client_limit(payer));
+}
+
+static bool user_allows(const struct mal_user *user, struct mal_amount more)
+{
+	return fits(user->charged, more, user_limit(user));
+}
+
+/* From now on the payer has credit if no limit is exceeded. */
+static void look_at_limits(struct mal_payer *payer)
+{
+	/* Pairs with mal_users_limits_changed(): the limits are as new as that, or newer. */
+	const int changes = atomic_read_acquire(&payer->user->users->changes);
+	const struct mal_amount nothing = {};
+	const bool within = client_allows(payer, nothing) && user_allows(payer->user, nothing);
+
+	spin_lock(&payer->lock);
+	payer->changes = changes;
+	payer->has_credit = within && !payer->closed;
+	spin_unlock(&payer->lock);
+}
+
+static int charge_user(struct mal_payer *payer, struct mal_amount more, bool unlimited)
 {
 	struct mal_user *user = payer->user;
-	int err = -EDQUOT;
+	bool allowed;
 
-	spin_lock(&user->lock);
-	if (unlimited || (fits(payer->charged, more, client_limit(payer)) &&
-			  fits(user->charged, more, user_limit(user)))) {
-		payer->charged.bytes += more.bytes;
-		payer->charged.buffers += more.buffers;
-		user->charged.bytes += more.bytes;
-		user->charged.buffers += more.buffers;
-		err = 0;
+	mutex_lock(&user->lock);
+	return_credit(payer);
+	allowed = client_allows(payer, more);
+	if (unlimited || (allowed && !user_allows(user, more)))
+		return_all_credit(user);
+	allowed = unlimited || (allowed && user_allows(user, more));
+	if (allowed) {
+		add(&payer->charged, more);
+		add(&user->charged, more);
 	}
-	spin_unlock(&user->lock);
-	return err;
+	look_at_limits(payer);
+	mutex_unlock(&user->lock);
+	return allowed ? 0 : -EDQUOT;
+}
+
+static bool charge_credit(struct mal_payer *payer, struct mal_amount more)
+{
+	bool has;
+
+	spin_lock(&payer->lock);
+	has = fits((struct mal_amount){}, more, payer->credit) &&
+	      payer->changes == atomic_read(&payer->user->users->changes);
+	if (has)
+		subtract(&payer->credit, more);
+	spin_unlock(&payer->lock);
+	return has;
 }
 
 int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
 {
-	struct mal_amount more = { .bytes = bytes, .buffers = buffers };
-	int err = charge_payer(payer, more, false);
+	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
+	int err;
 
+	if (likely(charge_credit(payer, more)))
+		return 0;
+	err = charge_user(payer, more, false);
 	/* Only if needed: the kernel records that a capability was asked for, or used. */
 	if (err && capable(CAP_SYS_RESOURCE))
-		err = charge_payer(payer, more, true);
+		err = charge_user(payer, more, true);
 	return err;
+}
+
+static void uncharge_user(struct mal_payer *payer, struct mal_amount less)
+{
+	struct mal_user *user = payer->user;
+	bool last;
+
+	mutex_lock(&user->lock);
+	subtract(&payer->charged, less);
+	subtract(&user->charged, less);
+	look_at_limits(payer);
+	last = payer->closed && is_nothing(payer->charged);
+	mutex_unlock(&user->lock);
+	if (last)
+		destroy_payer(payer);
+}
+
+void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)
+{
+	const struct mal_amount less = { .bytes = bytes, .buffers = buffers };
+	bool has_credit;
+
+	spin_lock(&payer->lock);
+	has_credit = payer->has_credit;
+	if (has_credit)
+		add(&payer->credit, less);
+	spin_unlock(&payer->lock);
+	if (!has_credit)
+		uncharge_user(payer, less);
+}
+
+void mal_payer_close(struct mal_payer *payer)
+{
+	struct mal_user *user = payer->user;
+	bool last;
+
+	mal_spares_close(&payer->spares);
+	mutex_lock(&user->lock);
+	list_del(&payer->node);
+	payer->closed = true;
+	return_credit(payer);
+	last = is_nothing(payer->charged);
+	mutex_unlock(&user->lock);
+	if (last)
+		destroy_payer(payer);
 }
 
 /*
@@ -274,7 +403,7 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 	const char *name = NULL;
 	u64 limit;
 
-	spin_lock(&user->lock);
+	mutex_lock(&user->lock);
 	if (!user->was_refused)
 		name = refusing_limit(payer, more, &limit);
 	if (name) {
@@ -282,26 +411,10 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 		/* Keep the user for good, so that the first refusal is the first only once. */
 		mal_user_get(user);
 	}
-	spin_unlock(&user->lock);
+	mutex_unlock(&user->lock);
 	if (name)
 		pr_notice("region %s: user %u has reached %s=%llu (said once)\n",
 			  user->users->region, from_kuid(&init_user_ns, user->uid), name, limit);
-}
-
-void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers)
-{
-	struct mal_user *user = payer->user;
-	bool last;
-
-	spin_lock(&user->lock);
-	payer->charged.bytes -= bytes;
-	payer->charged.buffers -= buffers;
-	user->charged.bytes -= bytes;
-	user->charged.buffers -= buffers;
-	last = payer->closed && !payer->charged.bytes && !payer->charged.buffers;
-	spin_unlock(&user->lock);
-	if (last)
-		destroy_payer(payer);
 }
 
 void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limits)
@@ -310,13 +423,14 @@ void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limit
 	struct mal_amount of_client;
 	struct mal_amount of_user = user_limit(user);
 
-	spin_lock(&user->lock);
+	mutex_lock(&user->lock);
+	return_all_credit(user);
 	of_client = client_limit(payer);
 	limits->client_bytes = payer->charged.bytes;
 	limits->client_buffers = payer->charged.buffers;
 	limits->user_bytes = user->charged.bytes;
 	limits->user_buffers = user->charged.buffers;
-	spin_unlock(&user->lock);
+	mutex_unlock(&user->lock);
 
 	limits->client_bytes_max = of_client.bytes;
 	limits->client_buffers_max = of_client.buffers;
@@ -333,10 +447,11 @@ static void set_limit(u64 *limit, u64 wanted, bool may_raise)
 void mal_payer_set_limits(struct mal_payer *payer, const struct memalloc_limits *wanted,
 			  bool may_raise)
 {
-	spin_lock(&payer->user->lock);
+	mutex_lock(&payer->user->lock);
 	if (wanted->flags & MEMALLOC_LIMITS_SET_BYTES)
 		set_limit(&payer->own_limit.bytes, wanted->client_bytes_max, may_raise);
 	if (wanted->flags & MEMALLOC_LIMITS_SET_BUFFERS)
 		set_limit(&payer->own_limit.buffers, wanted->client_buffers_max, may_raise);
-	spin_unlock(&payer->user->lock);
+	return_credit(payer);
+	mutex_unlock(&payer->user->lock);
 }

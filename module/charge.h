@@ -2,6 +2,8 @@
 #ifndef MAL_CHARGE_H
 #define MAL_CHARGE_H
 
+#include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
@@ -28,7 +30,7 @@ struct mal_amount {
 
 /*
  * The limits of each user and of each client. The administrator may change them at any time, hence
- * READ_ONCE(). Charges above a lowered limit stay.
+ * READ_ONCE(), and then calls mal_users_limits_changed(). Charges above a lowered limit stay.
  */
 struct mal_limits {
 	struct mal_amount user;
@@ -41,6 +43,7 @@ struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
 	struct mal_limits limits;
+	atomic_t changes;		/* of limits, or a charge has exceeded one: how many */
 	u64 default_bytes;		/* the limit of a user, if none was set */
 	struct workqueue_struct *wq;	/* of the work of wards */
 	work_func_t scan;		/* the work of a ward */
@@ -54,8 +57,9 @@ struct mal_user {
 	refcount_t ref;			/* of payers and others; 0 only under users->lock */
 	struct mal_ward ward;
 
-	spinlock_t lock;		/* of what follows and of all payers; innermost */
-	struct mal_amount charged;
+	struct mutex lock;		/* of what follows, and of payers; after that of users */
+	struct list_head payers;	/* whose clients are open */
+	struct mal_amount charged;	/* with the credit of all payers */
 	bool was_refused;		/* the log says so; such a user is kept until unload */
 };
 
@@ -69,6 +73,11 @@ struct mal_opener {
 /*
  * Pays for what a client allocates: the client and its user are charged together. A payer
  * outlives its client as long as anything is charged.
+ *
+ * What a client gives back stays charged to the user, as the payer's credit, and the client's next
+ * charges take it from there: so they need no lock of the user, and write to nothing that other
+ * clients use. Before a charge is refused, the credit of all payers of the user is given back.
+ * Whoever looks sees no credit: it is part of no figure.
  */
 struct mal_payer {
 	struct mal_user *user;
@@ -76,9 +85,15 @@ struct mal_payer {
 	struct mal_spares spares;	/* made by the client, and paid by its cgroup */
 
 	/* Under user->lock: */
-	struct mal_amount charged;
+	struct list_head node;		/* in user->payers */
+	struct mal_amount charged;	/* with the credit */
 	struct mal_amount own_limit;	/* of the client, besides users->limits.client */
-	bool closed;			/* the client is gone */
+	bool closed;			/* the client is gone: no credit any more */
+
+	spinlock_t lock;		/* of what follows; after user->lock, innermost */
+	struct mal_amount credit;
+	int changes;			/* users->changes, when the limits were last looked at */
+	bool has_credit;		/* what comes back becomes credit */
 
 	struct rcu_head rcu;
 };
@@ -86,6 +101,14 @@ struct mal_payer {
 /* For the region of that name, of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
 int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
 		   const struct mal_limits *limits, work_func_t scan);
+
+/* Called after a limit was written to. */
+static inline void mal_users_limits_changed(struct mal_users *users)
+{
+	/* Who sees the change sees the limit: pairs with look_at_limits(). */
+	smp_mb__before_atomic();
+	atomic_inc(&users->changes);
+}
 
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);

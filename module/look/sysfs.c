@@ -81,7 +81,8 @@ static ssize_t arenas_store(struct device *dev, struct device_attribute *attr, c
 static DEVICE_ATTR_RW(arenas);
 
 /* What has been allocated stays when a limit is lowered. */
-static ssize_t store_limit(u64 *limit, const char *name, const char *text, size_t length)
+static ssize_t store_limit(struct mal_users *users, u64 *limit, const char *name,
+			   const char *text, size_t length)
 {
 	u64 value;
 	int err = mal_parse_limit(name, text, &value);
@@ -89,6 +90,7 @@ static ssize_t store_limit(u64 *limit, const char *name, const char *text, size_
 	if (err)
 		return err;
 	WRITE_ONCE(*limit, value);
+	mal_users_limits_changed(users);
 	return length;
 }
 
@@ -101,7 +103,8 @@ static ssize_t of##_##what##_show(struct device *dev, struct device_attribute *a
 static ssize_t of##_##what##_store(struct device *dev, struct device_attribute *attr,	\
 				   const char *text, size_t length)		\
 {										\
-	return store_limit(&region_of(dev)->users.limits.of.what, attr->attr.name, text, length); \
+	return store_limit(&region_of(dev)->users, &region_of(dev)->users.limits.of.what,	\
+			   attr->attr.name, text, length);			\
 }										\
 static DEVICE_ATTR_RW(of##_##what)
 

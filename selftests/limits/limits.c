@@ -168,6 +168,53 @@ TEST_F(each, lowered_below_what_is_charged)
 	EXPECT_EQ(PAGE, first_difference(map, PAGE, SEED));
 }
 
+/* Have @fd get LIMIT buffers and give them back. Nothing is asked of the figures. */
+static int get_and_give_back(int fd)
+{
+	struct memalloc_alloc buffers[LIMIT];
+	int i, err = 0;
+
+	for (i = 0; i < LIMIT && !err; i++)
+		err = alloc_buffer(fd, PAGE, &buffers[i]);
+	while (!err && i--)
+		err = free_buffer(fd, buffers[i].handle);
+	return err;
+}
+
+/* What one client has given back, another one of the user can have, and only one of them. */
+TEST_F(each, what_was_given_back_is_for_all)
+{
+	ASSERT_EQ(0, set_limit(&self->c, variant, LIMIT * unit(variant)));
+	ASSERT_EQ(0, as_user(ALICE));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice2));
+	EXPECT_TRUE(user_has(self->c.alice, 0, 0));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice));
+	EXPECT_EQ(0, alloc_errno(self->c.alice2, PAGE));
+	EXPECT_EQ(LIMIT - variant->of_user, fill_up(self->c.alice));
+	EXPECT_EQ(variant->of_user ? -EDQUOT : 0, alloc_errno(self->c.alice2, PAGE));
+}
+
+TEST_F(each, lowered_holds_for_what_was_given_back)
+{
+	ASSERT_EQ(0, set_limit(&self->c, variant, LIMIT * unit(variant)));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice));
+	ASSERT_EQ(0, set_limit(&self->c, variant, LIMIT / 2 * unit(variant)));
+	ASSERT_EQ(0, as_user(ALICE));
+	EXPECT_EQ(LIMIT / 2, fill_up(self->c.alice));
+}
+
+/* Whoever may pass a limit leaves nothing for those who may not. */
+TEST_F(each, passed_by_one_holds_for_another)
+{
+	ASSERT_EQ(0, set_limit(&self->c, variant, LIMIT * unit(variant)));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice));
+	ASSERT_EQ(0, alloc_errno(self->c.alice2, PAGE));
+	ASSERT_EQ(0, get_and_give_back(self->c.alice2));
+	ASSERT_EQ(0, as_user(ALICE));
+	EXPECT_EQ(LIMIT - variant->of_user, fill_up(self->c.alice));
+}
+
 TEST_F(each, does_not_hold_for_cap_sys_resource)
 {
 	ASSERT_EQ(0, set_limit(&self->c, variant, 2 * unit(variant)));
