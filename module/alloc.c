@@ -6,16 +6,16 @@
 #include "look/trace.h"
 #include "quarantine.h"
 
-int mal_alloc_charge(struct mal_payer *payer, u64 bytes, bool is_buffer)
+int mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers)
 {
-	int err = mal_charge(payer, bytes, is_buffer);
+	int err = mal_charge(payer, bytes, buffers);
 
 	if (!err)
 		return 0;
 	if (mal_quarantine_scan(payer->user))
-		err = mal_charge(payer, bytes, is_buffer);
+		err = mal_charge(payer, bytes, buffers);
 	if (err)
-		mal_charge_log_refusal(payer, bytes, is_buffer);
+		mal_charge_log_refusal(payer, bytes, buffers);
 	return err;
 }
 

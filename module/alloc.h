@@ -10,10 +10,10 @@ struct mal_region;
 struct mal_request;
 
 /*
- * Charge @payer for a block of @bytes that it is about to get. If a limit is reached, scan the
+ * Charge @payer for blocks of @bytes, and for as many buffers, that it is about to get. If a limit is reached, scan the
  * user's quarantine and try once more. Sleeps. -EDQUOT.
  */
-int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, bool is_buffer);
+int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
 
 /*
  * Get what @req wants for @extent, which is charged, zeroed; if there is no room, scan the user's

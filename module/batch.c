@@ -6,9 +6,11 @@
 #include <linux/memalloc.h>
 
 #include "alloc.h"
+#include "buffer.h"
 #include "call.h"
 #include "calls.h"
 #include "client.h"
+#include "core/heap.h"
 
 static u8 __user *entry_of(const struct memalloc_batch *batch, u32 i)
 {
@@ -52,31 +54,74 @@ static void *fetch_entries(const struct mal_call *call, size_t stride)
 	return entries;
 }
 
+/* An ALLOC_BATCH under way. */
 struct alloc_entry {
 	struct memalloc_alloc alloc;
-	struct mal_handle *handle;
+	struct mal_request req;
 };
 
-/* Make all @count buffers, or none. */
-static int make_batch(struct mal_client *client, struct alloc_entry *entries, u32 count)
+struct alloc_batch {
+	struct mal_client *client;
+	u32 count;
+	struct alloc_entry *entries;
+	struct mal_buffer **buffers;
+};
+
+/* What all entries ask for, and how many bytes these are. */
+static int place_entries(const struct alloc_batch *batch, u64 *bytes)
 {
+	u32 i;
+
+	*bytes = 0;
+	for (i = 0; i < batch->count; i++) {
+		struct alloc_entry *entry = &batch->entries[i];
+		int err = mal_call_place(batch->client, &entry->alloc, &entry->req);
+
+		if (err) {
+			mal_alloc_failed(batch->client->region, entry->alloc.length, err);
+			return err;
+		}
+		*bytes += (u64)entry->req.size << PAGE_SHIFT;
+	}
+	return 0;
+}
+
+/* Make all buffers, or none. The payer has been charged for all, and after an error is for none. */
+static int make_buffers(const struct alloc_batch *batch, u64 bytes)
+{
+	struct mal_client *client = batch->client;
 	int err = 0;
 	u32 n;
 
-	for (n = 0; n < count; n++) {
-		struct alloc_entry *entry = &entries[n];
+	for (n = 0; n < batch->count; n++) {
+		const struct alloc_entry *entry = &batch->entries[n];
 
 		cond_resched();
-		entry->handle = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
-				mal_call_alloc_handle(client, &entry->alloc);
-		err = PTR_ERR_OR_ZERO(entry->handle);
+		batch->buffers[n] = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
+				    mal_buffer_create_charged(client->region, client->payer,
+							      entry->alloc.length, &entry->req);
+		err = PTR_ERR_OR_ZERO(batch->buffers[n]);
 		if (err) {
 			mal_alloc_failed(client->region, entry->alloc.length, err);
+			mal_uncharge(client->payer, bytes, batch->count - n);
 			break;
 		}
+		bytes -= (u64)entry->req.size << PAGE_SHIFT;
 	}
 	while (err && n--)
-		mal_handle_cancel(&client->handles, entries[n].handle);
+		mal_buffer_unshare(batch->buffers[n]);
+	return err;
+}
+
+/* The same for a payer who has not been charged. */
+static int charge_and_make_buffers(const struct alloc_batch *batch, u64 bytes)
+{
+	struct mal_client *client = batch->client;
+	int err = mal_alloc_charge(client->payer, bytes, batch->count);
+
+	if (!err)
+		return make_buffers(batch, bytes);
+	mal_alloc_failed(client->region, 0, err);
 	return err;
 }
 
@@ -92,35 +137,60 @@ static int respond_batch(const struct mal_call *call, const struct alloc_entry *
 	return 0;
 }
 
-int mal_call_alloc_batch(struct mal_call *call)
+/* The buffers get handles, userspace their numbers. */
+static int publish_buffers(const struct mal_call *call, const struct alloc_batch *batch)
 {
-	const struct memalloc_batch *batch = call->arg;
-	struct mal_client *client = call->client;
-	struct alloc_entry *entries;
+	struct mal_handles *handles = &batch->client->handles;
 	int err;
 	u32 i;
 
-	entries = fetch_entries(call, sizeof(*entries));
-	if (IS_ERR(entries)) {
-		mal_alloc_failed(client->region, 0, PTR_ERR(entries));
-		return PTR_ERR(entries);
-	}
-	err = make_batch(client, entries, batch->count);
+	mal_handles_add_first(handles, batch->buffers, batch->count, batch->client->writable);
+	for (i = 0; i < batch->count; i++)
+		mal_call_fill_alloc(&batch->entries[i].alloc, batch->buffers[i]);
+	err = respond_batch(call, batch->entries);
 	if (err)
-		goto out;
-
-	err = respond_batch(call, entries);
-	if (err)
-		mal_alloc_failed(client->region, 0, err);
+		mal_alloc_failed(batch->client->region, 0, err);
 	for (i = 0; i < batch->count; i++) {
 		if (err)
-			mal_handle_cancel(&client->handles, entries[i].handle);
+			mal_handle_cancel(handles, &batch->buffers[i]->first_handle);
 		else
-			mal_handle_publish(entries[i].handle);
+			mal_handle_publish(&batch->buffers[i]->first_handle);
 		cond_resched();
 	}
-out:
-	kvfree(entries);
+	return err;
+}
+
+int mal_call_alloc_batch(struct mal_call *call)
+{
+	struct alloc_batch batch = {
+		.client = call->client,
+		.count = ((const struct memalloc_batch *)call->arg)->count,
+	};
+	u64 bytes;
+	int err;
+
+	batch.entries = fetch_entries(call, sizeof(*batch.entries));
+	if (IS_ERR(batch.entries)) {
+		err = PTR_ERR(batch.entries);
+		goto failure;
+	}
+	batch.buffers = kvmalloc_array(batch.count, sizeof(*batch.buffers), GFP_KERNEL_ACCOUNT);
+	if (!batch.buffers) {
+		kvfree(batch.entries);
+		err = -ENOMEM;
+		goto failure;
+	}
+	err = place_entries(&batch, &bytes);
+	if (!err)
+		err = charge_and_make_buffers(&batch, bytes);
+	if (!err)
+		err = publish_buffers(call, &batch);
+	kvfree(batch.buffers);
+	kvfree(batch.entries);
+	return err;
+
+failure:
+	mal_alloc_failed(call->client->region, 0, err);
 	return err;
 }
 

@@ -77,26 +77,20 @@ static int add_offset(struct mal_buffer *buffer)
 	return 0;
 }
 
-struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, const struct mal_request *req)
+struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
+					     u64 length, const struct mal_request *req)
 {
 	const bool for_arenas = is_for_arenas(region, req);
-	const u64 bytes = (u64)req->size << PAGE_SHIFT;
 	struct mal_buffer *buffer = NULL;
 	u32 ready_place;
 	int err;
 
-	err = mal_alloc_charge(payer, bytes, true);
-	if (err)
-		return ERR_PTR(err);
 	if (for_arenas)
 		buffer = take_ready_buffer(region, payer, length, req->size);
 	if (!buffer)
 		buffer = new_buffer(region, payer, length, req->size, for_arenas);
-	if (!buffer) {
-		err = -ENOMEM;
-		goto uncharge;
-	}
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
 	ready_place = buffer->extent.block.first;
 	err = mal_alloc_charged(&buffer->extent, req);
 	if (err)
@@ -113,9 +107,23 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 	mal_extent_free_block(&buffer->extent, false);
 destroy:
 	destroy_buffer(buffer);
-uncharge:
-	mal_uncharge(payer, bytes, true);
 	return ERR_PTR(err);
+}
+
+struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
+				     u64 length, const struct mal_request *req)
+{
+	const u64 bytes = (u64)req->size << PAGE_SHIFT;
+	struct mal_buffer *buffer;
+	int err;
+
+	err = mal_alloc_charge(payer, bytes, 1);
+	if (err)
+		return ERR_PTR(err);
+	buffer = mal_buffer_create_charged(region, payer, length, req);
+	if (IS_ERR(buffer))
+		mal_uncharge(payer, bytes, 1);
+	return buffer;
 }
 
 /* Nothing of its last user is left in it, but its block, its mmap offset and who pays. */

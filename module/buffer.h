@@ -76,6 +76,10 @@ struct mal_buffer {
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_request *req);
 
+/* The same for @payer, who has been charged: not -EDQUOT. After an error, the charge stays. */
+struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
+					     u64 length, const struct mal_request *req);
+
 /* For mal_arena_init(): the heap has got back the block of a buffer that was ready. Sleeps. */
 void mal_buffer_release(struct mal_block *block);
 

@@ -61,53 +61,46 @@ int mal_call_info(struct mal_call *call)
 	return mal_call_respond(call);
 }
 
-/* The new buffer that an ALLOC asks for. */
-static struct mal_buffer *create_placed_buffer(struct mal_client *client,
-					       const struct memalloc_alloc *alloc)
+int mal_call_place(const struct mal_client *client, const struct memalloc_alloc *alloc,
+		   struct mal_request *req)
 {
-	struct mal_region *region = client->region;
-	struct mal_request req;
-	int err;
-
 	if (alloc->reserved || alloc->reserved2)
-		return ERR_PTR(-EINVAL);
-	err = mal_placement(region, alloc, &req);
-	if (err)
-		return ERR_PTR(err);
-	return mal_buffer_create(region, client->payer, alloc->length, &req);
+		return -EINVAL;
+	return mal_placement(client->region, alloc, req);
 }
 
-struct mal_handle *mal_call_alloc_handle(struct mal_client *client, struct memalloc_alloc *alloc)
+void mal_call_fill_alloc(struct memalloc_alloc *alloc, const struct mal_buffer *buffer)
 {
-	struct mal_buffer *buffer = create_placed_buffer(client, alloc);
-	struct mal_handle *handle;
-
-	if (IS_ERR(buffer))
-		return ERR_CAST(buffer);
-	handle = mal_handle_add_first(&client->handles, buffer, client->writable);
-	alloc->handle = handle->id;
+	alloc->handle = buffer->first_handle.id;
 	alloc->real_length = mal_extent_size(&buffer->extent);
 	alloc->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
-	return handle;
 }
 
 int mal_call_alloc(struct mal_call *call)
 {
 	struct mal_client *client = call->client;
 	struct memalloc_alloc *alloc = call->arg;
-	struct mal_handle *handle = mal_call_alloc_handle(client, alloc);
-	int err = PTR_ERR_OR_ZERO(handle);
+	struct mal_buffer *buffer;
+	struct mal_request req;
+	int err;
 
+	err = mal_call_place(client, alloc, &req);
 	if (err)
 		goto failure;
+	buffer = mal_buffer_create(client->region, client->payer, alloc->length, &req);
+	err = PTR_ERR_OR_ZERO(buffer);
+	if (err)
+		goto failure;
+	mal_handles_add_first(&client->handles, &buffer, 1, client->writable);
+	mal_call_fill_alloc(alloc, buffer);
 	err = mal_call_respond(call);
 	if (err)
 		goto cancel;
-	mal_handle_publish(handle);
+	mal_handle_publish(&buffer->first_handle);
 	return 0;
 
 cancel:
-	mal_handle_cancel(&client->handles, handle);
+	mal_handle_cancel(&client->handles, &buffer->first_handle);
 failure:
 	mal_alloc_failed(client->region, alloc->length, err);
 	return err;

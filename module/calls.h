@@ -2,9 +2,10 @@
 #ifndef MAL_CALLS_H
 #define MAL_CALLS_H
 
+struct mal_buffer;
 struct mal_call;
 struct mal_client;
-struct mal_handle;
+struct mal_request;
 struct memalloc_alloc;
 
 /* uapi/linux/memalloc.h says what each call does, and its errors. */
@@ -24,7 +25,11 @@ int mal_call_free_batch(struct mal_call *call);
 int mal_call_resize(struct mal_call *call);
 int mal_call_name(struct mal_call *call);
 
-/* A reserved handle with the buffer that @alloc asks for; fills in the answer. Sleeps. */
-struct mal_handle *mal_call_alloc_handle(struct mal_client *client, struct memalloc_alloc *alloc);
+/* What an ALLOC asks for: *@req. */
+int mal_call_place(const struct mal_client *client, const struct memalloc_alloc *alloc,
+		   struct mal_request *req);
+
+/* Fill in the answer of an ALLOC, for a new buffer with a handle. */
+void mal_call_fill_alloc(struct memalloc_alloc *alloc, const struct mal_buffer *buffer);
 
 #endif /* MAL_CALLS_H */

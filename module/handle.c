@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Handles: a client's names for buffers, by number and by mmap offset. */
 #include <linux/hash.h>
+#include <linux/log2.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -145,18 +146,9 @@ static void add_to_chains(struct mal_handles *handles, struct mal_handle *handle
 	hlist_add_head(&handle->by_offset, chain_of_offset(handles, handle->buffer->pgoff));
 }
 
-/* Tables of twice as many chains; NULL: they are not needed, or there is no memory. */
-static struct hlist_head *make_larger_tables(const struct mal_handles *handles, unsigned int bits)
-{
-	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
-
-	if (likely(!(READ_ONCE(handles->held.handles) >> bits)))
-		return NULL;
-	return kvcalloc(4UL << bits, sizeof(struct hlist_head), gfp);
-}
-
-/* Use @tables from now on. Returns the old ones, to be freed. */
-static struct hlist_head *grow_tables(struct mal_handles *handles, struct hlist_head *tables)
+/* Use @tables, for more chains, from now on. Returns the old ones, to be freed. */
+static struct hlist_head *replace_tables(struct mal_handles *handles, struct hlist_head *tables,
+					 unsigned int bits)
 {
 	const size_t chains = BIT(handles->bits);
 	struct hlist_head *by_id = handles->by_id;
@@ -165,9 +157,9 @@ static struct hlist_head *grow_tables(struct mal_handles *handles, struct hlist_
 	size_t i;
 
 	lockdep_assert_held(&handles->lock);
-	WRITE_ONCE(handles->bits, handles->bits + 1);
+	WRITE_ONCE(handles->bits, bits);
 	handles->by_id = tables;
-	handles->by_offset = tables + 2 * chains;
+	handles->by_offset = tables + BIT(bits);
 	/* All leave the old chains, so nothing of these has to be kept up. */
 	for (i = 0; i < chains; i++) {
 		hlist_for_each_entry_safe(handle, next, &by_id[i], by_id)
@@ -175,6 +167,22 @@ static struct hlist_head *grow_tables(struct mal_handles *handles, struct hlist_
 		cond_resched();
 	}
 	return by_id;
+}
+
+/* Have a chain for each of @count handles. If there is no memory, the chains get longer instead. */
+static noinline void grow_tables(struct mal_handles *handles, u64 count)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	const unsigned int bits = ilog2(count) + 1;
+	struct hlist_head *tables = kvcalloc(2UL << bits, sizeof(*tables), gfp);
+
+	if (!tables)
+		return;
+	mutex_lock(&handles->lock);
+	if (handles->bits < bits)
+		tables = replace_tables(handles, tables, bits);
+	mutex_unlock(&handles->lock);
+	free_tables(handles, tables);
 }
 
 /* Add the handle to those of the client, and to the holdings. */
@@ -201,34 +209,43 @@ static void unlink_handle(struct mal_handles *handles, struct mal_handle *handle
 	hlist_del(&handle->by_offset);
 }
 
-static void add_handle(struct mal_handles *handles, struct mal_handle *handle,
-		       struct mal_buffer *buffer, bool writable)
+static void init_handle(struct mal_handle *handle, struct mal_buffer *buffer, bool writable)
 {
-	const unsigned int bits = READ_ONCE(handles->bits);
-	/* If there is no memory for larger tables, the chains get longer instead. */
-	struct hlist_head *tables = make_larger_tables(handles, bits);
-
 	handle->buffer = buffer;
 	handle->published = false;
 	handle->writable = writable;
 	handle->disclosed = false;
-	mutex_lock(&handles->lock);
-	if (tables && handles->bits == bits)
-		tables = grow_tables(handles, tables);
+}
+
+static void add_handle(struct mal_handles *handles, struct mal_handle *handle)
+{
+	lockdep_assert_held(&handles->lock);
 	do {
 		handle->id = ++handles->last_id ?: ++handles->last_id;
 	} while (unlikely(find_any_handle(handles, handle->id)));
 	link_handle(handles, handle);
-	mutex_unlock(&handles->lock);
-	if (unlikely(tables))
-		free_tables(handles, tables);
 }
 
-struct mal_handle *mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer,
-					bool writable)
+static void make_chains(struct mal_handles *handles, u32 more)
 {
-	add_handle(handles, &buffer->first_handle, buffer, writable);
-	return &buffer->first_handle;
+	const u64 count = READ_ONCE(handles->held.handles) + more;
+
+	if (unlikely(count > BIT(READ_ONCE(handles->bits))))
+		grow_tables(handles, count);
+}
+
+void mal_handles_add_first(struct mal_handles *handles, struct mal_buffer *const *buffers,
+			   u32 count, bool writable)
+{
+	u32 i;
+
+	make_chains(handles, count);
+	for (i = 0; i < count; i++)
+		init_handle(&buffers[i]->first_handle, buffers[i], writable);
+	mutex_lock(&handles->lock);
+	for (i = 0; i < count; i++)
+		add_handle(handles, &buffers[i]->first_handle);
+	mutex_unlock(&handles->lock);
 }
 
 struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer *buffer,
@@ -236,8 +253,13 @@ struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer
 {
 	struct mal_handle *handle = kmalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
 
-	if (handle)
-		add_handle(handles, handle, buffer, writable);
+	if (!handle)
+		return NULL;
+	make_chains(handles, 1);
+	init_handle(handle, buffer, writable);
+	mutex_lock(&handles->lock);
+	add_handle(handles, handle);
+	mutex_unlock(&handles->lock);
 	return handle;
 }
 

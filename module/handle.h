@@ -30,7 +30,7 @@ struct mal_handles {
 
 	struct mutex lock;		/* of all below; between mmap_lock and the arena's */
 
-	/* Two hash tables. When there are more handles than chains, the tables grow. */
+	/* Two hash tables. They grow before there are more handles than chains. */
 	struct hlist_head *by_id;
 	struct hlist_head *by_offset;		/* by the buffer's mmap offset */
 	unsigned int bits;			/* log2 of the chains of each */
@@ -59,9 +59,9 @@ struct mal_holdings mal_handles_holdings(struct mal_handles *handles);
  * otherwise, and sleeps.
  */
 
-/* The first handle of a new buffer. */
-struct mal_handle *mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer,
-					bool writable);
+/* The first handle of each of @count new buffers. */
+void mal_handles_add_first(struct mal_handles *handles, struct mal_buffer *const *buffers,
+			   u32 count, bool writable);
 
 /* NULL: no memory; the share stays the caller's. */
 struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer *buffer,
