@@ -8,8 +8,8 @@
 
 static_assert(!offsetof(struct mal_buffer, extent));
 
-static struct mal_buffer *new_buffer(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, u32 pages, bool reusable)
+static noinline struct mal_buffer *new_buffer(struct mal_region *region, struct mal_payer *payer,
+					      u64 length, u32 pages, bool reusable)
 {
 	struct mal_buffer *buffer;
 
@@ -60,7 +60,7 @@ static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_req
 }
 
 /* For a buffer that has just got its block. */
-static int add_offset(struct mal_buffer *buffer)
+static noinline int add_offset(struct mal_buffer *buffer)
 {
 	const struct mal_block *block = &buffer->extent.block;
 	struct mal_offsets *offsets = &buffer->extent.region->offsets;

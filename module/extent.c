@@ -187,8 +187,7 @@ static bool all_pages_leave_space(struct mal_extent *extent)
 	return idle == extent->block.granules;
 }
 
-bool mal_extent_detach_pages(struct mal_extent *extent)
+bool __mal_extent_detach_pages(struct mal_extent *extent)
 {
-	return !extent->touched ||
-	       (all_pages_leave_space(extent) && mal_extent_devices_are_done(extent));
+	return all_pages_leave_space(extent) && mal_extent_devices_are_done(extent);
 }

@@ -96,7 +96,12 @@ bool mal_extent_devices_are_done(struct mal_extent *extent);
  * page, no page is poisoned, and no device works on the extent; or the extent was never touched,
  * and its pages are not looked at. Sleeps.
  */
-bool mal_extent_detach_pages(struct mal_extent *extent);
+bool __mal_extent_detach_pages(struct mal_extent *extent);
+
+static inline bool mal_extent_detach_pages(struct mal_extent *extent)
+{
+	return !extent->touched || __mal_extent_detach_pages(extent);
+}
 
 /*
  * Give the whole block back to the arena. The charge stays. True, only if it @may_be_ready: the

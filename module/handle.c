@@ -124,19 +124,22 @@ static struct mal_handle *find_handle_at(struct mal_handles *handles, unsigned l
 	return found;
 }
 
-/* Has the client another handle for the buffer? Each has a share. */
-static bool has_twin(struct mal_handles *handles, const struct mal_handle *handle)
+static noinline bool find_twin(struct mal_handles *handles, const struct mal_handle *handle)
 {
 	const struct mal_buffer *buffer = handle->buffer;
 	const struct mal_handle *other;
 
-	lockdep_assert_held(&handles->lock);
-	if (likely(atomic_read(&buffer->shares) == 1))
-		return false;
 	hlist_for_each_entry(other, chain_of_offset(handles, buffer->pgoff), by_offset)
 		if (other != handle && other->buffer == buffer)
 			return true;
 	return false;
+}
+
+/* Has the client another handle for the buffer? Each has a share. */
+static bool has_twin(struct mal_handles *handles, const struct mal_handle *handle)
+{
+	lockdep_assert_held(&handles->lock);
+	return unlikely(atomic_read(&handle->buffer->shares) > 1) && find_twin(handles, handle);
 }
 
 static void add_to_chains(struct mal_handles *handles, struct mal_handle *handle)

@@ -63,8 +63,8 @@ static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
 		region->range.pfn + region->range.pages <= in_32_bits);
 }
 
-static int place_constrained(const struct mal_region *region, const struct memalloc_alloc *alloc,
-			     struct mal_request *req)
+static noinline int place_constrained(const struct mal_region *region,
+				      const struct memalloc_alloc *alloc, struct mal_request *req)
 {
 	const u64 align = (alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT;
 	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->range.align);
