@@ -301,7 +301,9 @@ static int explain_failure(struct search *search, int node)
 	try_zones(search, node, count_obstacles);
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (search->fewest && search->fewest != ULONG_MAX)
+	if (search->fewest == ULONG_MAX)
+		pr_err("no range of that length is without memory that is reserved since boot\n");
+	else if (search->fewest)
 		pr_err("in the best window, these pages can't be moved: %lu of slabs, %lu of page tables, %lu of huge pages, %lu others of the kernel\n",
 		       of[SLAB], of[PAGE_TABLE], of[HUGE], of[OTHER]);
 	return -ENOMEM;

@@ -92,12 +92,15 @@ one_does_not_fit() {
 	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
 }
 
-# Node 1 has 1 GiB: wherever the first region lies in it, it is in the way of the second.
+# Node 1 has 1 GiB: wherever the first region lies in it, it is in the way of the second. With pages
+# of 16 KiB, so are the kernel's own tables of pages, which never go.
 obstacles_are_counted() {
+	local obstacles="in the best window, .* [1-9][0-9]* others of the kernel"
+	[ "$(getconf PAGESIZE)" != 16384 ] || obstacles="no range .* reserved since boot"
 	load_ok regions=first:256M@1
 	dmesg -C
 	[ "$(regions create second $((800 << 20)) 1)" = ENOMEM ]
-	dmesg | grep -E "memalloc: in the best window, .* [1-9][0-9]* others of the kernel"
+	dmesg | grep -E "memalloc: $obstacles"
 	unload_ok
 }
 
