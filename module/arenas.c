@@ -107,7 +107,7 @@ static u64 release_stack(struct mal_arenas *arenas, struct mal_cpu_arena *cpu, u
 }
 
 /* -ENOSPC: the stack is full; -EBUSY: the arenas are paused. */
-static int try_to_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
+static __always_inline int try_to_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
 		      struct mal_block *block)
 {
 	const u32 granules = block->granules;
@@ -130,16 +130,30 @@ static int try_to_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
 	return err;
 }
 
-bool mal_arenas_put(struct mal_arenas *arenas, struct mal_block *block)
+/* As try_to_put(), after room was made. */
+static noinline int make_room_and_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
+				      struct mal_block *block)
 {
-	struct mal_cpu_arena *cpu = raw_cpu_ptr(arenas->cpus);
 	const u32 granules = block->granules;
 	int err;
 
-	might_sleep();
-	while ((err = try_to_put(arenas, cpu, block)) == -ENOSPC)
+	do {
 		release_stack(arenas, cpu, granules, max_ready(granules) / 2);
-	if (!err && !delayed_work_pending(&arenas->work))
+		err = try_to_put(arenas, cpu, block);
+	} while (err == -ENOSPC);
+	return err;
+}
+
+bool mal_arenas_put(struct mal_arenas *arenas, struct mal_block *block)
+{
+	struct mal_cpu_arena *cpu = raw_cpu_ptr(arenas->cpus);
+	int err;
+
+	might_sleep();
+	err = try_to_put(arenas, cpu, block);
+	if (unlikely(err == -ENOSPC))
+		err = make_room_and_put(arenas, cpu, block);
+	if (!err && unlikely(!delayed_work_pending(&arenas->work)))
 		queue_delayed_work(system_unbound_wq, &arenas->work, HZ);
 	return !err;
 }

@@ -305,21 +305,27 @@ static bool charge_credit(struct mal_payer *payer, struct mal_amount more)
 	return has;
 }
 
-int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
+/* What the payer has no credit for. */
+static noinline int charge_without_credit(struct mal_payer *payer, u64 bytes, u64 buffers)
 {
 	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
-	int err;
+	int err = charge_user(payer, more, false);
 
-	if (likely(charge_credit(payer, more)))
-		return 0;
-	err = charge_user(payer, more, false);
 	/* Only if needed: the kernel records that a capability was asked for, or used. */
 	if (err && capable(CAP_SYS_RESOURCE))
 		err = charge_user(payer, more, true);
 	return err;
 }
 
-static void uncharge_user(struct mal_payer *payer, struct mal_amount less)
+int mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers)
+{
+	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
+
+	return likely(charge_credit(payer, more)) ? 0 :
+						    charge_without_credit(payer, bytes, buffers);
+}
+
+static noinline void uncharge_user(struct mal_payer *payer, struct mal_amount less)
 {
 	struct mal_user *user = payer->user;
 	bool last;
