@@ -54,6 +54,7 @@ static unsigned long dirty_bits(struct mal_clean *clean, u32 first, unsigned lon
 static int zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 {
 	unsigned long sound = bits;
+	unsigned long added;
 	unsigned int bit;
 
 	if (!mal_range_enter(clean->range))
@@ -68,10 +69,9 @@ static int zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 	}
 	mal_range_leave(clean->range);
 	/* Zeros first: pairs with dirty_bits(). */
-	smp_mb__before_atomic();
-	atomic_long_or(sound, &clean->map[first / BITS_PER_LONG]);
+	added = sound & ~atomic_long_fetch_or_release(sound, &clean->map[first / BITS_PER_LONG]);
 	/* Zeros before the count, too: pairs with mal_clean_zero(). */
-	atomic_long_sub_return_release(hweight_long(sound), &clean->dirty);
+	atomic_long_sub_return_release(hweight_long(added), &clean->dirty);
 	return sound == bits ? 0 : -EHWPOISON;
 }
 
