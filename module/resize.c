@@ -34,6 +34,8 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	if (new_pages == pages)
 		return NULL;
 	if (new_pages < pages) {
+		/* From here on, the slot may be in the books. */
+		WRITE_ONCE(buffer->reusable, false);
 		err = mal_offset_keep(offsets, buffer->pgoff, new_pages);
 		return err ? ERR_PTR(err) : new_part(buffer, 0);
 	}
@@ -63,7 +65,7 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	 */
 	down_write(&extent->size_lock);
 	if (part)
-		buffer->reusable = false;
+		WRITE_ONCE(buffer->reusable, false);
 	if (new_pages < extent->block.granules) {
 		part->touched = extent->touched;
 		part->written = extent->written;
