@@ -163,9 +163,9 @@ static bool can_be_ready(const struct mal_buffer *buffer)
 
 static void release_mapping_file(struct mal_buffer *buffer, bool is_idle)
 {
-	struct mal_spares *spares = &buffer->extent.block.payer->spares;
+	struct mal_spare *spare = &buffer->extent.block.payer->spare;
 
-	if (!is_idle || !buffer->owns_file || !mal_spares_put(spares, buffer->mapping_file))
+	if (!is_idle || !buffer->owns_file || !mal_spare_put(spare, buffer->mapping_file))
 		fput(buffer->mapping_file);
 	buffer->mapping_file = NULL;
 	buffer->owns_file = false;

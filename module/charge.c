@@ -15,6 +15,9 @@
 /* As file systems do, keep some for root: others can begin, and the administrator can look. */
 #define MAL_RESERVE_SHIFT	4
 
+/* Payers whose credit is taken back under one hold of the lock. */
+#define MAL_CREDIT_SLICE	16
+
 int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
 		   const struct mal_limits *limits, work_func_t scan)
 {
@@ -51,7 +54,6 @@ static void init_ward(struct mal_ward *ward, const struct mal_users *users)
 static void destroy_user(struct mal_user *user)
 {
 	WARN_ON(!list_empty(&user->ward.extents));
-	mutex_destroy(&user->lock);
 	mutex_destroy(&user->ward.lock);
 	mutex_destroy(&user->ward.scan_lock);
 	kfree(user);
@@ -70,8 +72,8 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	user->uid = uid;
 	refcount_set(&user->ref, 1);
 	init_ward(&user->ward, users);
-	mutex_init(&user->lock);
-	INIT_LIST_HEAD(&user->payers);
+	spin_lock_init(&user->lock);
+	INIT_LIST_HEAD(&user->creditors);
 
 	mutex_lock(&users->lock);
 	node = rb_find_add(&user->node, &users->by_uid, compare_users);
@@ -144,9 +146,8 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 
 	if (!payer)
 		return NULL;
-	mal_spares_init(&payer->spares);
 	spin_lock_init(&payer->lock);
-	payer->has_credit = true;
+	INIT_LIST_HEAD(&payer->node);
 	payer->own_limit = (struct mal_amount)MAL_NO_LIMIT;
 	payer->opener.pid = task_tgid_nr(current);
 	payer->opener.uid = current_uid();
@@ -156,9 +157,6 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 		kfree(payer);
 		return NULL;
 	}
-	mutex_lock(&payer->user->lock);
-	list_add_tail(&payer->node, &payer->user->payers);
-	mutex_unlock(&payer->user->lock);
 	return payer;
 }
 
@@ -218,36 +216,6 @@ static struct mal_amount client_limit(const struct mal_payer *payer)
 	};
 }
 
-/*
- * From now on, what is charged to the payer is what it uses, until look_at_limits(). Under the user's
- * lock, as are the functions down to look_at_limits().
- */
-static void return_credit(struct mal_payer *payer)
-{
-	struct mal_amount credit;
-
-	lockdep_assert_held(&payer->user->lock);
-	spin_lock(&payer->lock);
-	credit = payer->credit;
-	payer->credit = (struct mal_amount){};
-	payer->has_credit = false;
-	spin_unlock(&payer->lock);
-	subtract(&payer->charged, credit);
-	subtract(&payer->user->charged, credit);
-}
-
-/* From now on, what is charged to the user is what its payers use. */
-static void return_all_credit(struct mal_user *user)
-{
-	struct mal_payer *payer;
-
-	lockdep_assert_held(&user->lock);
-	list_for_each_entry(payer, &user->payers, node) {
-		return_credit(payer);
-		cond_resched();
-	}
-}
-
 static bool client_allows(const struct mal_payer *payer, struct mal_amount more)
 {
 	return fits(payer->charged, more, client_limit(payer));
@@ -258,17 +226,63 @@ static bool user_allows(const struct mal_user *user, struct mal_amount more)
 	return fits(user->charged, more, user_limit(user));
 }
 
-/* From now on the payer has credit if no limit is exceeded. */
-static void look_at_limits(struct mal_payer *payer)
+/*
+ * From now on, what is charged to the payer is what it uses. Under the user's lock, as are the
+ * functions down to begin_credit().
+ */
+static void end_credit(struct mal_payer *payer)
 {
-	/* Pairs with mal_users_limits_changed(): the limits are as new as that, or newer. */
-	const int changes = atomic_read_acquire(&payer->user->users->changes);
-	const struct mal_amount nothing = {};
-	const bool within = client_allows(payer, nothing) && user_allows(payer->user, nothing);
+	struct mal_amount credit;
 
+	lockdep_assert_held(&payer->user->lock);
+	list_del_init(&payer->node);
+	spin_lock(&payer->lock);
+	credit = payer->credit;
+	payer->credit = (struct mal_amount){};
+	payer->has_credit = false;
+	spin_unlock(&payer->lock);
+	subtract(&payer->charged, credit);
+	subtract(&payer->user->charged, credit);
+}
+
+/*
+ * From now on, what is charged to the user is what its payers use. Drops the lock for a moment,
+ * after some payers each; meanwhile, none gets credit.
+ */
+static void end_all_credit(struct mal_user *user)
+{
+	struct mal_payer *payer;
+	unsigned int n = 0;
+
+	lockdep_assert_held(&user->lock);
+	user->revoking++;
+	while ((payer = list_first_entry_or_null(&user->creditors, struct mal_payer, node))) {
+		end_credit(payer);
+		if (++n % MAL_CREDIT_SLICE)
+			continue;
+		spin_unlock(&user->lock);
+		cond_resched();
+		spin_lock(&user->lock);
+	}
+	user->revoking--;
+}
+
+/* From now on the payer has credit, if no limit is exceeded. */
+static void begin_credit(struct mal_payer *payer)
+{
+	const struct mal_amount nothing = {};
+	struct mal_user *user = payer->user;
+	/* Pairs with mal_users_limits_changed(): the limits are as new as that, or newer. */
+	const int changes = atomic_read_acquire(&user->users->changes);
+
+	lockdep_assert_held(&user->lock);
+	if (payer->closed || user->revoking || !client_allows(payer, nothing) ||
+	    !user_allows(user, nothing))
+		return;
+	list_add(&payer->node, &user->creditors);
 	spin_lock(&payer->lock);
 	payer->changes = changes;
-	payer->has_credit = within && !payer->closed;
+	payer->has_credit = true;
 	spin_unlock(&payer->lock);
 }
 
@@ -277,18 +291,17 @@ static int charge_user(struct mal_payer *payer, struct mal_amount more, bool unl
 	struct mal_user *user = payer->user;
 	bool allowed;
 
-	mutex_lock(&user->lock);
-	return_credit(payer);
-	allowed = client_allows(payer, more);
-	if (unlimited || (allowed && !user_allows(user, more)))
-		return_all_credit(user);
-	allowed = unlimited || (allowed && user_allows(user, more));
+	spin_lock(&user->lock);
+	end_credit(payer);
+	if (unlimited || (client_allows(payer, more) && !user_allows(user, more)))
+		end_all_credit(user);
+	allowed = unlimited || (client_allows(payer, more) && user_allows(user, more));
 	if (allowed) {
 		add(&payer->charged, more);
 		add(&user->charged, more);
 	}
-	look_at_limits(payer);
-	mutex_unlock(&user->lock);
+	begin_credit(payer);
+	spin_unlock(&user->lock);
 	return allowed ? 0 : -EDQUOT;
 }
 
@@ -330,12 +343,13 @@ static noinline void uncharge_user(struct mal_payer *payer, struct mal_amount le
 	struct mal_user *user = payer->user;
 	bool last;
 
-	mutex_lock(&user->lock);
+	spin_lock(&user->lock);
+	end_credit(payer);
 	subtract(&payer->charged, less);
 	subtract(&user->charged, less);
-	look_at_limits(payer);
+	begin_credit(payer);
 	last = payer->closed && is_nothing(payer->charged);
-	mutex_unlock(&user->lock);
+	spin_unlock(&user->lock);
 	if (last)
 		destroy_payer(payer);
 }
@@ -359,13 +373,12 @@ void mal_payer_close(struct mal_payer *payer)
 	struct mal_user *user = payer->user;
 	bool last;
 
-	mal_spares_close(&payer->spares);
-	mutex_lock(&user->lock);
-	list_del(&payer->node);
+	mal_spare_close(&payer->spare);
+	spin_lock(&user->lock);
+	end_credit(payer);
 	payer->closed = true;
-	return_credit(payer);
 	last = is_nothing(payer->charged);
-	mutex_unlock(&user->lock);
+	spin_unlock(&user->lock);
 	if (last)
 		destroy_payer(payer);
 }
@@ -409,7 +422,8 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 	const char *name = NULL;
 	u64 limit;
 
-	mutex_lock(&user->lock);
+	spin_lock(&user->lock);
+	end_all_credit(user);
 	if (!user->was_refused)
 		name = refusing_limit(payer, more, &limit);
 	if (name) {
@@ -417,7 +431,7 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 		/* Keep the user for good, so that the first refusal is the first only once. */
 		mal_user_get(user);
 	}
-	mutex_unlock(&user->lock);
+	spin_unlock(&user->lock);
 	if (name)
 		pr_notice("region %s: user %u has reached %s=%llu (said once)\n",
 			  user->users->region, from_kuid(&init_user_ns, user->uid), name, limit);
@@ -429,14 +443,14 @@ void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limit
 	struct mal_amount of_client;
 	struct mal_amount of_user = user_limit(user);
 
-	mutex_lock(&user->lock);
-	return_all_credit(user);
+	spin_lock(&user->lock);
+	end_all_credit(user);
 	of_client = client_limit(payer);
 	limits->client_bytes = payer->charged.bytes;
 	limits->client_buffers = payer->charged.buffers;
 	limits->user_bytes = user->charged.bytes;
 	limits->user_buffers = user->charged.buffers;
-	mutex_unlock(&user->lock);
+	spin_unlock(&user->lock);
 
 	limits->client_bytes_max = of_client.bytes;
 	limits->client_buffers_max = of_client.buffers;
@@ -453,11 +467,11 @@ static void set_limit(u64 *limit, u64 wanted, bool may_raise)
 void mal_payer_set_limits(struct mal_payer *payer, const struct memalloc_limits *wanted,
 			  bool may_raise)
 {
-	mutex_lock(&payer->user->lock);
+	spin_lock(&payer->user->lock);
 	if (wanted->flags & MEMALLOC_LIMITS_SET_BYTES)
 		set_limit(&payer->own_limit.bytes, wanted->client_bytes_max, may_raise);
 	if (wanted->flags & MEMALLOC_LIMITS_SET_BUFFERS)
 		set_limit(&payer->own_limit.buffers, wanted->client_buffers_max, may_raise);
-	return_credit(payer);
-	mutex_unlock(&payer->user->lock);
+	end_credit(payer);
+	spin_unlock(&payer->user->lock);
 }

@@ -43,7 +43,7 @@ struct mal_users {
 	struct mutex lock;		/* of @by_uid; after those of wards */
 	struct rb_root by_uid;
 	struct mal_limits limits;
-	atomic_t changes;		/* of limits, or a charge has exceeded one: how many */
+	atomic_t changes;		/* of limits: how many */
 	u64 default_bytes;		/* the limit of a user, if none was set */
 	struct workqueue_struct *wq;	/* of the work of wards */
 	work_func_t scan;		/* the work of a ward */
@@ -57,8 +57,9 @@ struct mal_user {
 	refcount_t ref;			/* of payers and others; 0 only under users->lock */
 	struct mal_ward ward;
 
-	struct mutex lock;		/* of what follows, and of payers; after that of users */
-	struct list_head payers;	/* whose clients are open */
+	spinlock_t lock;		/* of what follows, and of payers */
+	struct list_head creditors;	/* payers that have credit, or may have some */
+	unsigned int revoking;		/* tasks that take the credit of all: nobody gets any */
 	struct mal_amount charged;	/* with the credit of all payers */
 	bool was_refused;		/* the log says so; such a user is kept until unload */
 };
@@ -76,24 +77,24 @@ struct mal_opener {
  *
  * What a client gives back stays charged to the user, as the payer's credit, and the client's next
  * charges take it from there: so they need no lock of the user, and write to nothing that other
- * clients use. Before a charge is refused, the credit of all payers of the user is given back.
+ * clients use. Before a charge is refused, the credit of all payers of the user is taken back.
  * Whoever looks sees no credit: it is part of no figure.
  */
 struct mal_payer {
 	struct mal_user *user;
 	struct mal_opener opener;	/* of the client */
-	struct mal_spares spares;	/* made by the client, and paid by its cgroup */
+	struct mal_spare spare;		/* made by the client, and paid by its cgroup */
 
 	/* Under user->lock: */
-	struct list_head node;		/* in user->payers */
+	struct list_head node;		/* in user->creditors, while @has_credit */
 	struct mal_amount charged;	/* with the credit */
 	struct mal_amount own_limit;	/* of the client, besides users->limits.client */
 	bool closed;			/* the client is gone: no credit any more */
 
 	spinlock_t lock;		/* of what follows; after user->lock, innermost */
+	bool has_credit;		/* what comes back becomes credit; else there is none */
 	struct mal_amount credit;
 	int changes;			/* users->changes, when the limits were last looked at */
-	bool has_credit;		/* what comes back becomes credit */
 
 	struct rcu_head rcu;
 };
@@ -105,7 +106,7 @@ int mal_users_init(struct mal_users *users, const char *region, unsigned long pa
 /* Called after a limit was written to. */
 static inline void mal_users_limits_changed(struct mal_users *users)
 {
-	/* Who sees the change sees the limit: pairs with look_at_limits(). */
+	/* Who sees the change sees the limit: pairs with begin_credit(). */
 	smp_mb__before_atomic();
 	atomic_inc(&users->changes);
 }

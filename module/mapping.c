@@ -195,7 +195,7 @@ static struct file *mapping_file(struct mal_buffer *buffer, bool own)
 	if (file)
 		return file;
 	if (own)
-		file = mal_spares_take(&buffer->extent.block.payer->spares);
+		file = mal_spare_take(&buffer->extent.block.payer->spare);
 	if (!file)
 		file = create_file(buffer->extent.region);
 	if (IS_ERR(file))

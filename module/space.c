@@ -102,48 +102,31 @@ struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name)
 	return file;
 }
 
-void mal_spares_init(struct mal_spares *spares)
+void mal_spare_close(struct mal_spare *spare)
 {
-	spin_lock_init(&spares->lock);
-}
+	struct file *file = xchg(&spare->file, MAL_NO_SPARE);
 
-void mal_spares_close(struct mal_spares *spares)
-{
-	struct file *file;
-
-	spin_lock(&spares->lock);
-	spares->closed = true;
-	spin_unlock(&spares->lock);
-	while ((file = mal_spares_take(spares)))
+	if (!IS_ERR_OR_NULL(file))
 		fput(file);
 }
 
-struct file *mal_spares_take(struct mal_spares *spares)
+struct file *mal_spare_take(struct mal_spare *spare)
 {
-	struct file *file = NULL;
+	struct file *file = READ_ONCE(spare->file);
 
-	spin_lock(&spares->lock);
-	if (spares->count)
-		file = spares->files[--spares->count];
-	spin_unlock(&spares->lock);
+	if (IS_ERR_OR_NULL(file) || cmpxchg(&spare->file, file, NULL) != file)
+		return NULL;
 	return file;
 }
 
-bool mal_spares_put(struct mal_spares *spares, struct file *file)
+bool mal_spare_put(struct mal_spare *spare, struct file *file)
 {
-	bool kept;
-
 	/*
 	 * The kernel's key of a futex has this number. Without a new one, somebody who still waits
 	 * at a word of the last buffer would be woken in place of those who wait in the next.
 	 */
 	atomic64_set(&file->f_mapping->host->i_sequence, 0);
-	spin_lock(&spares->lock);
-	kept = !spares->closed && spares->count < MAL_SPARES;
-	if (kept)
-		spares->files[spares->count++] = file;
-	spin_unlock(&spares->lock);
-	return kept;
+	return !cmpxchg(&spare->file, NULL, file);
 }
 
 void mal_space_remove_page(struct page *page)

@@ -2,8 +2,8 @@
 #ifndef MAL_SPACE_H
 #define MAL_SPACE_H
 
+#include <linux/err.h>
 #include <linux/mm_types.h>
-#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct file;
@@ -36,33 +36,28 @@ void mal_spaces_unmap_all(struct mal_spaces *spaces);
  */
 struct file *mal_space_create_file(struct mal_spaces *spaces, const char *name);
 
-/* The most files that are kept spare. */
-#define MAL_SPARES	4
-
 /*
- * Files that mal_space_create_file() made, whose buffers are gone, for the next ones: a program
- * that maps one buffer after the other makes no file for each.
+ * A file that mal_space_create_file() made, whose buffer is gone, for the next one: a program that
+ * maps one buffer after the other makes no file for each. NULL: there is none; MAL_NO_SPARE: none
+ * is kept any more.
  */
-struct mal_spares {
-	spinlock_t lock;
-	struct file *files[MAL_SPARES];
-	unsigned int count;
-	bool closed;		/* takes in none */
+struct mal_spare {
+	struct file *file;
 };
 
-void mal_spares_init(struct mal_spares *spares);
+#define MAL_NO_SPARE	((struct file *)ERR_PTR(-ENODEV))
 
-/* Close all of them, and take in none from now on. Sleeps. */
-void mal_spares_close(struct mal_spares *spares);
+/* Close it, and take in none from now on. Sleeps. */
+void mal_spare_close(struct mal_spare *spare);
 
 /* NULL: there is none. */
-struct file *mal_spares_take(struct mal_spares *spares);
+struct file *mal_spare_take(struct mal_spare *spare);
 
 /*
  * Nothing is mapped of @file, and nobody holds a page of its space. False: the file stays the
  * caller's. To programs, the next user's space is another one.
  */
-bool mal_spares_put(struct mal_spares *spares, struct file *file);
+bool mal_spare_put(struct mal_spare *spare, struct file *file);
 
 /*
  * Called before @page is mapped: it becomes page @index of @space, until mal_space_remove_page().

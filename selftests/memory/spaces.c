@@ -211,7 +211,7 @@ static __u64 map_new_and_see(struct events *events, int fd)
 	return munmap(map, PAGE) || free_buffer(fd, buffer.handle) ? 0 : space;
 }
 
-/* Who maps one buffer after the other takes one file. But a file stays with its client. */
+/* Who maps one buffer after the other takes one file. But the file stays with its client. */
 TEST_F(spaces, next_buffer_of_a_client_has_the_same)
 {
 	const __u64 space = map_new_and_see(self->events, self->fd);

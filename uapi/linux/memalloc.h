@@ -838,8 +838,9 @@ struct memalloc_list {
  * part of it, as often as wanted. The mapping outlives the handle and the
  * descriptor; fork() shares it; mremap() can move or shrink it, not grow it. Whoever touches
  * what RESIZE has cut off gets SIGBUS. All mappings of a buffer together, also those of its
- * dma-bufs, take one open file of the system. Process-shared and robust mutexes may lie in a
- * buffer: a futex there is the same through all mappings of the buffer.
+ * dma-bufs, take one open file of the system; a client keeps one more for its next buffer.
+ * Process-shared and robust mutexes may lie in a buffer: a futex there is the same through all
+ * mappings of the buffer.
  *
  * Errors: those of mmap(2), and EINVAL (MAP_PRIVATE, or past the end of the
  * buffer), ENOENT (no buffer of this client there), EACCES (PROT_WRITE, but the
