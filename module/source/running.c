@@ -71,6 +71,8 @@ struct search {
 	unsigned long largest;		/* pages of the largest range that looked movable */
 	unsigned long deadline;		/* in jiffies */
 
+	bool reserved;			/* a window has memory that is reserved since boot */
+
 	/* Of the window with the fewest obstacles: its pages, and how many are obstacles. */
 	struct page_counts counts;
 	unsigned long fewest;
@@ -271,6 +273,7 @@ static bool count_obstacles(struct search *search, struct zone *zone)
 			if (kind != MOVABLE)
 				obstacles += sum.of[kind];
 		}
+		search->reserved |= i >= n - 1 && sum.of[RESERVED];
 		if (i >= n - 1 && !sum.of[RESERVED] && obstacles < search->fewest) {
 			search->fewest = obstacles;
 			search->counts = sum;
@@ -301,9 +304,9 @@ static int explain_failure(struct search *search, int node)
 	try_zones(search, node, count_obstacles);
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (search->fewest == ULONG_MAX)
+	if (search->fewest == ULONG_MAX && search->reserved)
 		pr_err("no range of that length is without memory that is reserved since boot\n");
-	else if (search->fewest)
+	else if (search->fewest && search->fewest != ULONG_MAX)
 		pr_err("in the best window, these pages can't be moved: %lu of slabs, %lu of page tables, %lu of huge pages, %lu others of the kernel\n",
 		       of[SLAB], of[PAGE_TABLE], of[HUGE], of[OTHER]);
 	return -ENOMEM;
