@@ -355,6 +355,36 @@ TEST_F(clean, nothing_is_zeroed_under_its_owner)
 	EXPECT_LT(1000 * 4 * KIB / PAGE, total);
 }
 
+/*
+ * As the background is about to zero a buffer's memory, somebody gets it, zeroed, and gives it back
+ * as it is, and so nothing is dirty any more as the next one gets it: at about the time at which the
+ * background begins.
+ */
+TEST_F(clean, nothing_is_zeroed_under_the_next_owner)
+{
+	const __u64 length = 40 * PAGE;
+	struct memalloc_alloc buffer;
+	int round;
+	char *map;
+
+	for (round = 0; round < 10; round++) {
+		ASSERT_EQ(0, make_dirty(self->fd, length));
+		usleep(105000);
+		ASSERT_EQ(0, alloc_buffer(self->fd, length, &buffer));
+		ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+		usleep(round * 10000);
+		ASSERT_EQ(0, alloc_buffer(self->fd, length, &buffer));
+		map = map_buffer(self->fd, &buffer);
+		ASSERT_NE(MAP_FAILED, (void *)map);
+		fill(map, length, round);
+		usleep(200000);
+		EXPECT_EQ(length, first_difference(map, length, round));
+		munmap(map, length);
+		ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+		ASSERT_TRUE(WAIT_UNTIL(!dirty_bytes(self->fd)));
+	}
+}
+
 /* One of several clients that go through buffers. */
 struct client {
 	int number;
