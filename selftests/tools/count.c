@@ -8,7 +8,7 @@
  * the length of a buffer, the system calls of a round, of how many pairs or pages a round consists,
  * and the median. Tabs separate these.
  */
-#include "bench-calls/marks.h"
+#include "bench-calls/mark.h"
 #include "count.h"
 
 #include <linux/dma-heap.h>
@@ -19,10 +19,6 @@
 #define LIVE		4000
 #define BATCH		64
 #define MAPPED		(16 * MIB)
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE	0x100000
-#endif
 
 struct operation {
 	const char *what;
@@ -45,19 +41,7 @@ static struct memalloc_free frees[BATCH];
 static void mark(enum mark mark)
 {
 	if (marking)
-		((void (*)(void))(MARK_ADDRESS + mark))();
-}
-
-/* Make code for the marks: instructions that return, of x86. */
-static bool make_marks(void)
-{
-	void *page = mmap((void *)MARK_ADDRESS, PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-
-	if (page != (void *)MARK_ADDRESS)
-		return false;
-	memset(page, 0xc3, MARKS);
-	return !mprotect(page, PAGE, PROT_READ | PROT_EXEC);
+		call_mark(mark);
 }
 
 /* What a round does between these two does not count. */
