@@ -362,4 +362,5 @@ def main():
         print("\n".join(text) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
