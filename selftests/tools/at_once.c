@@ -6,6 +6,8 @@
  * Each process has a CPU and an open file of its own. All have the same user. The plugin records
  * from the moment when each has warmed up until the first has done all its pairs. The others stop
  * then, too.
+ *
+ * With a number as argument, so many of the processes use buffers that no CPU keeps ready.
  */
 #include "bench-calls/mark.h"
 #include "memalloc_test.h"
@@ -15,7 +17,8 @@
 
 #define WARM_UP		1000
 #define PAIRS		5000
-#define LENGTH		(4 * KIB)
+#define SMALL		(4 * KIB)
+#define LARGE		MIB
 
 /* In memory that all processes share. */
 struct progress {
@@ -32,13 +35,13 @@ static bool is_over(void)
 	return __atomic_load_n(&progress->over, __ATOMIC_RELAXED);
 }
 
-static void make_pairs(int fd, int count)
+static void make_pairs(int fd, __u64 length, int count)
 {
 	struct memalloc_alloc buffer;
 	int i;
 
 	for (i = 0; i < count && !is_over(); i++) {
-		if (alloc_buffer(fd, LENGTH, &buffer) || free_buffer(fd, buffer.handle)) {
+		if (alloc_buffer(fd, length, &buffer) || free_buffer(fd, buffer.handle)) {
 			perror("a pair");
 			exit(1);
 		}
@@ -57,7 +60,7 @@ static void wait_for_all(int processes)
 }
 
 /* What a process does. */
-static void work(int cpu, int processes)
+static void work(int cpu, __u64 length, int processes)
 {
 	int err = run_on(cpu);
 	int fd;
@@ -71,16 +74,17 @@ static void work(int cpu, int processes)
 		fprintf(stderr, "%s: %s\n", DEVICE, strerror(-fd));
 		exit(1);
 	}
-	make_pairs(fd, WARM_UP);
+	make_pairs(fd, length, WARM_UP);
 	wait_for_all(processes);
-	make_pairs(fd, PAIRS);
+	make_pairs(fd, length, PAIRS);
 	if (!__atomic_exchange_n(&progress->over, true, __ATOMIC_SEQ_CST))
 		call_mark(MARK_OFF);
 	exit(0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const int large = argc > 1 ? atoi(argv[1]) : 0;
 	const int processes = sysconf(_SC_NPROCESSORS_ONLN);
 	int i, status;
 
@@ -94,7 +98,7 @@ int main(void)
 		const pid_t pid = fork();
 
 		if (!pid)
-			work(i, processes);
+			work(i, i < large ? LARGE : SMALL, processes);
 		if (pid < 0) {
 			perror("fork");
 			return 1;
