@@ -21,7 +21,6 @@ struct mal_arena {
 	spinlock_t lock;	/* of all below; innermost: nothing is taken under it */
 	struct mutex switching;	/* held during the change to another fit; before @lock */
 	bool wants_ready;	/* CPUs may keep blocks ready; under @switching */
-	bool keeps_ready;	/* they may, and the fit is a good one; under @switching */
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
@@ -34,8 +33,10 @@ struct mal_arena {
 
 	u64 changes;		/* a block came, went, or got another size or state: how often */
 
-	/* What no lock is needed for, and other CPUs seldom write. */
-	struct mal_arenas cpus ____cacheline_aligned_in_smp;
+	/* What no lock is needed for to read, and other CPUs seldom write. */
+	bool keeps_ready	/* they may, and the fit is a good one; under @switching */
+		____cacheline_aligned_in_smp;
+	struct mal_arenas cpus;
 };
 
 /* A run of granules in one state, as visitors see it. */
