@@ -4,9 +4,9 @@
  * between the marks of a program there (marks.h). scripts/count-shared builds it and boots with
  * it; shared.py reads what it writes. It changes nothing in the VM.
  *
- * A CPU is in a call from the beginning of mal_ioctl() until code of its caller runs, or a worker
- * of the kernel has had its turn. After an interrupt or a change of tasks, it is so again only
- * when code of the module runs.
+ * A CPU is in a call from the beginning of mal_ioctl() until code of its caller, or of a program,
+ * runs. After an interrupt or a change of tasks, it is so again only when code of the module uses
+ * the call's stack: a worker of the kernel may run such code, too.
  *
  * Its argument folder= is where the VM puts /proc/kallsyms, which is read at the first mark, and
  * where the file `counts` is written to. A line of it has what was counted, the CPU's number, how
@@ -30,6 +30,7 @@
 
 #define KERNEL		(1ULL << 63)
 #define PAGE		4096ULL
+#define STACK		(4 * PAGE)	/* a task's in the kernel, aligned to that */
 #define CPUS		64
 #define PAUSES		512
 
@@ -37,7 +38,7 @@ enum kind {
 	KIND_UNKNOWN,		/* so far */
 	KIND_ENTER,		/* the first of the call, and one of the module */
 	KIND_MODULE,
-	KIND_LEAVE,		/* of the caller, or a worker's */
+	KIND_LEAVE,		/* of the caller, or a program's */
 	KIND_PAUSE,		/* interrupts, and the scheduler */
 	KIND_OTHER,
 };
@@ -64,8 +65,10 @@ struct counters {
 struct cpu {
 	bool is_in_call;
 	bool is_paused;
-	const struct block *site;
-	const struct block *before;
+	uint64_t stack;		/* its number, of the call; 0: not known so far */
+	const struct block *now;	/* runs, counted or not */
+	const struct block *before;	/* the last one that was counted */
+	const struct block *site;	/* the last one of the module */
 	struct counters runs;
 	struct counters reads;
 	struct counters writes;
@@ -83,10 +86,10 @@ static struct cpu cpus[CPUS];
 static bool recording;
 
 /*
- * Addresses in the kernel: where the call and a worker begin, the code of the module and of the
- * call's caller, and where interrupts and the scheduler begin.
+ * Addresses in the kernel: where the call begins, the code of the module and of the call's caller,
+ * and where interrupts and the scheduler begin.
  */
-static uint64_t enter, worker;
+static uint64_t enter;
 static struct range module, caller;
 static uint64_t pauses[PAUSES];
 static size_t n_pauses;
@@ -197,8 +200,6 @@ static void read_functions(void)
 			enter = address;
 		if (!strcmp(name, "__x64_sys_ioctl"))
 			caller.begin = address;
-		if (!strcmp(name, "process_one_work"))
-			worker = address;
 		if (is_pause(name) && n_pauses < PAUSES)
 			pauses[n_pauses++] = address;
 	}
@@ -208,7 +209,7 @@ static void read_functions(void)
 		if (address > caller.begin && address < caller.end)
 			caller.end = address;
 	fclose(file);
-	must(enter && worker && caller.begin, "kallsyms");
+	must(enter && caller.begin, "kallsyms");
 }
 
 static bool contains(const struct range *range, uint64_t address)
@@ -224,7 +225,7 @@ static enum kind classify(uint64_t begin)
 		return KIND_ENTER;
 	if (contains(&module, begin))
 		return KIND_MODULE;
-	if (begin < KERNEL || contains(&caller, begin) || begin == worker)
+	if (begin < KERNEL || contains(&caller, begin))
 		return KIND_LEAVE;
 	for (i = 0; i < n_pauses; i++)
 		if (begin == pauses[i])
@@ -259,15 +260,17 @@ static void block_runs(unsigned int number, void *data)
 
 	if (!__atomic_load_n(&recording, __ATOMIC_ACQUIRE))
 		return;
+	cpu->now = block;
 	kind = kind_of(block);
-	if (kind == KIND_ENTER)
+	if (kind == KIND_ENTER) {
 		cpu->is_in_call = true;
-	else if (kind == KIND_LEAVE)
-		cpu->is_in_call = false;
-	if (kind == KIND_PAUSE)
-		cpu->is_paused = true;
-	else if (kind != KIND_OTHER)
 		cpu->is_paused = false;
+		cpu->stack = 0;
+	} else if (kind == KIND_LEAVE) {
+		cpu->is_in_call = false;
+	} else if (kind == KIND_PAUSE) {
+		cpu->is_paused = true;
+	}
 	if (!is_counted(cpu))
 		return;
 	if (kind != KIND_OTHER)
@@ -277,17 +280,34 @@ static void block_runs(unsigned int number, void *data)
 	cpu->before = block;
 }
 
+/* The first that a call writes to is its stack. */
+static void look_at_stack(struct cpu *cpu, uint64_t address, uint64_t code, bool is_write)
+{
+	if (!cpu->stack && is_write)
+		cpu->stack = address / STACK;
+	if (cpu->is_paused && contains(&module, code) && address / STACK == cpu->stack) {
+		cpu->is_paused = false;
+		cpu->site = cpu->now;
+		cpu->before = cpu->now;
+	}
+}
+
 static void memory_is_used(unsigned int number, uint32_t info, uint64_t address, void *data)
 {
+	const uint64_t code = (uintptr_t)data;
+	const bool is_write = qemu_plugin_mem_is_store(info);
 	struct cpu *cpu = &cpus[number];
 	const struct qemu_plugin_hwaddr *place;
 
+	if (!cpu->is_in_call)
+		return;
+	look_at_stack(cpu, address, code, is_write);
 	if (!is_counted(cpu))
 		return;
 	place = qemu_plugin_get_hwaddr(info, address);
 	if (place)
-		count(qemu_plugin_mem_is_store(info) ? &cpu->writes : &cpu->reads,
-		      (uintptr_t)data, qemu_plugin_hwaddr_phys_addr(place), address);
+		count(is_write ? &cpu->writes : &cpu->reads, code,
+		      qemu_plugin_hwaddr_phys_addr(place), address);
 }
 
 static void mark_runs(unsigned int number, void *data)
