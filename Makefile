@@ -158,11 +158,12 @@ bench-kernel: setup		## compares allocators in the kernel by instructions, in a 
 	@scripts/bench-kernel
 
 # PROFILE=1: also where they go, with TOP functions, and calls within each other down to DEPTH, if they
-# have LEAST percent. CPUS=N: instead, what N CPUs share that do so at the same time, LARGE of them with
-# larger buffers; the lines of memory that two of them use LEAST times in a thousand pairs.
+# have LEAST percent. CPUS=N: instead, what N CPUs share that do so at the same time, each with HELD
+# buffers, and LARGE of them with larger ones; and TOP lines of memory that two of them use LEAST times in
+# a thousand pairs.
 bench-calls: vm-module tests	## instructions of allocating and freeing a buffer, in a VM (PROFILE=1: where they go; CPUS=8: what CPUs share instead)
 	@$(if $(CPUS),,scripts/vm $(vm_kernel) --name bench-calls selftests/bench-calls/run.sh)
-	@$(if $(CPUS),LEAST=$(LEAST) LARGE=$(LARGE) scripts/count-shared $(vm_kernel) --cpus $(CPUS))
+	@$(if $(CPUS),TOP=$(TOP) LEAST=$(LEAST) HELD=$(HELD) LARGE=$(LARGE) scripts/count-shared $(vm_kernel) --cpus $(CPUS))
 	@$(if $(PROFILE),TOP=$(TOP) DEPTH=$(DEPTH) LEAST=$(LEAST) scripts/profile-calls $(vm_kernel))
 
 bench-held: KDIR = $(tested)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Says what CPUs share that get and give back buffers at the same time, as shared.c has counted it.
 
-    shared.py RUN FUNCTIONS [--least N]
+    shared.py RUN FUNCTIONS [--least N] [--top N]
 
 RUN is the VM's run folder, which has what shared.c wrote. FUNCTIONS has what `nm -A` says of the
 module's object files. Shown are the lines of memory that at least two CPUs use, and one writes to,
@@ -123,13 +123,16 @@ def describe_line(counts, line, data):
         yield f"{sum(cpus.values()):10} {what + 's':6} by {by:7} {function.label()}: {places}"
 
 
-def describe_lines(counts, lines, data, what):
+def describe_lines(counts, lines, data, top, what):
     yield f"{what}: {len(lines) or 'none'}"
+    if len(lines) > top:
+        yield f"the {top} most written to of these, by address:"
+        lines = sorted(sorted(lines, key=lambda line: -counts.users(line, ["write"]).total())[:top])
     for line in lines:
         yield from describe_line(counts, line, data)
 
 
-def report(counts, data, least):
+def report(counts, data, least, top):
     total = sum(counts.calls.values())
     root = counts.acquisitions("arena.c", ".*")
     user = counts.acquisitions("charge.c", "mutex_")
@@ -149,9 +152,9 @@ def report(counts, data, least):
     yield ""
     yield from table_of_locks(counts, total)
     yield ""
-    yield from describe_lines(counts, written, data, "lines of memory that two CPUs or more write "
-                              f"to, {least:g} times in a thousand pairs")
-    yield from describe_lines(counts, read, data, "and that one writes to, and others read")
+    yield from describe_lines(counts, written, data, top, "lines of memory that two CPUs or more "
+                              f"write to, {least:g} times in a thousand pairs")
+    yield from describe_lines(counts, read, data, top, "and that one writes to, and others read")
     yield f"lines that two CPUs or more wrote to, at least one of them less often: {rare}"
 
 
@@ -160,13 +163,14 @@ def main():
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("functions", type=pathlib.Path)
     parser.add_argument("--least", type=float, default=10)
+    parser.add_argument("--top", type=int, default=20)
     options = parser.parse_args()
 
     names = options.run / "kallsyms"
     counts = Counts(options.run / "counts", Functions(names, read_sources(options.functions)))
     if len(counts.calls) < 2:
         sys.exit("shared.py: fewer than two CPUs made calls in the time that was recorded")
-    print("\n".join(report(counts, Data(names), options.least)))
+    print("\n".join(report(counts, Data(names), options.least, options.top)))
 
 
 if __name__ == "__main__":

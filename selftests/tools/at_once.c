@@ -7,7 +7,8 @@
  * from the moment when each has warmed up until the first has done all its pairs. The others stop
  * then, too.
  *
- * With a number as argument, so many of the processes use buffers that no CPU keeps ready.
+ * The arguments are how many buffers a process gets before it gives them back, and how many of the
+ * processes use buffers that are too large for CPUs to keep ready.
  */
 #include "bench-calls/mark.h"
 #include "memalloc_test.h"
@@ -17,6 +18,7 @@
 
 #define WARM_UP		1000
 #define PAIRS		5000
+#define MAX_HELD	1000
 #define SMALL		(4 * KIB)
 #define LARGE		MIB
 
@@ -29,22 +31,28 @@ struct progress {
 };
 
 static struct progress *progress;
+static int held;	/* buffers, at the most */
 
 static bool is_over(void)
 {
 	return __atomic_load_n(&progress->over, __ATOMIC_RELAXED);
 }
 
+/* That many, at least. */
 static void make_pairs(int fd, __u64 length, int count)
 {
-	struct memalloc_alloc buffer;
-	int i;
+	static struct memalloc_alloc buffers[MAX_HELD];
+	int i, err = 0;
 
-	for (i = 0; i < count && !is_over(); i++) {
-		if (alloc_buffer(fd, length, &buffer) || free_buffer(fd, buffer.handle)) {
-			perror("a pair");
-			exit(1);
-		}
+	for (; count > 0 && !err && !is_over(); count -= held) {
+		for (i = 0; i < held && !err; i++)
+			err = alloc_buffer(fd, length, &buffers[i]);
+		for (i = 0; i < held && !err; i++)
+			err = free_buffer(fd, buffers[i].handle);
+	}
+	if (err) {
+		perror("a pair");
+		exit(1);
 	}
 }
 
@@ -84,10 +92,15 @@ static void work(int cpu, __u64 length, int processes)
 
 int main(int argc, char **argv)
 {
-	const int large = argc > 1 ? atoi(argv[1]) : 0;
+	const int large = argc > 2 ? atoi(argv[2]) : 0;
 	const int processes = sysconf(_SC_NPROCESSORS_ONLN);
 	int i, status;
 
+	held = argc > 1 ? atoi(argv[1]) : 1;
+	if (held < 1 || held > MAX_HELD) {
+		fprintf(stderr, "%d buffers: at least 1, at most %d\n", held, MAX_HELD);
+		return 1;
+	}
 	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (progress == MAP_FAILED || !make_marks()) {
