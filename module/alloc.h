@@ -10,8 +10,8 @@ struct mal_region;
 struct mal_request;
 
 /*
- * Charge @payer for blocks of @bytes, and for as many buffers, that it is about to get. If a limit is reached, scan the
- * user's quarantine and try once more. Sleeps. -EDQUOT.
+ * Charge @payer for @buffers, or a part of one (0), of @bytes that it is about to get. If a limit
+ * is reached, scan the user's quarantine and try once more. Sleeps. -EDQUOT.
  */
 int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
 

@@ -108,7 +108,7 @@ static u64 release_stack(struct mal_arenas *arenas, struct mal_cpu_arena *cpu, u
 
 /* -ENOSPC: the stack is full; -EBUSY: the arenas are paused. */
 static __always_inline int try_to_put(struct mal_arenas *arenas, struct mal_cpu_arena *cpu,
-		      struct mal_block *block)
+				      struct mal_block *block)
 {
 	const u32 granules = block->granules;
 	int err = 0;

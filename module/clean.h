@@ -48,14 +48,12 @@ int __must_check __mal_clean_zero(struct mal_clean *clean, u32 first, u32 granul
 
 static inline int __must_check mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 {
-	/*
-	 * A dirty granule is counted until it has been zeroed: pairs with zero_granules(). And who
-	 * sees MAL_NONE sees the end of what the background did: as in is_busy().
-	 */
-	if (!atomic_long_read_acquire(&clean->dirty) &&
-	    smp_load_acquire(&clean->busy) == MAL_NONE)
-		return 0;
-	return __mal_clean_zero(clean, first, granules);
+	/* A dirty granule is counted until it has been zeroed: pairs with zero_granules(). */
+	bool dirty = atomic_long_read_acquire(&clean->dirty);
+	/* Who sees MAL_NONE sees the end of what the background did: as in is_busy(). */
+	bool busy = smp_load_acquire(&clean->busy) != MAL_NONE;
+
+	return dirty || busy ? __mal_clean_zero(clean, first, granules) : 0;
 }
 
 /* From now on a process may write to these granules of a buffer. Sleeps. */

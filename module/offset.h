@@ -9,10 +9,10 @@
  * of 2^(k-2) + 1 to 2^(k-1) pages gets one of the slots of 2^k pages in band k, so it may grow to
  * twice its size at least.
  *
- * Which slot follows from the place of the buffer: slot n of band k is for the buffer that begins in
- * chunk n of the region, if this is divided into chunks of 2^(k-2) pages. No two buffers of the band
- * begin in the same chunk, since each is longer than a chunk. So a new buffer has its slot without a
- * search, and without a lock.
+ * Which slot follows from the place of the buffer: slot n of band k is for the buffer that begins
+ * in chunk n of the region, if this is divided into chunks of 2^(k-2) pages. No two buffers of the
+ * band begin in the same chunk, since each is longer than a chunk. So a new buffer has its slot
+ * without a search, and without a lock.
  *
  * But a buffer that shrinks keeps its slot, and when it is shorter than a chunk, another may begin
  * in the same chunk. Then the slot of the shrunken one is written down as kept, and the other one

@@ -356,9 +356,8 @@ TEST_F(clean, nothing_is_zeroed_under_its_owner)
 }
 
 /*
- * As the background is about to zero a buffer's memory, somebody gets it, zeroed, and gives it back
- * as it is, and so nothing is dirty any more as the next one gets it: at about the time at which the
- * background begins.
+ * The background is about to zero a buffer's memory. Then somebody gets it, zeroed, and gives it
+ * back as it is. So nothing is dirty any more as the next one gets it, and writes to it.
  */
 TEST_F(clean, nothing_is_zeroed_under_the_next_owner)
 {
