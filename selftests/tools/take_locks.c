@@ -161,6 +161,26 @@ static void batches(struct work *work)
 	}
 }
 
+/* What CPUs keep ready comes back to the heap, of all sizes, and from between others. */
+static void drain(struct work *work)
+{
+	static struct memalloc_alloc buffers[MEMALLOC_BATCH_MAX], some[MEMALLOC_BATCH_MAX];
+	struct memalloc_stats stats;
+	unsigned int i, n, part;
+	__u64 pages;
+
+	for (pages = 1; pages <= 16; pages++) {
+		n = 48 / pages * 4;
+		MUST(!alloc_batch(work->fd, buffers, n, pages * PAGE));
+		for (part = 0; part < 4; part++) {
+			for (i = 0; i < n / 4; i++)
+				some[i] = buffers[4 * i + part];
+			MUST(!free_batch(work->fd, some, n / 4));
+			MUST(!get_stats(work->fd, &stats));
+		}
+	}
+}
+
 static void resize(struct work *work)
 {
 	struct memalloc_alloc buffer;
@@ -266,6 +286,24 @@ static void refuse(struct work *work)
 	(void)work;
 }
 
+/* Clients of one user have given something back, and somebody looks at what the user has. */
+static void look_at_limits(struct work *work)
+{
+	struct memalloc_limits limits;
+	struct memalloc_alloc buffer;
+	int clients[40];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] = open_device();
+		MUST(!alloc_buffer(clients[i], PAGE, &buffer) &&
+		     !free_buffer(clients[i], buffer.handle));
+	}
+	MUST(!get_limits(work->fd, &limits));
+	for (i = 0; i < ARRAY_SIZE(clients); i++)
+		close(clients[i]);
+}
+
 /* A client knew addresses, and is gone. */
 static void release(struct work *work)
 {
@@ -334,6 +372,7 @@ static void all_calls(struct work *work)
 		MUST(!switch_to(fits[i]));
 		churn(work);
 		batches(work);
+		drain(work);
 		resize(work);
 		sweep(work);
 		no_room(work);
@@ -342,6 +381,7 @@ static void all_calls(struct work *work)
 		read_debugfs("layout", 1 << 18);
 		share(work);
 		refuse(work);
+		look_at_limits(work);
 		release(work);
 		quarantine(work);
 		retire(work);
