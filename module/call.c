@@ -23,7 +23,7 @@
  * The two functions below copy whole words, without a call of the kernel. For arguments, which are
  * short, that takes a fraction of the instructions of copy_from_user() and copy_to_user(). -EFAULT.
  */
-static __always_inline int copy_words_from_user(u64 *to, const u64 __user *from, u32 words)
+static int copy_words_from_user(u64 *to, const u64 __user *from, u32 words)
 {
 	u32 i;
 
@@ -92,17 +92,37 @@ static noinline int fetch_other_length(struct mal_call *call)
 	return err;
 }
 
-/* Copy in the argument of the call, whose type is set. */
+/*
+ * Copy in the argument of the call, whose type is set. Most programs know the argument as it is
+ * here: then its size is read with the rest, and nothing is read twice.
+ */
 static int fetch_argument(struct mal_call *call)
 {
 	const struct mal_call_type *type = call->type;
 	const struct mal_call_header *arg = call->arg;
+	const u64 __user *from = call->user;
+	u64 *to = call->arg;
+	u32 i;
 
+	might_fault();
+	if (should_fail_usercopy())
+		return -EFAULT;
+	if (unlikely(!user_read_access_begin(from, type->size)))
+		return fetch_other_length(call);
+	unsafe_get_user(to[0], &from[0], fault);
+	if (unlikely(arg->size != type->size || arg->flags & ~type->flags)) {
+		user_read_access_end();
+		return fetch_other_length(call);
+	}
+	for (i = 1; i < type->size / sizeof(u64); i++)
+		unsafe_get_user(to[i], &from[i], fault);
+	user_read_access_end();
 	call->user_size = type->size;
-	if (likely(!copy_words_from_user(call->arg, call->user, type->size / sizeof(u64)) &&
-		   arg->size == type->size && !(arg->flags & ~type->flags)))
-		return 0;
-	return fetch_other_length(call);
+	return 0;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
 }
 
 long mal_call_run(const struct mal_call_type *types, unsigned int count, struct mal_client *client,
