@@ -57,6 +57,11 @@ fault:
 	return -EFAULT;
 }
 
+static int check_flags(const struct mal_call_type *type, const struct mal_call_header *arg)
+{
+	return arg->flags & ~type->flags ? -EINVAL : 0;
+}
+
 int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u32 user_size,
 		   struct mal_call_header *arg)
 {
@@ -70,9 +75,7 @@ int mal_call_fetch(const struct mal_call_type *type, const void __user *user, u3
 		err = copy_words_from_user((u64 *)arg, user, type->size / sizeof(u64));
 	else
 		err = copy_struct_from_user(arg, type->size, user, user_size);
-	if (err)
-		return err;
-	return arg->flags & ~type->flags ? -EINVAL : 0;
+	return err ?: check_flags(type, arg);
 }
 
 /* Userspace knows another length of the argument, or has made a mistake. */
@@ -94,31 +97,33 @@ static noinline int fetch_other_length(struct mal_call *call)
 
 /*
  * Copy in the argument of the call, whose type is set. Most programs know the argument as it is
- * here: then its size is read with the rest, and nothing is read twice.
+ * here: then all is read at one go.
  */
 static int fetch_argument(struct mal_call *call)
 {
 	const struct mal_call_type *type = call->type;
-	const struct mal_call_header *arg = call->arg;
+	struct mal_call_header *arg = call->arg;
 	const u64 __user *from = call->user;
 	u64 *to = call->arg;
-	u32 i;
+	u32 size, i;
 
 	might_fault();
 	if (should_fail_usercopy())
 		return -EFAULT;
 	if (unlikely(!user_read_access_begin(from, type->size)))
 		return fetch_other_length(call);
-	unsafe_get_user(to[0], &from[0], fault);
-	if (unlikely(arg->size != type->size || arg->flags & ~type->flags)) {
+	unsafe_get_user(size, (const u32 __user *)from, fault);
+	if (unlikely(size != type->size)) {
 		user_read_access_end();
 		return fetch_other_length(call);
 	}
-	for (i = 1; i < type->size / sizeof(u64); i++)
+	for (i = 0; i < type->size / sizeof(u64); i++)
 		unsafe_get_user(to[i], &from[i], fault);
 	user_read_access_end();
-	call->user_size = type->size;
-	return 0;
+	/* As in fetch_other_length(). */
+	arg->size = size;
+	call->user_size = size;
+	return check_flags(type, arg);
 
 fault:
 	user_read_access_end();
