@@ -27,6 +27,10 @@ TAKE = re.compile(r"(_raw_|rt_)(spin|read|write)_(try)?lock|mutex_(try)?lock|dow
 WAIT = re.compile(r".*queued_(spin|read|write)_lock_slowpath|__mutex_lock_(\w+_)?slowpath"
                   r"|rwsem_down_\w+_slowpath|rtlock_slowlock|rt_mutex_slowlock")
 
+# Functions of charge.c that take the lock of the client's own payer. All others take the user's; the
+# payer's, which they take inside that, counts as one more.
+PAYERS = ["mal_charge", "charge_credit", "mal_uncharge"]
+
 
 class Data:
     """The names of what lies in the kernel's and its modules' own data."""
@@ -71,10 +75,10 @@ class Counts:
         elif WAIT.match(function.name):
             self.waited[caller] += count
 
-    def acquisitions(self, source, lock):
-        """How often functions of a file of the module took that kind of lock."""
-        return sum(count for (caller, name), count in self.taken.items()
-                   if caller.source == source and re.match(lock, name))
+    def acquisitions(self, source, but=()):
+        """How often functions of a file of the module took locks, but for these functions."""
+        return sum(count for (caller, _), count in self.taken.items()
+                   if caller.source == source and caller.name not in but)
 
     def users(self, line, whats):
         """How often each CPU used the line: whats are reads, or writes, or both."""
@@ -134,8 +138,8 @@ def describe_lines(counts, lines, data, top, what):
 
 def report(counts, data, least, top):
     total = sum(counts.calls.values())
-    root = counts.acquisitions("arena.c", ".*")
-    user = counts.acquisitions("charge.c", "mutex_")
+    root = counts.acquisitions("arena.c")
+    user = counts.acquisitions("charge.c", but=PAYERS)
     lines = sorted(counts.lines)
     writers = {line: counts.frequent(line, ["write"], least) for line in lines}
     written = [line for line in lines if len(writers[line]) > 1]
