@@ -16,14 +16,9 @@
  *
  * The VM has one processor, as with -icount, so no two calls are made at a time.
  */
-#include "marks.h"
-#include "qemu.h"
+#include "plugin.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct block {
 	uint64_t begin;
@@ -32,25 +27,9 @@ struct block {
 	uint32_t number;	/* 0: not in the trace so far */
 };
 
-int qemu_plugin_version;
-
 static FILE *trace, *blocks;
 static uint32_t last_number = MARKS;
 static bool recording;
-
-/* QEMU reads the version after it has run this. */
-__attribute__((constructor)) static void choose_version(void)
-{
-	qemu_plugin_version = qemu_plugin_n_vcpus ? 1 : 2;
-}
-
-static void must(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	perror(what);
-	exit(1);
-}
 
 static void write_event(uint32_t event)
 {
@@ -95,11 +74,8 @@ static void is_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	struct block *block;
 
 	(void)id;
-	if (begin >= MARK_ADDRESS && begin < MARK_ADDRESS + MARKS) {
-		qemu_plugin_register_vcpu_tb_exec_cb(tb, mark_runs, QEMU_PLUGIN_CB_NO_REGS,
-						     (void *)(uintptr_t)(begin - MARK_ADDRESS));
+	if (watch_mark(tb, mark_runs))
 		return;
-	}
 	/* Never freed: QEMU does not say when it forgets a block. */
 	block = calloc(1, sizeof(*block));
 	must(block, "plugin");
@@ -116,29 +92,13 @@ static void vm_ends(qemu_plugin_id_t id, void *data)
 	must(!fclose(trace) && !fclose(blocks), "plugin");
 }
 
-static FILE *open_file(const char *folder, const char *name)
-{
-	char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	file = fopen(path, "w");
-	must(file, path);
-	return file;
-}
-
 int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
 {
-	static const char option[] = "folder=";
-	const size_t length = sizeof(option) - 1;
-
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], option, length)) {
-		fputs("plugin: its one argument is folder=FOLDER\n", stderr);
+	if (!take_folder(argc, argv))
 		return 1;
-	}
-	trace = open_file(argv[0] + length, "trace");
-	blocks = open_file(argv[0] + length, "blocks");
+	trace = open_file("trace", "w");
+	blocks = open_file("blocks", "w");
 	qemu_plugin_register_vcpu_tb_trans_cb(id, is_translated);
 	qemu_plugin_register_atexit_cb(id, vm_ends, NULL);
 	return 0;

@@ -19,13 +19,9 @@
  *          which ADDRESS is the virtual one
  *   read   likewise, if it only read
  */
-#include "marks.h"
-#include "qemu.h"
+#include "plugin.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define KERNEL		(1ULL << 63)
@@ -79,9 +75,6 @@ struct range {
 	uint64_t end;
 };
 
-int qemu_plugin_version;
-
-static const char *folder;
 static struct cpu cpus[CPUS];
 static bool recording;
 
@@ -93,31 +86,6 @@ static uint64_t enter;
 static struct range module, caller;
 static uint64_t pauses[PAUSES];
 static size_t n_pauses;
-
-/* QEMU reads the version after it has run this. */
-__attribute__((constructor)) static void choose_version(void)
-{
-	qemu_plugin_version = qemu_plugin_n_vcpus ? 1 : 2;
-}
-
-static void must(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static FILE *open_file(const char *name, const char *mode)
-{
-	char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	file = fopen(path, mode);
-	must(file, path);
-	return file;
-}
 
 /* The counter with that key, or an unused one. */
 static struct counter *find(const struct counters *counters, const uint64_t *key)
@@ -328,11 +296,8 @@ static void is_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	size_t i;
 
 	(void)id;
-	if (begin >= MARK_ADDRESS && begin < MARK_ADDRESS + MARKS) {
-		qemu_plugin_register_vcpu_tb_exec_cb(tb, mark_runs, QEMU_PLUGIN_CB_NO_REGS,
-						     (void *)(uintptr_t)(begin - MARK_ADDRESS));
+	if (watch_mark(tb, mark_runs))
 		return;
-	}
 	/* Never freed: QEMU does not say when it forgets a block. */
 	block = calloc(1, sizeof(*block));
 	must(block, "shared");
@@ -382,17 +347,9 @@ static void vm_ends(qemu_plugin_id_t id, void *data)
 
 int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
 {
-	static const char option[] = "folder=";
-	const size_t length = sizeof(option) - 1;
-
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], option, length)) {
-		fputs("shared: its one argument is folder=FOLDER\n", stderr);
+	if (!take_folder(argc, argv))
 		return 1;
-	}
-	/* QEMU frees the arguments. */
-	folder = strdup(argv[0] + length);
-	must(folder, "shared");
 	qemu_plugin_register_vcpu_tb_trans_cb(id, is_translated);
 	qemu_plugin_register_atexit_cb(id, vm_ends, NULL);
 	return 0;
