@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What each plugin for QEMU's translator here has: its folder, and the marks of a program in the VM. */
+/* What each plugin for QEMU here has: its folder, and the marks of a program in the VM. */
 #ifndef PLUGIN_H
 #define PLUGIN_H
 
@@ -56,7 +56,7 @@ static inline FILE *open_file(const char *name, const char *mode)
 	return file;
 }
 
-/* If the block is a mark, have its number told to @mark_runs whenever it runs. False: it is none. */
+/* A mark: have its number told to @mark_runs whenever it runs. False: the block is none. */
 static inline bool watch_mark(struct qemu_plugin_tb *tb, qemu_plugin_executed_t mark_runs)
 {
 	const uint64_t begin = qemu_plugin_tb_vaddr(tb);
