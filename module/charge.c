@@ -423,7 +423,9 @@ void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers)
 	u64 limit;
 
 	spin_lock(&user->lock);
-	end_all_credit(user);
+	if (!user->was_refused)
+		end_all_credit(user);
+	/* Another one may have been refused meanwhile: the lock was dropped. */
 	if (!user->was_refused)
 		name = refusing_limit(payer, more, &limit);
 	if (name) {

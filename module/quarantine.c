@@ -130,6 +130,8 @@ static void ward_add(struct mal_extent *extent)
 	struct mal_ward *ward = &user->ward;
 	bool was_pending;
 
+	/* One for the work; one until the mutex is unlocked, as the work may put the last one. */
+	mal_user_get(user);
 	mal_user_get(user);
 	mutex_lock(&ward->lock);
 	list_add_tail(&extent->node, &ward->extents);
@@ -141,6 +143,7 @@ static void ward_add(struct mal_extent *extent)
 		was_pending = !queue_delayed_work(ward->wq, &ward->work, delay);
 	ward->delay_ms = MAL_DELAY_MS;
 	mutex_unlock(&ward->lock);
+	mal_user_put(user);
 	if (was_pending)
 		mal_user_put(user);
 }

@@ -54,8 +54,9 @@ void mal_spare_close(struct mal_spare *spare);
 struct file *mal_spare_take(struct mal_spare *spare);
 
 /*
- * Nothing is mapped of @file, and nobody holds a page of its space. False: the file stays the
- * caller's. To programs, the next user's space is another one.
+ * Nothing is mapped of @file, and nobody holds a page of its space, but pages that RESIZE has cut
+ * off, which have left it. False: the file stays the caller's. To programs, the next user's space
+ * is another one.
  */
 bool mal_spare_put(struct mal_spare *spare, struct file *file);
 
