@@ -15,6 +15,12 @@ free_mib() {
 	awk '/MemFree/ { print int($4 / 1024) }' "/sys/devices/system/node/node$1/meminfo"
 }
 
+# Node $1 has as much free memory as before, when it had $2 MiB. A processor keeps some of what has
+# just been freed for itself, and gives it back within seconds.
+is_free_again() {
+	[ $(($2 - $(free_mib "$1"))) -lt $((region_mib / 4)) ]
+}
+
 # The region takes what it needs from node $1 and (nearly) nothing from the other one.
 lies_on() {
 	local node=$1 other=$((1 - $1)) before other_before
@@ -25,7 +31,7 @@ lies_on() {
 	[ $((before - $(free_mib "$node"))) -ge $((region_mib * 3 / 4)) ]
 	[ $((other_before - $(free_mib "$other"))) -lt $((region_mib / 2)) ]
 	unload_ok
-	[ $((before - $(free_mib "$node"))) -lt $((region_mib / 4)) ]
+	wait_until is_free_again "$node" "$before"
 }
 
 any_node() {
