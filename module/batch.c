@@ -106,6 +106,7 @@ static int make_buffers(const struct alloc_batch *batch, u64 bytes)
 			mal_uncharge(client->payer, bytes, batch->count - n);
 			break;
 		}
+		batch->buffers[n]->huge = entry->alloc.flags & MEMALLOC_ALLOC_HUGE;
 		bytes -= (u64)entry->req.size << PAGE_SHIFT;
 	}
 	while (err && n--)

@@ -61,6 +61,12 @@ struct mal_buffer {
 	 */
 	bool disclosed;
 
+	/*
+	 * Mappings have huge entries: MEMALLOC_ALLOC_HUGE. Set before the first handle. A ready
+	 * buffer is never huge, since no alignment was asked for.
+	 */
+	bool huge;
+
 	/* The file of all mappings, see mapping.c. NULL until the first mapping; then constant. */
 	struct file *mapping_file;
 	bool owns_file;		/* it can become spare: the client that pays made the file */

@@ -23,6 +23,7 @@
 #include "client.h"
 #include "core/fit.h"
 #include "dmabuf.h"
+#include "mapping.h"
 #include "placement.h"
 #include "quarantine.h"
 #include "region.h"
@@ -54,6 +55,7 @@ int mal_call_info(struct mal_call *call)
 		.max_alignment = (u64)region->range.align << PAGE_SHIFT,
 		.client = call->client->id,
 		.memory = memory_bits(&region->range),
+		.huge_mapping = (u64)mal_huge_pages(&region->range) << PAGE_SHIFT,
 	};
 	strscpy(info->source, region->range.source->name, sizeof(info->source));
 	strscpy(info->name, region->name, sizeof(info->name));
@@ -91,6 +93,7 @@ int mal_call_alloc(struct mal_call *call)
 	err = PTR_ERR_OR_ZERO(buffer);
 	if (err)
 		goto failure;
+	buffer->huge = alloc->flags & MEMALLOC_ALLOC_HUGE;
 	mal_handles_add_first(&client->handles, &buffer, 1, client->writable);
 	mal_call_fill_alloc(alloc, buffer);
 	err = mal_call_respond(call);

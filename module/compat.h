@@ -42,4 +42,27 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #define vmf_insert_mixed(vma, address, pfn)	vmf_insert_mixed(vma, address, pfn_to_pfn_t(pfn))
 #endif
 
+/*
+ * Nobody can pin a page through a huge entry that vmf_insert_pfn_pmd() makes. Since 6.12, the entry
+ * is special. Before, it has to be one of a device's memory: get_user_pages_fast() then looks for
+ * the device's struct dev_pagemap, and finds none.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define MAL_UNPINNABLE_HUGE	IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP)
+#define vmf_insert_pfn_pmd(vmf, pfn, write)	\
+	vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV | PFN_MAP), write)
+#else
+#define MAL_UNPINNABLE_HUGE	IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define vmf_insert_pfn_pmd(vmf, pfn, write)	vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(pfn), write)
+#endif
+#endif
+
+/*
+ * KVM of older kernels for arm64 takes vm_pgoff of an area of frames for the frame it begins with,
+ * and gives virtual machines what lies behind a small entry. 6.12.118 was looked at.
+ */
+#define MAL_HUGE_ENTRIES	(MAL_UNPINNABLE_HUGE && IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && \
+	(!IS_ENABLED(CONFIG_ARM64) || LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 118)))
+
 #endif /* MAL_COMPAT_H */

@@ -3,6 +3,7 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/huge_mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -42,6 +43,7 @@ static const struct file_operations device_fops = {
 	.release = mal_client_release,
 	.show_fdinfo = mal_client_show_fdinfo,
 	.mmap = mal_client_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.unlocked_ioctl = mal_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

@@ -103,8 +103,8 @@ struct mal_buffer *mal_handle_share(struct mal_handles *handles, u32 id, bool *w
  * Resize the buffer of handle @id to @pages, of which @length bytes were asked for. -ENOENT: no
  * such handle; -EACCES: the handle is not writable, or somebody else would be charged for more;
  * -EBUSY: the buffer has other shares, or is mapped while another client is charged for it, its
- * address was disclosed, or a device has not finished with it; -EINTR: a fatal signal arrived;
- * and the errors of mal_resize_prepare().
+ * address was disclosed, a device has not finished with it, or it is huge, mapped and would shrink;
+ * -EINTR: a fatal signal arrived; and the errors of mal_resize_prepare().
  */
 int mal_handle_resize(struct mal_handles *handles, u32 id, u32 pages, u64 length);
 

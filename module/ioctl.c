@@ -11,7 +11,8 @@
 
 static const struct mal_call_type call_types[] = {
 	MAL_CALL(MEMALLOC_IOC_INFO, mal_call_info, memalloc_info, fit, 0),
-	MAL_CALL(MEMALLOC_IOC_ALLOC, mal_call_alloc, memalloc_alloc, mmap_offset, 0,
+	MAL_CALL(MEMALLOC_IOC_ALLOC, mal_call_alloc, memalloc_alloc, mmap_offset,
+		 MEMALLOC_ALLOC_HUGE,
 		 MAL_CALL_ANSWER(memalloc_alloc, handle, mmap_offset)),
 	MAL_CALL(MEMALLOC_IOC_FREE, mal_call_free, memalloc_free, length, 0),
 	MAL_CALL(MEMALLOC_IOC_QUERY, mal_call_query, memalloc_query, mmap_offset,

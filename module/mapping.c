@@ -3,6 +3,8 @@
  * Mappings of buffers into programs. Where the region has struct pages, they are page-backed, so
  * that direct I/O, sockets and io_uring work on them: each entry is an ordinary page with a
  * reference of its own. Elsewhere they are mapped by frame, and the kernel pins nothing of them.
+ * Huge buffers are mapped by frame, too, by entries that stand for many pages where that is
+ * possible.
  *
  * Each mapping has a reference to the buffer, which it gives up after its pages were
  * unmapped. All mappings of a buffer, however they were made, have one file, which the
@@ -53,10 +55,15 @@ static int map_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	return left < n ? 0 : err;
 }
 
-/*
- * As map_pages(), by frame. An entry that is there stays. The area is for both kinds of entries: of
- * one for frames only, VFIO would let devices use frames without holding anything.
- */
+static vm_fault_t insert_frame(struct vm_area_struct *vma, unsigned long address,
+			       unsigned long pfn)
+{
+	if (vma->vm_flags & VM_PFNMAP)
+		return vmf_insert_pfn(vma, address, pfn);
+	return vmf_insert_mixed(vma, address, pfn);
+}
+
+/* As map_pages(), by frame. An entry that is there stays. */
 static int map_frames(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	const struct mal_extent *extent = &((struct mal_buffer *)vma->vm_private_data)->extent;
@@ -66,11 +73,70 @@ static int map_frames(struct vm_area_struct *vma, unsigned long start, unsigned 
 
 	mal_clean_touch(&extent->region->clean, first, n);
 	for (i = 0; i < n; i++) {
-		if (vmf_insert_mixed(vma, start + (i << PAGE_SHIFT),
-				     extent->region->range.pfn + first + i) & VM_FAULT_ERROR)
+		if (mal_range_is_poisoned(&extent->region->range, first + i))
+			return i ? 0 : -EHWPOISON;
+		if (insert_frame(vma, start + (i << PAGE_SHIFT),
+				 extent->region->range.pfn + first + i) & VM_FAULT_ERROR)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+unsigned long mal_huge_pages(const struct mal_range *range)
+{
+	const unsigned long pages = PMD_SIZE >> PAGE_SHIFT;
+
+	/*
+	 * The kernel may have pages that a source has made as reserved ones. Of these, VFIO lets
+	 * devices use what is mapped so, without holding anything.
+	 */
+	if (!MAL_HUGE_ENTRIES || !has_transparent_hugepage() || !mal_range_has_pages(range) ||
+	    range->pagemap || range->align < pages)
+		return 0;
+	return pages;
+}
+
+/* Does a huge entry at the address of @vmf stand for pages of its area and of its buffer only? */
+static bool has_room_for_huge(const struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	const struct mal_buffer *buffer = vma->vm_private_data;
+	const unsigned long pages = PMD_SIZE >> PAGE_SHIFT;
+	const unsigned long start = ALIGN_DOWN(vmf->address, PMD_SIZE);
+	const unsigned long index = vmf->pgoff - ((vmf->address - start) >> PAGE_SHIFT);
+
+	if (!MAL_HUGE_ENTRIES || !buffer->huge || start < vma->vm_start ||
+	    vma->vm_end - start < PMD_SIZE)
+		return false;
+	/* The buffer begins where a huge page can. */
+	return IS_ALIGNED(index, pages) && index + pages <= buffer->extent.block.granules;
+}
+
+/*
+ * Map the huge page around the address by one entry. VM_FAULT_FALLBACK: there is a table of small
+ * entries already.
+ *
+ * Nobody may insert a small entry where a huge one is: the kernel would take the memory for a
+ * table. So where there was room for a huge entry, there always is: a buffer that is mapped does
+ * not shrink. Nor is a poisoned page a reason for small entries.
+ */
+static vm_fault_t map_huge(struct vm_fault *vmf)
+{
+	const struct mal_buffer *buffer = vmf->vma->vm_private_data;
+	struct mal_region *region = buffer->extent.region;
+	const u32 pages = PMD_SIZE >> PAGE_SHIFT;
+	u32 first = buffer->extent.block.first + ALIGN_DOWN(vmf->pgoff, pages);
+	const pmd_t entry = READ_ONCE(*vmf->pmd);
+	u32 i;
+
+	if (!pmd_none(entry))
+		return pmd_leaf(entry) ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
+	for (i = 0; i < pages; i++)
+		if (mal_range_is_poisoned(&region->range, first + i))
+			return VM_FAULT_HWPOISON;
+	mal_clean_touch(&region->clean, first, pages);
+	return vmf_insert_pfn_pmd(vmf, region->range.pfn + first,
+				  vmf->vma->vm_flags & VM_WRITE);
 }
 
 /* apply_to_page_range() holds the page table's lock. set_pte_at() is not for modules on arm64. */
@@ -94,6 +160,15 @@ static void mark_pages_written(struct vm_area_struct *vma, unsigned long start, 
 		apply_to_page_range(vma->vm_mm, start, end - start, mark_written, NULL);
 }
 
+static int map(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	const struct mal_buffer *buffer = vma->vm_private_data;
+
+	if (buffer->huge || !mal_range_has_pages(&buffer->extent.region->range))
+		return map_frames(vma, start, end);
+	return map_pages(vma, start, end);
+}
+
 /* Under the buffer's size_lock. */
 static vm_fault_t map_around(struct vm_fault *vmf)
 {
@@ -104,17 +179,20 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	unsigned long address = vmf->address & PAGE_MASK;
 	unsigned long start = max(ALIGN_DOWN(address, window), vma->vm_start);
 	unsigned long end = min(ALIGN(address + 1, window), vma->vm_end);
-	int (*map)(struct vm_area_struct *vma, unsigned long start, unsigned long end) = map_pages;
+	vm_fault_t result;
 	int err;
 
 	lockdep_assert_held(&buffer->extent.size_lock);
 	/* The buffer may have become shorter than the mapping. */
 	if (index >= buffer->extent.block.granules)
 		return VM_FAULT_SIGBUS;
+	if (has_room_for_huge(vmf)) {
+		result = map_huge(vmf);
+		if (result != VM_FAULT_FALLBACK)
+			return result;
+	}
 	end = min(end, address + ((buffer->extent.block.granules - index) << PAGE_SHIFT));
 
-	if (!mal_range_has_pages(&buffer->extent.region->range))
-		map = map_frames;
 	err = map(vma, address, end);
 	if (!err && start < address)
 		map(vma, start, address);
@@ -247,7 +325,13 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	if (err)
 		return err;
 
-	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, writable ? 0 : VM_MAYWRITE);
+	/*
+	 * Huge entries are in an area for frames only: get_user_pages() and who walks page tables
+	 * pass it by. Other frames are in one for both kinds of entries: these are no pages, and of
+	 * an area for frames, VFIO would let devices use them without holding anything.
+	 */
+	vm_flags_mod(vma, VM_DONTEXPAND | VM_DONTDUMP | (buffer->huge ? VM_PFNMAP : VM_MIXEDMAP),
+		     writable ? 0 : VM_MAYWRITE);
 	vma_set_file(vma, file);
 	if (!mal_range_has_pages(range)) {
 		vm_flags_mod(vma, VM_IO, 0);
@@ -255,9 +339,14 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 						      pgprot_writecombine(vma->vm_page_prot);
 	}
 	vma->vm_pgoff = delta;
-	vma->vm_ops = own ? &mapping_ops : &shared_mapping_ops;
 	vma->vm_private_data = buffer;
-	vma->vm_ops->open(vma);
+	if (own) {
+		vma->vm_ops = &mapping_ops;
+		mapping_open(vma);
+	} else {
+		vma->vm_ops = &shared_mapping_ops;
+		shared_mapping_open(vma);
+	}
 	trace_memalloc_map(buffer->extent.region->name, &buffer->extent.block,
 			   buffer->extent.block.first + delta, vma_pages(vma));
 	return 0;

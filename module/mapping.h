@@ -5,7 +5,11 @@
 #include <linux/types.h>
 
 struct mal_buffer;
+struct mal_range;
 struct vm_area_struct;
+
+/* The pages that a huge entry of a page table stands for. 0: @range can not be mapped so. */
+unsigned long mal_huge_pages(const struct mal_range *range);
 
 /*
  * Map @buffer from page @delta on into @vma, with the file that all mappings of the buffer have.

@@ -18,6 +18,7 @@
 #include <linux/memalloc.h>
 
 #include "core/heap.h"
+#include "mapping.h"
 #include "placement.h"
 #include "region.h"
 
@@ -66,7 +67,8 @@ static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
 static noinline int place_constrained(const struct mal_region *region,
 				      const struct memalloc_alloc *alloc, struct mal_request *req)
 {
-	const u64 align = (alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT;
+	const u64 huge = alloc->flags & MEMALLOC_ALLOC_HUGE ? mal_huge_pages(&region->range) : 1;
+	const u64 align = max((alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT, huge);
 	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->range.align);
 	const u64 first = region->range.pfn;
 	const u64 last = first + region->range.pages;
@@ -74,6 +76,8 @@ static noinline int place_constrained(const struct mal_region *region,
 	struct window window;
 	int err;
 
+	if (!huge)
+		return -EOPNOTSUPP;
 	if ((alloc->window_start || alloc->window_end) && !capable(CAP_SYS_RAWIO))
 		return -EPERM;
 	err = get_window(alloc, &window);
@@ -112,8 +116,8 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 {
 	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
 
-	if (alloc->alignment || alloc->boundary || alloc->dma_mask_bits || alloc->window_start ||
-	    alloc->window_end)
+	if (alloc->flags || alloc->alignment || alloc->boundary || alloc->dma_mask_bits ||
+	    alloc->window_start || alloc->window_end)
 		return place_constrained(region, alloc, req);
 	if (!alloc->length)
 		return -EINVAL;

@@ -64,6 +64,14 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	 * mapped later, and mal_resize_finish() unmaps those that are.
 	 */
 	down_write(&extent->size_lock);
+	/*
+	 * Those who fault at the same time may have inserted huge entries already: see map_huge().
+	 * And since 6.12, fork() copies huge entries while others unmap them.
+	 */
+	if (buffer->huge && new_pages < extent->block.granules && mal_is_mapped(buffer)) {
+		up_write(&extent->size_lock);
+		return -EBUSY;
+	}
 	if (part)
 		WRITE_ONCE(buffer->reusable, false);
 	if (new_pages < extent->block.granules) {

@@ -23,7 +23,8 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 /*
  * Then resize @buffer to @new_pages and @length bytes. The caller holds the lock of the handle that
  * has the only share, and has checked that the buffer still has as many pages as @part was made
- * for. Sleeps. -EBUSY: a device has not finished with the buffer.
+ * for. Sleeps. -EBUSY: a device has not finished with the buffer; or it is huge, is
+ * mapped, and would shrink.
  */
 int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages, u64 length);
 

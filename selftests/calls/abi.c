@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /* Every argument, without a hole. Sizes can only grow. */
-static_assert(sizeof(struct memalloc_info) == 152, "memalloc_info");
+static_assert(sizeof(struct memalloc_info) == 160, "memalloc_info");
 static_assert(sizeof(struct memalloc_alloc) == 80, "memalloc_alloc");
 static_assert(sizeof(struct memalloc_free) == 24, "memalloc_free");
 static_assert(sizeof(struct memalloc_query) == 80, "memalloc_query");
@@ -77,7 +77,7 @@ FIXTURE_VARIANT_ADD(call, info) {
 	.request = MEMALLOC_IOC_INFO,
 	.size = sizeof(struct memalloc_info),
 	.first_size = 104,
-	BETWEEN(struct memalloc_info, features, source),
+	BETWEEN(struct memalloc_info, features, huge_mapping),
 };
 
 FIXTURE_VARIANT_ADD(call, alloc) {

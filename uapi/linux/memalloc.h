@@ -177,6 +177,8 @@
  * @memory:        out: MEMALLOC_MEMORY_* bits
  * @source:        out: where the region's memory comes from, zero-terminated: "running",
  *                 "reserved", "pci" (see CREATE), or "cma" (a device's, by the device tree)
+ * @huge_mapping:  out: bytes that one huge entry of a page table maps, see MEMALLOC_ALLOC_HUGE;
+ *                 0: ALLOC does not take that flag here
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -193,12 +195,24 @@ struct memalloc_info {
 	__aligned_u64 client;
 	__aligned_u64 memory;
 	__u8 source[MEMALLOC_NAME_LEN];
+	__aligned_u64 huge_mapping;
 };
+
+/* memalloc_alloc.flags */
+/*
+ * Map the buffer by huge entries: programs need fewer faults, and less of the TLB. The kernel does
+ * not see pages in such a mapping. So direct I/O, io_uring's registered buffers, RDMA and futexes
+ * that processes share do not work on it: they fail with EFAULT; fork() and dma-bufs do work.
+ * The buffer begins at a multiple of memalloc_info.huge_mapping, besides the other constraints. An
+ * entry is huge if all of it is in the buffer and in the mapping: mmap() of the device picks an
+ * address at which this is so; for a dma-buf, the program has to.
+ */
+#define MEMALLOC_ALLOC_HUGE	(1U << 0)
 
 /**
  * struct memalloc_alloc - make a buffer: MEMALLOC_IOC_ALLOC
  * @size:          in: sizeof(struct memalloc_alloc)
- * @flags:         in: 0
+ * @flags:         in: MEMALLOC_ALLOC_HUGE or 0
  * @length:        in: bytes wanted, 1 or more
  * @alignment:     in: a power of two, in bytes, that the buffer's physical start
  *                 is a multiple of; 0: a granule. At most memalloc_info.max_alignment
@@ -232,7 +246,8 @@ struct memalloc_info {
  * Errors: EINVAL (also: @alignment not a power of two, or above the maximum; @boundary
  * not a power of two, or less than @real_length; @dma_mask_bits above 64; @window_start
  * above @window_end; mask and window have no @real_length bytes of whole granules),
- * EPERM, E2BIG, EFAULT, EFBIG, EDQUOT, ENOMEM, EINTR.
+ * EOPNOTSUPP (MEMALLOC_ALLOC_HUGE, and memalloc_info.huge_mapping is 0), EPERM, E2BIG, EFAULT,
+ * EFBIG, EDQUOT, ENOMEM, EINTR.
  */
 struct memalloc_alloc {
 	__u32 size;
@@ -673,7 +688,8 @@ struct memalloc_batch {
  * EBUSY: the buffer has a dma-buf or another handle, of whichever client; or its address
  * was disclosed, once and to whomever; or a device has not finished with the buffer; or the
  * buffer is mapped. If the client which allocated the buffer resizes it, mappings that were
- * made through that client, in whichever process, do not count.
+ * made through that client, in whichever process, do not count; unless a buffer of
+ * MEMALLOC_ALLOC_HUGE would become shorter.
  *
  * If the last handle is that of an importer, the importer may make the buffer shorter, not
  * longer (EACCES). STATS does not count a failure.
