@@ -84,6 +84,7 @@ FIXTURE_VARIANT_ADD(call, alloc) {
 	.request = MEMALLOC_IOC_ALLOC,
 	.size = sizeof(struct memalloc_alloc),
 	.first_size = 48,
+	.known_flags = MEMALLOC_ALLOC_HUGE,
 	BETWEEN(struct memalloc_alloc, real_length, mmap_offset),
 };
 

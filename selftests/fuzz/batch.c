@@ -75,7 +75,7 @@ static bool choose_alloc_batch(struct worker *w, struct call *c)
 			alloc->size -= 1 + below(w, 8);
 			break;
 		case 1:
-			alloc->flags = 1 + below(w, 9);
+			alloc->flags = 2 + below(w, 9);
 			break;
 		case 2:
 		case 3:
@@ -99,8 +99,9 @@ static void predict_alloc_batch(struct worker *w, struct call *c)
 	for (i = 0; i < c->n; i++) {
 		const struct memalloc_alloc *alloc = &c->entries.allocs[i];
 
-		may_fail(c, EINVAL, alloc->size != sizeof(*alloc) || alloc->flags ||
-			 alloc->reserved || alloc->reserved2);
+		may_fail(c, EINVAL, alloc->size != sizeof(*alloc) ||
+			 alloc->flags & ~MEMALLOC_ALLOC_HUGE || alloc->reserved ||
+			 alloc->reserved2);
 		predict_place(w, c, alloc);
 		/* What is too much for one is too much for all; and must not wrap around. */
 		pages += least(pages_of(alloc->length), w->info.region_length);

@@ -98,6 +98,9 @@ static bool choose_alloc(struct worker *w, struct call *c)
 		alloc->dma_mask_bits = some_mask(w);
 	if (one_in(w, w->root ? 6 : 40))
 		choose_window(w, alloc);
+	/* Side by side, nobody leaves room for these. */
+	if (one_in(w, 6) && w->alone)
+		alloc->flags = MEMALLOC_ALLOC_HUGE;
 	if (one_in(w, 6))
 		choose_wrong_alloc(w, alloc);
 	return true;
@@ -146,6 +149,7 @@ const struct call_type call_alloc = {
 	.fields = { "size flags length: alignment: handle reserved real_length: mmap_offset:",
 		    "boundary: dma_mask_bits reserved2 window_start: window_end:" },
 	.errors = { EINVAL, EPERM, E2BIG, EFAULT, EFBIG, EDQUOT, ENOMEM },
+	.flags = MEMALLOC_ALLOC_HUGE,
 	.choose = choose_alloc, .predict = predict_alloc, .apply = apply_alloc,
 	.undo = undo_alloc,
 };

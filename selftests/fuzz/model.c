@@ -231,6 +231,8 @@ const char *place_wrong(const struct worker *w, const struct memalloc_alloc *all
 	/* The region begins at a multiple of the largest alignment. */
 	if (alloc->alignment && place % alloc->alignment)
 		return "the alignment is not met";
+	if (alloc->flags & MEMALLOC_ALLOC_HUGE && place % w->info.huge_mapping)
+		return "huge entries can't begin there";
 	if (boundary && place / boundary != last / boundary)
 		return "a boundary is crossed";
 	if ((w->base + place) / PAGE < first || (w->base + last) / PAGE >= end)
@@ -273,9 +275,10 @@ void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc
 	may_fail(c, EINVAL, alloc->boundary &&
 		 (!is_power_of_2(alloc->boundary) ||
 		  pages > least(alloc->boundary, w->info.max_alignment) / PAGE));
+	may_fail(c, EOPNOTSUPP, alloc->flags & MEMALLOC_ALLOC_HUGE && !w->info.huge_mapping);
 	may_fail(c, EPERM, (alloc->window_start || alloc->window_end) && !w->root);
 	may_fail(c, EFBIG, pages > w->info.region_length / PAGE);
-	if (c->may[EINVAL] || c->may[EFBIG])
+	if (c->may[EINVAL] || c->may[EFBIG] || c->may[EOPNOTSUPP])
 		return;
 	/* Side by side, what is asked for is there for sure, or sure not to be. */
 	if (w->alone)

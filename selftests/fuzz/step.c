@@ -110,7 +110,7 @@ static void vary_size(struct worker *w, struct call *c)
 		c->size = PAGE + below(w, PAGE);
 		break;
 	default:
-		c->arg.header.flags |= 1U << below(w, 32);
+		c->arg.header.flags |= 1U << below(w, 32) & ~type->flags;
 	}
 	c->arg.header.size = c->size;
 	if (c->size < sizeof(c->arg) && c->size >= sizeof(c->arg.header))

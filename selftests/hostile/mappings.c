@@ -10,8 +10,6 @@
 
 #include <sys/syscall.h>
 
-#define PAGES	80U
-#define LENGTH	(PAGES * PAGE)
 #define SEED	5
 #define MANY	2000U
 
@@ -19,27 +17,51 @@ FIXTURE(mappings) {
 	struct scene scene;
 	int fd;
 	struct memalloc_alloc buffer;
+	unsigned int pages;
+	__u64 length;
 	char *map;
 	char *room;		/* where nothing is yet, three times as long */
 };
 
+FIXTURE_VARIANT(mappings) {
+	bool huge;		/* entries of page tables, two of them */
+};
+
+FIXTURE_VARIANT_ADD(mappings, small) { false };
+FIXTURE_VARIANT_ADD(mappings, huge) { true };
+
+static int alloc(FIXTURE_DATA(mappings) * self, bool huge, struct memalloc_alloc *buffer)
+{
+	return huge ? alloc_huge(self->fd, self->length, buffer) :
+		      alloc_buffer(self->fd, self->length, buffer);
+}
+
 FIXTURE_SETUP(mappings)
 {
+	struct memalloc_info info;
+
 	ASSERT_EQ(0, begin_scene(&self->scene));
 	ASSERT_EQ(0, as_user(MALLORY));
 	self->fd = self->scene.mallory;
-	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
+	ASSERT_EQ(0, get_info(self->fd, &info));
+	if (variant->huge && (!info.huge_mapping || info.huge_mapping > 4 * MIB))
+		SKIP(return, "huge entries are too large for that, or there are none");
+	self->length = variant->huge ? 2 * info.huge_mapping : 80 * PAGE;
+	self->pages = self->length / PAGE;
+	ASSERT_EQ(0, alloc(self, variant->huge, &self->buffer));
 	self->map = map_buffer(self->fd, &self->buffer);
 	ASSERT_NE(MAP_FAILED, (void *)self->map);
-	fill(self->map, LENGTH, SEED);
-	self->room = mmap(NULL, 3 * LENGTH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fill(self->map, self->length, SEED);
+	self->room = mmap(NULL, 3 * self->length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->room);
 }
 
 FIXTURE_TEARDOWN(mappings)
 {
-	munmap(self->map, LENGTH);
-	munmap(self->room, 3 * LENGTH);
+	if (self->map)
+		munmap(self->map, self->length);
+	if (self->room)
+		munmap(self->room, 3 * self->length);
 	EXPECT_STREQ("", end_scene(&self->scene));
 }
 
@@ -47,9 +69,10 @@ FIXTURE_TEARDOWN(mappings)
 static bool is_unchanged(FIXTURE_DATA(mappings) * self)
 {
 	char *map = map_buffer(self->fd, &self->buffer);
-	bool unchanged = map != MAP_FAILED && first_difference(map, LENGTH, SEED) == LENGTH;
+	bool unchanged = map != MAP_FAILED &&
+			 first_difference(map, self->length, SEED) == self->length;
 
-	munmap(map, LENGTH);
+	munmap(map, self->length);
 	return unchanged;
 }
 
@@ -63,12 +86,12 @@ TEST_F_TIMEOUT(mappings, every_advice, 300)
 
 		/* Some change what a child gets, or whether a fault is the end. */
 		if (!child) {
-			int ret = madvise(self->map, LENGTH, advice);
+			int ret = madvise(self->map, self->length, advice);
 
 			if (ret && errno == EINVAL)
 				_exit(1);
 			/* By pages that are there, and by such that are not. */
-			if (first_difference(self->map, LENGTH, SEED) != LENGTH)
+			if (first_difference(self->map, self->length, SEED) != self->length)
 				_exit(2);
 			if (touch_signal(self->map, false) > 0 && advice != MADV_DONTFORK)
 				_exit(3);
@@ -92,35 +115,35 @@ TEST_F(mappings, kernel_moves_nothing)
 	int node = 0, status;
 	unsigned long nodes = 1;
 
-	mlock(self->map, LENGTH);
-	syscall(SYS_mlock2, self->map, LENGTH, MLOCK_ONFAULT);
-	munlock(self->map, LENGTH);
-	syscall(SYS_mbind, self->map, LENGTH, 2, &nodes, 2, 3);
+	mlock(self->map, self->length);
+	syscall(SYS_mlock2, self->map, self->length, MLOCK_ONFAULT);
+	munlock(self->map, self->length);
+	syscall(SYS_mbind, self->map, self->length, 2, &nodes, 2, 3);
 	syscall(SYS_move_pages, 0, 1, &page, &node, &status, 2);
 	syscall(SYS_migrate_pages, 0, 2, &nodes, &nodes);
-	msync(self->map, LENGTH, MS_SYNC | MS_INVALIDATE);
-	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, SEED));
+	msync(self->map, self->length, MS_SYNC | MS_INVALIDATE);
+	EXPECT_EQ(self->length, first_difference(self->map, self->length, SEED));
 	EXPECT_TRUE(is_unchanged(self));
 }
 
 /* Moved at random, in whole or in part, also onto itself; every page shows what it showed. */
 TEST_F_TIMEOUT(mappings, moved_at_random, 300)
 {
-	char *at[PAGES];
+	char **at = calloc(self->pages, sizeof(*at));
 	__u64 random = 1;
 	unsigned int i, moves = 0;
 
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < self->pages; i++)
 		at[i] = self->map + i * PAGE;
 	for (i = 0; i < 2000; i++) {
-		unsigned int page = random_below(&random, PAGES);
-		char *to = self->room + random_below(&random, 3 * PAGES) * PAGE;
+		unsigned int page = random_below(&random, self->pages);
+		char *to = self->room + random_below(&random, 3 * self->pages) * PAGE;
 		const int flags = MREMAP_MAYMOVE | MREMAP_FIXED |
 				  (random_below(&random, 8) ? 0 : MREMAP_DONTUNMAP);
 		unsigned int other;
 		bool taken = false;
 
-		for (other = 0; other < PAGES; other++)
+		for (other = 0; other < self->pages; other++)
 			taken |= at[other] == to;
 		if (taken || mremap(at[page], PAGE, PAGE, flags, to) != to)
 			continue;
@@ -134,11 +157,12 @@ TEST_F_TIMEOUT(mappings, moved_at_random, 300)
 			TH_LOG("page %u, move %u", page, moves);
 	}
 	EXPECT_LT(500, moves);
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < self->pages; i++)
 		EXPECT_EQ(pattern(SEED, (i + 1) * PAGE / 8 - 1), *(__u64 *)(at[i] + PAGE - 8));
 	/* A part with a part of the room behind it does not grow into what it had before. */
 	EXPECT_EQ(MAP_FAILED, mremap(at[0], PAGE, 2 * PAGE, MREMAP_MAYMOVE));
-	EXPECT_EQ(MAP_FAILED, mremap(at[PAGES - 1], 0, 2 * PAGE, MREMAP_MAYMOVE));
+	EXPECT_EQ(MAP_FAILED, mremap(at[self->pages - 1], 0, 2 * PAGE, MREMAP_MAYMOVE));
+	free(at);
 }
 
 /*
@@ -151,16 +175,16 @@ TEST_F(mappings, mapped_over)
 	struct memalloc_alloc other;
 	unsigned int i;
 
-	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &other));
-	ASSERT_EQ(self->room, mmap(self->room, LENGTH, PROT_READ | PROT_WRITE, fixed, self->fd,
-				   self->buffer.mmap_offset));
-	for (i = 0; i < PAGES - 1; i++) {
-		const __u64 offset = self->buffer.mmap_offset + (PAGES - 1 - i) * PAGE;
+	ASSERT_EQ(0, alloc(self, variant->huge, &other));
+	ASSERT_EQ(self->room, mmap(self->room, self->length, PROT_READ | PROT_WRITE, fixed,
+				   self->fd, self->buffer.mmap_offset));
+	for (i = 0; i < self->pages - 1; i++) {
+		const __u64 offset = self->buffer.mmap_offset + (self->pages - 1 - i) * PAGE;
 		char *at = self->room + i * PAGE;
 
 		EXPECT_EQ(pattern(SEED, i * PAGE / 8), *(__u64 *)at);
 		ASSERT_EQ(at, mmap(at, PAGE, PROT_READ | PROT_WRITE, fixed, self->fd, offset));
-		EXPECT_EQ(pattern(SEED, (PAGES - 1 - i) * PAGE / 8), *(__u64 *)at);
+		EXPECT_EQ(pattern(SEED, (self->pages - 1 - i) * PAGE / 8), *(__u64 *)at);
 		ASSERT_EQ(at, mmap(at, PAGE, PROT_READ | PROT_WRITE, fixed, self->fd,
 				   other.mmap_offset));
 		EXPECT_EQ(0, *(__u64 *)at);
@@ -168,9 +192,9 @@ TEST_F(mappings, mapped_over)
 					   self->buffer.mmap_offset));
 		EXPECT_EQ(pattern(SEED, (i + 1) * PAGE / 8), *(__u64 *)(at + PAGE));
 	}
-	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * LENGTH, PROT_READ, fixed, self->fd,
+	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * self->length, PROT_READ, fixed, self->fd,
 				   self->buffer.mmap_offset));
-	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * LENGTH, PROT_READ, fixed, self->fd,
+	EXPECT_EQ(MAP_FAILED, mmap(self->room, 2 * self->length, PROT_READ, fixed, self->fd,
 				   other.mmap_offset));
 	EXPECT_TRUE(is_unchanged(self));
 }
@@ -189,15 +213,15 @@ TEST_F(mappings, every_flag)
 
 	for (type = 0; type < ARRAY_SIZE(types); type++) {
 		for (i = 0; i < ARRAY_SIZE(flags); i++) {
-			char *map = mmap(NULL, LENGTH, PROT_READ, types[type] | flags[i], self->fd,
-					 self->buffer.mmap_offset);
+			char *map = mmap(NULL, self->length, PROT_READ, types[type] | flags[i],
+					 self->fd, self->buffer.mmap_offset);
 
 			if (map == MAP_FAILED)
 				continue;
 			EXPECT_NE(MAP_PRIVATE, types[type]);
-			EXPECT_EQ(LENGTH, first_difference(map, LENGTH, SEED))
+			EXPECT_EQ(self->length, first_difference(map, self->length, SEED))
 				TH_LOG("flag %#x", flags[i]);
-			munmap(map, LENGTH);
+			munmap(map, self->length);
 		}
 	}
 }
@@ -206,9 +230,10 @@ TEST_F(mappings, every_flag)
 TEST_F(mappings, every_size)
 {
 	const __u64 sizes[] = {
-		0, 1, PAGE, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH, 1U << 31, UINT32_MAX,
-		1ULL << 32, (1ULL << 32) + PAGE, 1ULL << 43, (1ULL << 44) + PAGE, 1ULL << 46,
-		1ULL << 52, INT64_MAX, 1ULL << 63, ~0ULL - LENGTH + 1, ~0ULL - PAGE + 1, ~0ULL,
+		0, 1, PAGE, self->length - 1, self->length, self->length + 1, 2 * self->length,
+		1U << 31, UINT32_MAX, 1ULL << 32, (1ULL << 32) + PAGE, 1ULL << 43,
+		(1ULL << 44) + PAGE, 1ULL << 46, 1ULL << 52, INT64_MAX, 1ULL << 63,
+		~0ULL - self->length + 1, ~0ULL - PAGE + 1, ~0ULL,
 	};
 	size_t a, b;
 
@@ -220,17 +245,18 @@ TEST_F(mappings, every_size)
 
 			if (map == MAP_FAILED)
 				continue;
-			EXPECT_TRUE(at < LENGTH && length <= LENGTH - at)
+			EXPECT_TRUE(at < self->length && length <= self->length - at)
 				TH_LOG("%#llx bytes at %#llx", length, at);
 			munmap(map, length);
 		}
-		if (sizes[a] < 2 * LENGTH)
+		if (sizes[a] < 2 * self->length)
 			EXPECT_EQ(MAP_FAILED,
-				  mremap(self->map, sizes[a], 2 * LENGTH, MREMAP_MAYMOVE));
-		if (sizes[a] > LENGTH)
-			EXPECT_EQ(MAP_FAILED, mremap(self->map, LENGTH, sizes[a], MREMAP_MAYMOVE));
+				  mremap(self->map, sizes[a], 2 * self->length, MREMAP_MAYMOVE));
+		if (sizes[a] > self->length)
+			EXPECT_EQ(MAP_FAILED, mremap(self->map, self->length, sizes[a],
+						     MREMAP_MAYMOVE));
 	}
-	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, SEED));
+	EXPECT_EQ(self->length, first_difference(self->map, self->length, SEED));
 }
 
 /* Files that are open in the whole system. */
@@ -278,6 +304,8 @@ struct worker {
 	pthread_t id;
 	void *(*work)(void *data);
 	char *map;
+	__u64 length;
+	bool huge;
 	bool wrong;
 };
 
@@ -287,13 +315,15 @@ static void *discard_and_read_pages(void *data)
 	unsigned int i;
 
 	for (i = 0; i < 3000; i++) {
-		__u64 *page = (__u64 *)(worker->map + i % PAGES * PAGE);
+		__u64 *page = (__u64 *)(worker->map + i * PAGE % worker->length);
 
-		worker->wrong |= madvise(worker->map, LENGTH, MADV_DONTNEED);
+		/* It is refused where the kernel sees no pages. */
+		worker->wrong |= madvise(worker->map, worker->length, MADV_DONTNEED) !=
+				 (worker->huge ? -1 : 0);
 		worker->wrong |= __atomic_load_n(page, __ATOMIC_RELAXED) !=
-				 pattern(SEED, i % PAGES * PAGE / 8);
+				 pattern(SEED, i * PAGE % worker->length / 8);
 	}
-	worker->wrong |= first_difference(worker->map, LENGTH, SEED) != LENGTH;
+	worker->wrong |= first_difference(worker->map, worker->length, SEED) != worker->length;
 	readers--;
 	return NULL;
 }
@@ -305,7 +335,7 @@ static void *protect_pages(void *data)
 
 	while (readers) {
 		prot ^= PROT_WRITE;
-		worker->wrong |= mprotect(worker->map, LENGTH, prot);
+		worker->wrong |= mprotect(worker->map, worker->length, prot);
 		usleep(1000); /* Faults wait while it protects. */
 	}
 	return NULL;
@@ -322,6 +352,8 @@ TEST_F_TIMEOUT(mappings, faults_race, 300)
 	readers = 2;
 	for (i = 0; i < ARRAY_SIZE(workers); i++) {
 		workers[i].map = self->map;
+		workers[i].length = self->length;
+		workers[i].huge = variant->huge;
 		ASSERT_EQ(0, pthread_create(&workers[i].id, NULL, workers[i].work, &workers[i]));
 	}
 	for (i = 0; i < ARRAY_SIZE(workers); i++) {

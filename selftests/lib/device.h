@@ -138,6 +138,15 @@ static inline int alloc_buffer(int fd, __u64 length, struct memalloc_alloc *buff
 	return alloc_aligned(fd, length, 0, buffer);
 }
 
+/* One that is mapped by huge entries. */
+static inline int alloc_huge(int fd, __u64 length, struct memalloc_alloc *buffer)
+{
+	*buffer = (struct memalloc_alloc){
+		.size = sizeof(*buffer), .flags = MEMALLOC_ALLOC_HUGE, .length = length,
+	};
+	return call(fd, MEMALLOC_IOC_ALLOC, buffer);
+}
+
 static inline int free_length(int fd, __u32 handle, __u64 length)
 {
 	struct memalloc_free arg = {

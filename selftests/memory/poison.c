@@ -132,6 +132,35 @@ TEST_F(poison, is_not_mapped)
 	EXPECT_EQ(BAD * PAGE, first_difference(self->map, BAD * PAGE, 1));
 }
 
+/* In a buffer with huge entries, the page takes along all that its entry maps. */
+TEST_F(poison, in_a_huge_entry)
+{
+	struct memalloc_alloc buffer;
+	struct memalloc_query query;
+	struct memalloc_info info;
+	__u64 offset;
+	char *map;
+
+	ASSERT_EQ(0, get_info(self->fd, &info));
+	if (!info.huge_mapping || info.huge_mapping > 4 * MIB)
+		SKIP(return, "there are no huge entries, or they are too large for that");
+	ASSERT_EQ(0, alloc_huge(self->fd, 2 * info.huge_mapping, &buffer));
+	offset = offset_of_handle(self->fd, buffer.handle);
+	ASSERT_EQ(0, query_physical(self->fd, buffer.handle, &query));
+	EXPECT_EQ(-EBUSY, poison(query.physical + BAD * PAGE));
+	map = map_at(self->fd, buffer.mmap_offset, buffer.real_length, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	EXPECT_EQ(SIGBUS, touch_signal(map + BAD * PAGE, true));
+	EXPECT_EQ(SIGBUS, touch_signal(map, false));
+	EXPECT_EQ(0, touch_signal(map + info.huge_mapping, true));
+	munmap(map, buffer.real_length);
+	munmap(self->map, PAGES * PAGE);
+	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
+	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
+	EXPECT_EQ(0, release_all(self->fd));
+	EXPECT_RETIRED(offset + BAD * PAGE);
+}
+
 /* Found while nobody has it, and before it is zeroed: it is not zeroed, nor given out. */
 TEST_F(poison, of_a_free_page)
 {

@@ -126,6 +126,11 @@ static int alloc_for_round(int fd, __u64 length)
 	return wait_until_clean(fd, length) || alloc_buffer(fd, length, &buffers[0]);
 }
 
+static int alloc_huge_for_round(int fd, __u64 length)
+{
+	return wait_until_clean(fd, length) || alloc_huge(fd, length, &buffers[0]);
+}
+
 static int touch_and_free(int fd, __u64 length)
 {
 	(void)length;
@@ -205,6 +210,12 @@ static const struct operation marked[] = {
 	  .prepare = have_live_buffers, .calls = 2 },
 };
 
+/* Where there are huge mappings. */
+static const struct operation of_huge[] = {
+	{ "memalloc: the same by huge entries: a page", MAPPED, .round = touch_and_free,
+	  .prepare = alloc_huge_for_round, .calls = 3, .parts = MAPPED / (4 * KIB), .rounds = 9 },
+};
+
 static const struct operation of_heap[] = {
 	{ "system heap: ALLOC + close", 4 * KIB, .round = heap_alloc_and_close, .calls = 2 },
 	{ "system heap: ALLOC + close", MIB, .round = heap_alloc_and_close, .calls = 2 },
@@ -271,6 +282,7 @@ static bool count_all(const struct operation *operations, size_t n, int fd)
 int main(int argc, char **argv)
 {
 	const char *system_heap = "/dev/dma_heap/system";
+	struct memalloc_info info;
 	int fd = open_device(), heap = open(system_heap, O_RDWR | O_CLOEXEC);
 	bool ok;
 
@@ -292,6 +304,8 @@ int main(int argc, char **argv)
 	}
 	ok = list ? count_all(marked, ARRAY_SIZE(marked), fd) :
 		    count_all(usual, ARRAY_SIZE(usual), fd);
+	if (list && !get_info(fd, &info) && info.huge_mapping)
+		ok = ok && count_all(of_huge, ARRAY_SIZE(of_huge), fd);
 	if (heap < 0)
 		printf("no %s on this kernel to compare with\n", system_heap);
 	else
