@@ -214,6 +214,21 @@ int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignm
 			  struct memalloc_buffer *buffer);
 
 /**
+ * memalloc_buffer_alloc_huge() - make a buffer that is mapped by huge entries
+ * @mem:    the open device
+ * @length: bytes wanted, 1 or more
+ * @buffer: out: the buffer, which reads as zeros
+ *
+ * Mappings take fewer faults, and less of the TLB, where memalloc_info.huge_mapping bytes or more
+ * are in one piece. The kernel sees no pages in such a mapping: direct I/O, registered buffers of
+ * io_uring, RDMA and futexes that processes share fail on it with EFAULT.
+ *
+ * Return: as memalloc_buffer_alloc(), and -EOPNOTSUPP, memalloc_info.huge_mapping is 0.
+ */
+int memalloc_buffer_alloc_huge(struct memalloc *mem, uint64_t length,
+			       struct memalloc_buffer *buffer);
+
+/**
  * memalloc_buffer_free() - give up the handle of a buffer
  * @mem:    the open device
  * @buffer: the buffer; its handle becomes 0

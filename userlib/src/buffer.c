@@ -5,27 +5,39 @@
 
 #include "backend.h"
 
-int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
-			  struct memalloc_buffer *buffer)
+static int alloc_buffer(struct memalloc *mem, struct memalloc_alloc *alloc,
+			struct memalloc_buffer *buffer)
 {
-	struct memalloc_alloc alloc = {
-		.size = sizeof(alloc),
-		.length = length,
-		.alignment = alignment,
-	};
 	int err;
 
-	err = memalloc_call(mem, MEMALLOC_IOC_ALLOC, &alloc);
+	alloc->size = sizeof(*alloc);
+	err = memalloc_call(mem, MEMALLOC_IOC_ALLOC, alloc);
 	if (err)
 		return err;
 	*buffer = (struct memalloc_buffer) {
-		.length = length,
-		.real_length = alloc.real_length,
-		.mmap_offset = alloc.mmap_offset,
-		.handle = alloc.handle,
+		.length = alloc->length,
+		.real_length = alloc->real_length,
+		.mmap_offset = alloc->mmap_offset,
+		.handle = alloc->handle,
 		.access = MEMALLOC_ACCESS_READ | MEMALLOC_ACCESS_WRITE,
 	};
 	return 0;
+}
+
+int memalloc_buffer_alloc(struct memalloc *mem, uint64_t length, uint64_t alignment,
+			  struct memalloc_buffer *buffer)
+{
+	struct memalloc_alloc alloc = { .length = length, .alignment = alignment };
+
+	return alloc_buffer(mem, &alloc, buffer);
+}
+
+int memalloc_buffer_alloc_huge(struct memalloc *mem, uint64_t length,
+			       struct memalloc_buffer *buffer)
+{
+	struct memalloc_alloc alloc = { .flags = MEMALLOC_ALLOC_HUGE, .length = length };
+
+	return alloc_buffer(mem, &alloc, buffer);
 }
 
 int memalloc_buffer_free(struct memalloc *mem, struct memalloc_buffer *buffer)

@@ -100,6 +100,28 @@ static void test_alloc(void)
 	need(memalloc_buffer_free(mem, &second), "free");
 }
 
+/* What it is mapped by is not to be seen, but by what the kernel can not do. */
+static void test_alloc_huge(void)
+{
+	const uint64_t length = 2 * info.huge_mapping + info.granule;
+	struct memalloc_buffer buffer = { .handle = 0 };
+	unsigned char *bytes;
+
+	if (!info.huge_mapping) {
+		is(memalloc_buffer_alloc_huge(mem, 1, &buffer), -EOPNOTSUPP,
+		   "alloc_huge: EOPNOTSUPP, there is no huge_mapping");
+		return;
+	}
+	is(memalloc_buffer_alloc_huge(mem, 0, &buffer), -EINVAL, "alloc_huge: EINVAL, length 0");
+	is(memalloc_buffer_alloc_huge(mem, length, &buffer), 0, "alloc_huge");
+	is(buffer.real_length, length, "alloc_huge: real_length is what was asked for");
+	bytes = map(mem, &buffer);
+	is((uintptr_t)bytes % info.huge_mapping, 0, "alloc_huge: huge entries have room");
+	ok(all_bytes(bytes, length, 0), "alloc_huge: a new buffer is zero");
+	need(memalloc_buffer_unmap(&buffer, bytes), "unmap");
+	need(memalloc_buffer_free(mem, &buffer), "free");
+}
+
 static void test_alloc_errors(void)
 {
 	const struct memalloc_buffer untouched = { .length = 1, .handle = 7 };
@@ -406,6 +428,7 @@ int main(int argc, char **argv)
 	test_info_of_many_pages();
 	test_stats();
 	test_alloc();
+	test_alloc_huge();
 	test_alloc_errors();
 	test_alignment();
 	test_free();

@@ -74,6 +74,8 @@ static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
 	struct handle *handle;
 	int err;
 
+	if (alloc->flags)
+		return alloc->flags == MEMALLOC_ALLOC_HUGE ? -EOPNOTSUPP : -EINVAL;
 	err = core_request(&region->heap, region->shift, alloc->length,
 			   alloc->alignment ? alloc->alignment : 1, &req);
 	if (err)
