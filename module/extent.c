@@ -74,25 +74,33 @@ static void retire_page(struct mal_extent *extent, u32 page)
 	uncharge_part(extent, 1);
 }
 
-/*
- * Whether nobody holds the page, and it is not poisoned. No process has it mapped any more, so
- * nobody can get hold of it from now on. The count is frozen, not only read: that orders the last
- * holder's accesses before those that follow. In any case, the page leaves its address space.
- */
-static bool is_idle_page(struct page *page)
-{
-	if (!page_ref_freeze(page, 1)) {
-		mal_space_remove_page(page);
-		return false;
-	}
-	page->mapping = NULL;
-	page_ref_unfreeze(page, 1);
-	return !PageHWPoison(page);
-}
-
 bool mal_extent_devices_are_done(struct mal_extent *extent)
 {
 	return dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
+}
+
+/* Up to @end, pages from @first on whose structs are an array. */
+static u32 end_of_array(const struct mal_region *region, u32 first, u32 end)
+{
+	const unsigned long pfn = region->range.pfn + first;
+
+	return min_t(unsigned long, end, first + ALIGN(pfn + 1, MAX_ORDER_NR_PAGES) - pfn);
+}
+
+/*
+ * The number of idle pages of an array, up to the first that is not. Nobody holds an idle page, and
+ * it is not poisoned. The pages have left their address space.
+ */
+static u32 count_idle_in_array(struct page *pages, u32 n)
+{
+	struct page *page;
+
+	for (page = pages; page < pages + n; page++)
+		if (page_ref_count(page) != 1 || PageHWPoison(page))
+			break;
+	/* The last holders' accesses come before those that follow: pairs with their decrements. */
+	smp_acquire__after_ctrl_dep();
+	return page - pages;
 }
 
 /*
@@ -102,16 +110,18 @@ bool mal_extent_devices_are_done(struct mal_extent *extent)
 static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end, bool *poisoned)
 {
 	struct mal_region *region = extent->region;
-	u32 at;
+	u32 at = first;
+	u32 array_end;
 
 	*poisoned = false;
 	if (!mal_range_enter_pages(&region->range))
 		return end - first;
-	for (at = first; at < end; at++) {
-		if (!is_idle_page(mal_region_page(region, at)))
+	for (;;) {
+		array_end = end_of_array(region, at, end);
+		at += count_idle_in_array(mal_region_page(region, at), array_end - at);
+		if (at < array_end || at == end)
 			break;
-		if (IS_ALIGNED(at + 1, MAX_ORDER_NR_PAGES))
-			cond_resched();
+		cond_resched();
 	}
 	*poisoned = at < end && mal_range_is_poisoned(&region->range, at);
 	mal_range_leave(&region->range);
@@ -169,25 +179,70 @@ u32 mal_extent_scan(struct mal_extent *extent, u32 *budget)
 	return returned;
 }
 
-/* All pages leave their address space. True: all are idle. */
-static bool all_pages_leave_space(struct mal_extent *extent)
+static void array_leaves_space(struct page *pages, u32 n)
 {
-	const u32 end = extent->block.first + extent->block.granules;
-	u32 at = extent->block.first;
-	bool poisoned;
-	u32 idle = 0;
+	struct page *page;
 
-	while (at < end) {
-		u32 n = count_idle(extent, at, end, &poisoned);
+	for (page = pages; page < pages + n; page++)
+		mal_space_remove_page(page);
+}
 
-		idle += n;
-		at += n + 1;
+/*
+ * All pages leave their address space. No process has them mapped any more. Who has read an entry
+ * of a page table before, and takes a reference now, reads the entry again, and drops it.
+ */
+static void leave_space(struct mal_region *region, u32 first, u32 end)
+{
+	u32 array_end;
+	u32 at;
+
+	for (at = first;; at = array_end) {
+		array_end = end_of_array(region, at, end);
+		array_leaves_space(mal_region_page(region, at), array_end - at);
+		if (array_end == end)
+			break;
 		cond_resched();
 	}
-	return idle == extent->block.granules;
+	/*
+	 * All that before the look at the counts. Either that sees a new holder's increment, or the
+	 * holder sees that the page is not mapped, and in no address space: pairs with the kernel's
+	 * atomic increment.
+	 */
+	smp_mb();
+}
+
+/* True: all pages are idle. In any case, nobody uses the address space that they have left. */
+static bool all_pages_are_idle(struct mal_region *region, u32 first, u32 end)
+{
+	bool all = true;
+	u32 at = first;
+
+	for (;;) {
+		const u32 array_end = end_of_array(region, at, end);
+
+		at += count_idle_in_array(mal_region_page(region, at), array_end - at);
+		if (at < array_end) {
+			all = false;
+			mal_space_wait_for_holder(mal_region_page(region, at));
+			at++;
+		}
+		if (at == end)
+			return all;
+		cond_resched();
+	}
 }
 
 bool __mal_extent_detach_pages(struct mal_extent *extent)
 {
-	return all_pages_leave_space(extent) && mal_extent_devices_are_done(extent);
+	struct mal_region *region = extent->region;
+	const u32 first = extent->block.first;
+	const u32 end = first + extent->block.granules;
+	bool idle = true;
+
+	if (mal_range_enter_pages(&region->range)) {
+		leave_space(region, first, end);
+		idle = all_pages_are_idle(region, first, end);
+		mal_range_leave(&region->range);
+	}
+	return idle && mal_extent_devices_are_done(extent);
 }

@@ -129,12 +129,9 @@ bool mal_spare_put(struct mal_spare *spare, struct file *file)
 	return !cmpxchg(&spare->file, NULL, file);
 }
 
-void mal_space_remove_page(struct page *page)
+void mal_space_wait_for_holder(struct page *page)
 {
-	if (!READ_ONCE(page->mapping))
-		return;
 	/* A holder that marks the page dirty uses its address space under the page lock. */
 	lock_page(page);
-	page->mapping = NULL;
 	unlock_page(page);
 }

@@ -77,9 +77,16 @@ static inline void mal_space_add_page(struct address_space *space, struct page *
 }
 
 /*
- * The page leaves its address space: called when no process has the page mapped, and before the
- * space goes. Somebody may still hold the page. Sleeps.
+ * The page leaves its address space: called when no process has the page mapped. Who holds the page
+ * may still use the space, until mal_space_wait_for_holder().
  */
-void mal_space_remove_page(struct page *page);
+static inline void mal_space_remove_page(struct page *page)
+{
+	if (READ_ONCE(page->mapping))
+		WRITE_ONCE(page->mapping, NULL);
+}
+
+/* Called for each page that somebody holds, before the space goes. Sleeps. */
+void mal_space_wait_for_holder(struct page *page);
 
 #endif /* MAL_SPACE_H */
