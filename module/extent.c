@@ -76,7 +76,9 @@ static void retire_page(struct mal_extent *extent, u32 page)
 
 bool mal_extent_devices_are_done(struct mal_extent *extent)
 {
-	return dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
+	/* Most extents never had a fence. */
+	return !rcu_access_pointer(extent->resv.fences) ||
+	       dma_resv_test_signaled(&extent->resv, DMA_RESV_USAGE_BOOKKEEP);
 }
 
 /* Up to @end, pages from @first on whose structs are an array. */
