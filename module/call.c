@@ -20,24 +20,36 @@
 #endif
 
 /*
- * The two functions below copy whole words, without a call of the kernel. For arguments, which are
- * short, that takes a fraction of the instructions of copy_from_user() and copy_to_user(). -EFAULT.
+ * Arguments are copied by whole words, without a call of the kernel: they are short, and so that
+ * takes a fraction of the instructions of copy_from_user() and copy_to_user(). -EFAULT.
  */
-static int copy_words_from_user(u64 *to, const u64 __user *from, u32 words)
+static __always_inline int read_words(u64 *to, const u64 __user *from, u32 words)
 {
 	u32 i;
+
+	/* Two a turn: arguments of calls are a dozen words. */
+	for (i = 0; i + 1 < words; i += 2) {
+		unsafe_get_user(to[i], &from[i], fault);
+		unsafe_get_user(to[i + 1], &from[i + 1], fault);
+	}
+	if (i < words)
+		unsafe_get_user(to[i], &from[i], fault);
+	return 0;
+
+fault:
+	return -EFAULT;
+}
+
+static int copy_words_from_user(u64 *to, const u64 __user *from, u32 words)
+{
+	int err;
 
 	might_fault();
 	if (should_fail_usercopy() || !user_read_access_begin(from, words * sizeof(*from)))
 		return -EFAULT;
-	for (i = 0; i < words; i++)
-		unsafe_get_user(to[i], &from[i], fault);
+	err = read_words(to, from, words);
 	user_read_access_end();
-	return 0;
-
-fault:
-	user_read_access_end();
-	return -EFAULT;
+	return err;
 }
 
 static int copy_words_to_user(u64 __user *to, const u64 *from, u32 words)
@@ -103,27 +115,26 @@ static int fetch_argument(struct mal_call *call)
 {
 	const struct mal_call_type *type = call->type;
 	struct mal_call_header *arg = call->arg;
-	const u64 __user *from = call->user;
-	u64 *to = call->arg;
-	u32 size, i;
+	const void __user *user = call->user;
+	u32 size;
+	int err;
 
 	might_fault();
 	if (should_fail_usercopy())
 		return -EFAULT;
-	if (unlikely(!user_read_access_begin(from, type->size)))
+	if (unlikely(!user_read_access_begin(user, type->size)))
 		return fetch_other_length(call);
-	unsafe_get_user(size, (const u32 __user *)from, fault);
+	unsafe_get_user(size, (const u32 __user *)user, fault);
 	if (unlikely(size != type->size)) {
 		user_read_access_end();
 		return fetch_other_length(call);
 	}
-	for (i = 0; i < type->size / sizeof(u64); i++)
-		unsafe_get_user(to[i], &from[i], fault);
+	err = read_words((u64 *)arg, user, size / sizeof(u64));
 	user_read_access_end();
 	/* As in fetch_other_length(). */
 	arg->size = size;
 	call->user_size = size;
-	return check_flags(type, arg);
+	return err ?: check_flags(type, arg);
 
 fault:
 	user_read_access_end();
@@ -134,11 +145,7 @@ long mal_call_run(const struct mal_call_type *types, unsigned int count, struct 
 		  unsigned int cmd, unsigned long arg)
 {
 	union mal_call_argument argument __uninitialized;
-	struct mal_call call = {
-		.client = client,
-		.user = (void __user *)arg,
-		.arg = &argument,
-	};
+	struct mal_call call __uninitialized;
 	int err;
 
 	if (MAL_CALL_INDEX(cmd) >= count)
@@ -146,6 +153,9 @@ long mal_call_run(const struct mal_call_type *types, unsigned int count, struct 
 	call.type = &types[array_index_nospec(MAL_CALL_INDEX(cmd), count)];
 	if (cmd != call.type->cmd)
 		return -ENOTTY;
+	call.client = client;
+	call.user = (void __user *)arg;
+	call.arg = &argument;
 	err = fetch_argument(&call);
 	return err ?: call.type->run(&call);
 }
