@@ -209,7 +209,7 @@ int mal_call_free_batch(struct mal_call *call)
 		if (removals[i].free.reserved)
 			err = -EINVAL;
 	if (!err)
-		err = mal_handle_remove(&call->client->handles, removals, batch->count);
+		err = mal_handles_remove(&call->client->handles, removals, batch->count);
 	kvfree(removals);
 	return err;
 }

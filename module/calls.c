@@ -94,7 +94,7 @@ int mal_call_alloc(struct mal_call *call)
 	if (err)
 		goto failure;
 	buffer->huge = alloc->flags & MEMALLOC_ALLOC_HUGE;
-	mal_handles_add_first(&client->handles, &buffer, 1, client->writable);
+	mal_handle_add_first(&client->handles, buffer, client->writable);
 	mal_call_fill_alloc(alloc, buffer);
 	err = mal_call_respond(call);
 	if (err)
@@ -112,11 +112,10 @@ failure:
 int mal_call_free(struct mal_call *call)
 {
 	const struct memalloc_free *free = call->arg;
-	struct mal_removal removal = { .free = *free };
 
 	if (free->reserved)
 		return -EINVAL;
-	return mal_handle_remove(&call->client->handles, &removal, 1);
+	return mal_handle_remove(&call->client->handles, free);
 }
 
 static u32 access_bits(bool writable)

@@ -189,7 +189,7 @@ static noinline void grow_tables(struct mal_handles *handles, u64 count)
 }
 
 /* Add the handle to those of the client, and to the holdings. */
-static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
+static __always_inline void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
 	add_to_chains(handles, handle);
@@ -200,7 +200,7 @@ static void link_handle(struct mal_handles *handles, struct mal_handle *handle)
 	handles->held.bytes += mal_extent_size(&handle->buffer->extent);
 }
 
-static void unlink_handle(struct mal_handles *handles, struct mal_handle *handle)
+static __always_inline void unlink_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
 	if (!has_twin(handles, handle)) {
@@ -220,7 +220,7 @@ static void init_handle(struct mal_handle *handle, struct mal_buffer *buffer, bo
 	handle->disclosed = false;
 }
 
-static void add_handle(struct mal_handles *handles, struct mal_handle *handle)
+static __always_inline void add_handle(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
 	do {
@@ -237,18 +237,31 @@ static void make_chains(struct mal_handles *handles, u32 more)
 		grow_tables(handles, count);
 }
 
-void mal_handles_add_first(struct mal_handles *handles, struct mal_buffer *const *buffers,
-			   u32 count, bool writable)
+/* For a constant @count of 1, the compiler needs no loop. */
+static __always_inline void add_first_handles(struct mal_handles *handles,
+					      struct mal_buffer *const *buffers, u32 count,
+					      bool writable)
 {
 	u32 i;
 
 	make_chains(handles, count);
-	for (i = 0; i < count; i++)
-		init_handle(&buffers[i]->first_handle, buffers[i], writable);
 	mutex_lock(&handles->lock);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		init_handle(&buffers[i]->first_handle, buffers[i], writable);
 		add_handle(handles, &buffers[i]->first_handle);
+	}
 	mutex_unlock(&handles->lock);
+}
+
+void mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer, bool writable)
+{
+	add_first_handles(handles, &buffer, 1, writable);
+}
+
+void mal_handles_add_first(struct mal_handles *handles, struct mal_buffer *const *buffers,
+			   u32 count, bool writable)
+{
+	add_first_handles(handles, buffers, count, writable);
 }
 
 struct mal_handle *mal_handle_add(struct mal_handles *handles, struct mal_buffer *buffer,
@@ -274,10 +287,11 @@ void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle)
 	drop_handle(handle);
 }
 
-/* Under handles->lock. */
-static int take_handle(struct mal_handles *handles, struct mal_removal *removal)
+/* Unlink the handle that @free names. Under handles->lock. */
+static __always_inline int take_handle(struct mal_handles *handles,
+				       const struct memalloc_free *free,
+				       struct mal_handle **taken)
 {
-	const struct memalloc_free *free = &removal->free;
 	struct mal_handle *handle = find_handle(handles, free->handle);
 
 	if (!handle)
@@ -285,22 +299,35 @@ static int take_handle(struct mal_handles *handles, struct mal_removal *removal)
 	if (free->length && free->length != handle->buffer->extent.block.length)
 		return -ERANGE;
 	unlink_handle(handles, handle);
-	removal->handle = handle;
+	*taken = handle;
 	return 0;
 }
 
-int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count)
+int mal_handle_remove(struct mal_handles *handles, const struct memalloc_free *free)
+{
+	struct mal_handle *handle;
+	int err;
+
+	mutex_lock(&handles->lock);
+	err = take_handle(handles, free, &handle);
+	mutex_unlock(&handles->lock);
+	if (!err)
+		drop_handle(handle);
+	return err;
+}
+
+int mal_handles_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count)
 {
 	int err = 0;
 	u32 n;
 
 	mutex_lock(&handles->lock);
 	for (n = 0; n < count; n++) {
-		err = take_handle(handles, &removals[n]);
+		err = take_handle(handles, &removals[n].free, &removals[n].handle);
 		if (err)
 			break;
 	}
-	/* Under the same hold of the lock, so nobody has missed one. */
+	/* The lock was held all the time, so nobody saw a handle missing. */
 	while (err && n--)
 		link_handle(handles, removals[n].handle);
 	mutex_unlock(&handles->lock);

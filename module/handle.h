@@ -59,7 +59,8 @@ struct mal_holdings mal_handles_holdings(struct mal_handles *handles);
  * otherwise, and sleeps.
  */
 
-/* The first handle of each of @count new buffers. */
+/* The first handle of a new buffer; or of each of @count. */
+void mal_handle_add_first(struct mal_handles *handles, struct mal_buffer *buffer, bool writable);
 void mal_handles_add_first(struct mal_handles *handles, struct mal_buffer *const *buffers,
 			   u32 count, bool writable);
 
@@ -76,17 +77,20 @@ static inline void mal_handle_publish(struct mal_handle *handle)
 
 void mal_handle_cancel(struct mal_handles *handles, struct mal_handle *handle);
 
+/*
+ * Give up the handle that @free names. The length, unless it is 0, must be the buffer's. -ENOENT:
+ * no such handle; -ERANGE: another length.
+ */
+int mal_handle_remove(struct mal_handles *handles, const struct memalloc_free *free);
+
 /* A handle to be given up. */
 struct mal_removal {
 	struct memalloc_free free;	/* names it */
 	struct mal_handle *handle;	/* used by the function below */
 };
 
-/*
- * Give up all @count handles, or none. Each length, unless it is 0, must be the buffer's.
- * -ENOENT: no such handle, or one is named twice; -ERANGE: another length.
- */
-int mal_handle_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count);
+/* The same for all @count handles, or none. -ENOENT also: one is named twice. */
+int mal_handles_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count);
 
 /*
  * Called before the physical address is disclosed by handle @id. -ENOENT: no such handle.
