@@ -14,6 +14,17 @@
 #include "arena.h"
 #include "core/fit.h"
 
+static void free_block(struct mal_arena *arena, const struct mal_block *block)
+{
+	lockdep_assert_held(&arena->lock);
+	if (WARN_ON_ONCE(mal_heap_free(&arena->heap, block->first, block->granules)))
+		return;
+	arena->figures.frees += block->is_buffer;
+	arena->figures.freed += block->granules;
+	arena->figures.requested -= block->length;
+	arena->changes++;
+}
+
 /* The heap gets back blocks that were ready. At most MAL_READY_SLICE. */
 static void free_ready_blocks(struct mal_arenas *cpus, const struct mal_block *list)
 {
@@ -26,6 +37,34 @@ static void free_ready_blocks(struct mal_arenas *cpus, const struct mal_block *l
 		arena->changes++;
 	}
 	spin_unlock(&arena->lock);
+}
+
+/* Likewise from magazines: nobody has counted that these are free. */
+static void free_magazine(struct mal_magazines *magazines, const struct mal_block *list)
+{
+	struct mal_arena *arena = container_of(magazines, struct mal_arena, magazines);
+	const struct mal_block *block;
+
+	spin_lock(&arena->lock);
+	for (block = list; block; block = block->next)
+		free_block(arena, block);
+	spin_unlock(&arena->lock);
+}
+
+u64 mal_arena_empty_ready(struct mal_arena *arena)
+{
+	return mal_magazines_empty(&arena->magazines, NULL) + mal_arenas_empty(&arena->cpus);
+}
+
+u64 mal_arena_pause_ready(struct mal_arena *arena)
+{
+	return mal_magazines_pause(&arena->magazines) + mal_arenas_pause(&arena->cpus);
+}
+
+void mal_arena_resume_ready(struct mal_arena *arena)
+{
+	mal_arenas_resume(&arena->cpus);
+	mal_magazines_resume(&arena->magazines);
 }
 
 int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node,
@@ -42,36 +81,49 @@ int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *
 		pr_err("no memory for the tags, %zu KiB\n", bytes >> 10);
 		return -ENOMEM;
 	}
-	if (mal_arenas_init(&arena->cpus, free_ready_blocks, release)) {
-		kvfree(arena->memory);
-		return -ENOMEM;
-	}
-	mal_arenas_pause(&arena->cpus);
+	if (mal_arenas_init(&arena->cpus, free_ready_blocks, release))
+		goto free_memory;
+	if (mal_magazines_init(&arena->magazines, free_magazine, release))
+		goto destroy_arenas;
+	mal_arena_pause_ready(arena);
 	arena->wants_ready = false;
 	arena->keeps_ready = false;
 	spin_lock_init(&arena->lock);
 	mutex_init(&arena->switching);
 	mal_heap_init(&arena->heap, arena->memory, granules, fit);
 	return 0;
+
+destroy_arenas:
+	mal_arenas_destroy(&arena->cpus);
+free_memory:
+	kvfree(arena->memory);
+	return -ENOMEM;
+}
+
+void mal_arena_stop(struct mal_arena *arena)
+{
+	mal_magazines_stop(&arena->magazines);
+	mal_arenas_stop(&arena->cpus);
 }
 
 void mal_arena_destroy(struct mal_arena *arena)
 {
+	mal_magazines_destroy(&arena->magazines);
 	mal_arenas_destroy(&arena->cpus);
 	mutex_destroy(&arena->switching);
 	kvfree(arena->memory);
 }
 
-/* The fit or the wish has changed, or is about to: end the pause of the arenas, or begin one. */
+/* The fit or the wish has changed, or is about to: blocks may be ready now, or no longer. */
 static void change_ready(struct mal_arena *arena, const struct mal_fit *fit, bool wanted)
 {
 	const bool keeps = wanted && fit == &mal_fit_good;
 
 	lockdep_assert_held(&arena->switching);
 	if (keeps && !arena->keeps_ready)
-		mal_arenas_resume(&arena->cpus);
+		mal_arena_resume_ready(arena);
 	if (!keeps && arena->keeps_ready)
-		mal_arenas_pause(&arena->cpus);
+		mal_arena_pause_ready(arena);
 	WRITE_ONCE(arena->wants_ready, wanted);
 	WRITE_ONCE(arena->keeps_ready, keeps);
 }
@@ -89,7 +141,7 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 
 	mutex_lock(&arena->switching);
 	/* The heap gets a slice back under one hold of the lock: not into the index of any fit. */
-	mal_arenas_pause(&arena->cpus);
+	mal_arena_pause_ready(arena);
 	spin_lock(&arena->lock);
 	mal_heap_switch(&arena->heap, fit);
 	spin_unlock(&arena->lock);
@@ -100,7 +152,7 @@ void mal_arena_switch(struct mal_arena *arena, const struct mal_fit *fit)
 		spin_unlock(&arena->lock);
 	}
 	change_ready(arena, fit, arena->wants_ready);
-	mal_arenas_resume(&arena->cpus);
+	mal_arena_resume_ready(arena);
 	mutex_unlock(&arena->switching);
 }
 
@@ -180,24 +232,16 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 	if (err != -ENOMEM || req->lo >= arena->heap.granules)
 		return err;
 	/* Now nothing is ready. That may be the work of another call, which has the same need. */
-	mal_arenas_pause(&arena->cpus);
+	mal_arena_pause_ready(arena);
 	err = alloc_from_heap(arena, block, req);
-	mal_arenas_resume(&arena->cpus);
+	mal_arena_resume_ready(arena);
 	return err;
 }
 
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block)
 {
-	int err;
-
 	spin_lock(&arena->lock);
-	err = mal_heap_free(&arena->heap, block->first, block->granules);
-	if (!WARN_ON_ONCE(err)) {
-		arena->figures.frees += block->is_buffer;
-		arena->figures.freed += block->granules;
-		arena->figures.requested -= block->length;
-		arena->changes++;
-	}
+	free_block(arena, block);
 	spin_unlock(&arena->lock);
 }
 
@@ -223,6 +267,17 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	arena->figures.requested += length - block->length;
 	block->length = length;
 	block->granules = granules;
+	arena->changes++;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_set_length(struct mal_arena *arena, struct mal_block *block, u64 length)
+{
+	if (mal_arenas_set_length(&arena->cpus, block, length))
+		return;
+	spin_lock(&arena->lock);
+	arena->figures.requested += length - block->length;
+	WRITE_ONCE(block->length, length);
 	arena->changes++;
 	spin_unlock(&arena->lock);
 }
@@ -381,8 +436,9 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 
 	/* Half-way to another fit, the heap does not know its largest free block. */
 	mutex_lock(&arena->switching);
-	stats->ready = mal_arenas_pause(&arena->cpus) << PAGE_SHIFT;
+	stats->ready = mal_arena_pause_ready(arena) << PAGE_SHIFT;
 	mal_arenas_add_figures(&arena->cpus, &figures);
+	mal_magazines_add_figures(&arena->magazines, &figures);
 	spin_lock(&arena->lock);
 	mal_figures_add(&figures, &arena->figures);
 	stats->region_length = (u64)heap->granules << PAGE_SHIFT;
@@ -401,7 +457,7 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 	stats->allocated = figures.allocated << PAGE_SHIFT;
 	stats->freed = figures.freed << PAGE_SHIFT;
 	spin_unlock(&arena->lock);
-	mal_arenas_resume(&arena->cpus);
+	mal_arena_resume_ready(arena);
 	mutex_unlock(&arena->switching);
 
 	if (stats->free)

@@ -8,23 +8,24 @@
 
 #include "arenas.h"
 #include "core/heap.h"
+#include "magazine.h"
 
 struct memalloc_stats;
 
 /*
- * A heap and its spinlock; and the arenas of the CPUs in front of it. To the heap, the owner of a
- * used block is its struct mal_block.
+ * A heap and its spinlock; and in front of it the arenas of the CPUs, and the magazines of the
+ * clients. To the heap, the owner of a used block is its struct mal_block.
  * A granule is a page. Any context that may take a spinlock may call these functions, except
  * those that say that they sleep.
  */
 struct mal_arena {
 	spinlock_t lock;	/* of all below; innermost: nothing is taken under it */
 	struct mutex switching;	/* held during the change to another fit; before @lock */
-	bool wants_ready;	/* CPUs may keep blocks ready; under @switching */
+	bool wants_ready;	/* blocks may be kept ready; under @switching */
 	struct mal_heap heap;
 	void *memory;		/* tags and index */
 
-	struct mal_figures figures;	/* of what did not go by way of the CPUs' arenas */
+	struct mal_figures figures;	/* of what did not go by way of the CPUs or magazines */
 	u64 failures;		/* since the arena was made, see struct memalloc_stats */
 	/* Now. */
 	u64 quarantined;	/* granules */
@@ -37,6 +38,7 @@ struct mal_arena {
 	bool keeps_ready	/* they may, and the fit is a good one; under @switching */
 		____cacheline_aligned_in_smp;
 	struct mal_arenas cpus;
+	struct mal_magazines magazines;
 };
 
 /* A run of granules in one state, as visitors see it. */
@@ -56,6 +58,9 @@ typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *dat
  */
 int __must_check mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit,
 				int node, void (*release)(struct mal_block *block));
+
+/* Nothing is ready any more from now on. Sleeps. */
+void mal_arena_stop(struct mal_arena *arena);
 void mal_arena_destroy(struct mal_arena *arena);
 
 /*
@@ -77,9 +82,16 @@ static inline bool mal_arena_keeps_ready(const struct mal_arena *arena)
 	return READ_ONCE(arena->keeps_ready);
 }
 
+/* Release all that is ready, in CPUs' arenas or in magazines. How many granules? Sleeps. */
+u64 mal_arena_empty_ready(struct mal_arena *arena);
+
+/* The same; and nothing becomes ready before mal_arena_resume_ready(). */
+u64 mal_arena_pause_ready(struct mal_arena *arena);
+void mal_arena_resume_ready(struct mal_arena *arena);
+
 /*
  * Take the granules that @req asks for as @block, which must live until mal_arena_free(). If there
- * is no room, the arenas of the CPUs are emptied first. Sleeps. -ENOMEM; -EINTR: a fatal signal
+ * is no room, what is ready is released first. Sleeps. -ENOMEM; -EINTR: a fatal signal
  * arrived.
  */
 int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
@@ -93,6 +105,9 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
  */
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
+
+/* @length bytes of @block are asked for from now on; its granules stay as they are. */
+void mal_arena_set_length(struct mal_arena *arena, struct mal_block *block, u64 length);
 
 /* Copy a block's name, to the block or from it: MEMALLOC_NAME_LEN bytes, zero-terminated. */
 void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from);
@@ -131,7 +146,7 @@ void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block);
 /* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);
 
-/* Fill in those fields of @stats that an arena knows. Empties the arenas of the CPUs. Sleeps. */
+/* Fill in those fields of @stats that an arena knows. Releases what is ready. Sleeps. */
 void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats);
 
 /* How often a block of the heap came, went, or got another size or state. */

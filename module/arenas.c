@@ -158,6 +158,21 @@ bool mal_arenas_put(struct mal_arenas *arenas, struct mal_block *block)
 	return !err;
 }
 
+bool mal_arenas_set_length(struct mal_arenas *arenas, struct mal_block *block, u64 length)
+{
+	struct mal_cpu_arena *cpu = raw_cpu_ptr(arenas->cpus);
+	bool is_paused;
+
+	spin_lock(&cpu->lock);
+	is_paused = atomic_read(&arenas->paused);
+	if (!is_paused) {
+		cpu->figures.requested += length - block->length;
+		WRITE_ONCE(block->length, length);
+	}
+	spin_unlock(&cpu->lock);
+	return !is_paused;
+}
+
 static u64 empty_arena(struct mal_arenas *arenas, struct mal_cpu_arena *cpu)
 {
 	u64 released = 0;

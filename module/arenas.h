@@ -23,33 +23,12 @@
  * Paused, the arenas are empty, and take in nothing.
  */
 
-/* The most blocks that the heap gets back under one hold of the locks. */
-#define MAL_READY_SLICE		8
-
 /* Granules of the largest block that is kept ready. */
 #define MAL_READY_MAX		16
 
 /* Granules of each size that a CPU keeps at most, but MAL_READY_BLOCKS blocks if these are more. */
 #define MAL_READY_GRANULES	64
 #define MAL_READY_BLOCKS	4
-
-/* What has been counted since the region was made; see struct memalloc_stats. */
-struct mal_figures {
-	u64 allocs;
-	u64 frees;
-	u64 allocated;			/* granules */
-	u64 freed;			/* granules */
-	u64 requested;			/* now: bytes, of buffers that are not quarantined */
-};
-
-static inline void mal_figures_add(struct mal_figures *sum, const struct mal_figures *part)
-{
-	sum->allocs += part->allocs;
-	sum->frees += part->frees;
-	sum->allocated += part->allocated;
-	sum->freed += part->freed;
-	sum->requested += part->requested;
-}
 
 struct mal_cpu_arena {
 	spinlock_t lock;		/* of all below; before the heap's */
@@ -101,6 +80,12 @@ struct mal_block *mal_arenas_take(struct mal_arenas *arenas, u32 granules, u64 l
  * Sleeps.
  */
 bool mal_arenas_put(struct mal_arenas *arenas, struct mal_block *block);
+
+/*
+ * @length bytes of @block, which is allocated, are asked for from now on. False: the arenas are
+ * paused, and nothing was done.
+ */
+bool mal_arenas_set_length(struct mal_arenas *arenas, struct mal_block *block, u64 length);
 
 /* Release all that is ready. Returns how many granules these were. Sleeps. */
 u64 mal_arenas_empty(struct mal_arenas *arenas);

@@ -35,11 +35,32 @@ struct mal_block {
 	 * and @payer, under the lock of an arena.
 	 */
 	bool ready;
-	struct mal_block *next;	/* below it in its stack */
+	struct mal_block *next;	/* in a stack, or in a list of what becomes free */
 
 	/* In quarantine: the list of its pieces that are not back yet, see arena.h. */
 	u32 first_piece;
 	u32 last_piece;
 };
+
+/* What has been counted since the region was made; see struct memalloc_stats. */
+struct mal_figures {
+	u64 allocs;
+	u64 frees;
+	u64 allocated;			/* granules */
+	u64 freed;			/* granules */
+	u64 requested;			/* now: bytes, of buffers that are not quarantined */
+};
+
+static inline void mal_figures_add(struct mal_figures *sum, const struct mal_figures *part)
+{
+	sum->allocs += part->allocs;
+	sum->frees += part->frees;
+	sum->allocated += part->allocated;
+	sum->freed += part->freed;
+	sum->requested += part->requested;
+}
+
+/* The most blocks that were ready, and that the heap gets back under one hold of the locks. */
+#define MAL_READY_SLICE		8
 
 #endif /* MAL_BLOCK_H */

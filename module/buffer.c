@@ -5,15 +5,17 @@
 
 #include "alloc.h"
 #include "buffer.h"
+#include "look/trace.h"
 
 static_assert(!offsetof(struct mal_buffer, extent));
 
 static noinline struct mal_buffer *new_buffer(struct mal_region *region, struct mal_payer *payer,
 					      u64 length, u32 pages, bool reusable)
 {
+	const bool for_all = reusable && pages <= MAL_READY_MAX;
 	struct mal_buffer *buffer;
 
-	buffer = kzalloc(sizeof(*buffer), reusable ? GFP_KERNEL : GFP_KERNEL_ACCOUNT);
+	buffer = kzalloc(sizeof(*buffer), for_all ? GFP_KERNEL : GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return NULL;
 	mal_extent_init(&buffer->extent, region, payer, pages);
@@ -33,10 +35,10 @@ static void destroy_buffer(struct mal_buffer *buffer)
 }
 
 /* May any ready buffer of that size serve the request? */
-static bool is_for_arenas(struct mal_region *region, const struct mal_request *req)
+static bool takes_what_is_ready(struct mal_region *region, const struct mal_request *req)
 {
-	return req->size <= MAL_READY_MAX && req->align == 1 && !req->boundary && !req->lo &&
-	       !req->hi && mal_arena_keeps_ready(&region->arena);
+	return req->align == 1 && !(req->boundary | req->lo | req->hi) &&
+	       mal_arena_keeps_ready(&region->arena);
 }
 
 /* NULL: this CPU has none. */
@@ -80,15 +82,15 @@ static noinline int add_offset(struct mal_buffer *buffer)
 struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
 					     u64 length, const struct mal_request *req)
 {
-	const bool for_arenas = is_for_arenas(region, req);
+	const bool reusable = takes_what_is_ready(region, req);
 	struct mal_buffer *buffer = NULL;
 	u32 ready_place;
 	int err;
 
-	if (for_arenas)
+	if (reusable && req->size <= MAL_READY_MAX)
 		buffer = take_ready_buffer(region, payer, length, req->size);
 	if (!buffer)
-		buffer = new_buffer(region, payer, length, req->size, for_arenas);
+		buffer = new_buffer(region, payer, length, req->size, reusable);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 	ready_place = buffer->extent.block.first;
@@ -110,13 +112,19 @@ destroy:
 	return ERR_PTR(err);
 }
 
-struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, const struct mal_request *req)
+/* @unfit: a block of another size, which the client keeps; or NULL. */
+static noinline struct mal_buffer *create_buffer(struct mal_region *region,
+						 struct mal_payer *payer, u64 length,
+						 const struct mal_request *req,
+						 struct mal_block *unfit)
 {
 	const u64 bytes = (u64)req->size << PAGE_SHIFT;
 	struct mal_buffer *buffer;
 	int err;
 
+	/* The heap would place the new one beside it, and less would stay in one piece. */
+	if (unfit)
+		mal_magazine_release(&region->arena.magazines, unfit);
 	err = mal_alloc_charge(payer, bytes, 1);
 	if (err)
 		return ERR_PTR(err);
@@ -124,6 +132,23 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 	if (IS_ERR(buffer))
 		mal_uncharge(payer, bytes, 1);
 	return buffer;
+}
+
+struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
+				     u64 length, const struct mal_request *req)
+{
+	struct mal_block *block = NULL;
+
+	if (takes_what_is_ready(region, req) && mal_payer_is_within_limits(payer))
+		block = mal_magazine_take(&payer->magazine, req->size);
+	if (!block || block->granules != req->size)
+		return create_buffer(region, payer, length, req, block);
+	/* It still has its charge, its reference and its share. */
+	mal_magazine_use(&payer->magazine, block);
+	if (block->length != length)
+		mal_arena_set_length(&region->arena, block, length);
+	trace_memalloc_alloc(region->name, block, block->first, block->granules);
+	return mal_buffer_of(mal_extent_of(block));
 }
 
 /* Nothing of its last user is left in it, but its block, its mmap offset and who pays. */
@@ -158,7 +183,9 @@ static bool make_ready(struct mal_buffer *buffer)
 
 static bool can_be_ready(const struct mal_buffer *buffer)
 {
-	return buffer->reusable && !buffer->extent.block.retained;
+	const struct mal_block *block = &buffer->extent.block;
+
+	return buffer->reusable && block->granules <= MAL_READY_MAX && !block->retained;
 }
 
 static void release_mapping_file(struct mal_buffer *buffer, bool is_idle)
@@ -210,6 +237,33 @@ void mal_buffer_unshare(struct mal_buffer *buffer)
 	/* Pairs with the acquire in handle.c, which sees all that was done with the share. */
 	(void)atomic_fetch_dec_release(&buffer->shares);
 	mal_buffer_put(buffer);
+}
+
+static bool can_be_kept(struct mal_buffer *buffer)
+{
+	struct mal_extent *extent = &buffer->extent;
+	struct mal_block *block = &extent->block;
+
+	if (!mal_magazine_has_room(&block->payer->magazine, block->granules) ||
+	    kref_read(&buffer->ref) > 1)
+		return false;
+	/* Sees what all did who had a reference: pairs with the release in kref_put(). */
+	smp_acquire__after_ctrl_dep();
+	/* Who was told the address counts as one who touched it. */
+	return buffer->reusable && !extent->touched && !buffer->mapping_file && !block->name[0] &&
+	       !rcu_access_pointer(extent->resv.fences);
+}
+
+void mal_buffer_unshare_first(struct mal_buffer *buffer)
+{
+	struct mal_block *block = &buffer->extent.block;
+
+	if (!can_be_kept(buffer)) {
+		mal_buffer_unshare(buffer);
+		return;
+	}
+	trace_memalloc_free(buffer->extent.region->name, block, block->first, block->granules);
+	mal_magazine_put(&block->payer->magazine, block);
 }
 
 u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length)

@@ -50,8 +50,8 @@ struct mal_buffer {
 	u32 end_max;			/* the granule at which it must end, by its constraints */
 
 	/*
-	 * It can become ready: no cgroup pays for it, and size and mmap offset are what a new
-	 * buffer at its place would have.
+	 * It can become ready: size and mmap offset are what a new buffer at its place would have,
+	 * and no cgroup pays for one of up to MAL_READY_MAX granules.
 	 */
 	bool reusable;
 
@@ -113,6 +113,12 @@ static inline struct mal_buffer *mal_buffer_share(struct mal_buffer *buffer)
 
 /* Sleeps. */
 void mal_buffer_unshare(struct mal_buffer *buffer);
+
+/*
+ * The same for the share of the first handle: if nobody else has the buffer, and nobody has touched
+ * it, the client keeps it for its next one.
+ */
+void mal_buffer_unshare_first(struct mal_buffer *buffer);
 
 /* Its bytes, rounded to granules; *@length: the bytes that were asked for. Sleeps. */
 u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length);

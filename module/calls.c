@@ -229,7 +229,7 @@ int mal_call_layout(struct mal_call *call)
 
 	cursor = layout->offset >> PAGE_SHIFT;
 	/* What is ready is no block of its own to those who look. */
-	mal_arenas_empty(&client->region->arena.cpus);
+	mal_arena_empty_ready(&client->region->arena);
 	while (done < layout->count && cursor < pages) {
 		read_slice(client, &cursor, layout->count - done, &slice);
 		if (mal_call_copy_entries(to, layout->block_size, slice.entries,

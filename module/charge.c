@@ -19,13 +19,16 @@
 #define MAL_CREDIT_SLICE	16
 
 int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
-		   const struct mal_limits *limits, work_func_t scan)
+		   const struct mal_limits *limits, work_func_t scan,
+		   struct mal_magazines *magazines)
 {
 	users->wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!users->wq)
 		return -ENOMEM;
 	users->region = region;
 	users->scan = scan;
+	users->magazines = magazines;
+	magazines->uncharge = mal_uncharge;
 	mutex_init(&users->lock);
 	users->by_uid = RB_ROOT;
 	users->limits = *limits;
@@ -54,6 +57,7 @@ static void init_ward(struct mal_ward *ward, const struct mal_users *users)
 static void destroy_user(struct mal_user *user)
 {
 	WARN_ON(!list_empty(&user->ward.extents));
+	WARN_ON(!list_empty(&user->magazines));
 	mutex_destroy(&user->ward.lock);
 	mutex_destroy(&user->ward.scan_lock);
 	kfree(user);
@@ -74,6 +78,7 @@ static struct mal_user *get_user_of(struct mal_users *users, kuid_t uid)
 	init_ward(&user->ward, users);
 	spin_lock_init(&user->lock);
 	INIT_LIST_HEAD(&user->creditors);
+	INIT_LIST_HEAD(&user->magazines);
 
 	mutex_lock(&users->lock);
 	node = rb_find_add(&user->node, &users->by_uid, compare_users);
@@ -157,6 +162,7 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 		kfree(payer);
 		return NULL;
 	}
+	mal_magazine_init(&payer->magazine, users->magazines, &payer->user->magazines);
 	return payer;
 }
 
@@ -239,7 +245,7 @@ static void end_credit(struct mal_payer *payer)
 	spin_lock(&payer->lock);
 	credit = payer->credit;
 	payer->credit = (struct mal_amount){};
-	payer->has_credit = false;
+	WRITE_ONCE(payer->has_credit, false);
 	spin_unlock(&payer->lock);
 	subtract(&payer->charged, credit);
 	subtract(&payer->user->charged, credit);
@@ -281,8 +287,8 @@ static void begin_credit(struct mal_payer *payer)
 		return;
 	list_add(&payer->node, &user->creditors);
 	spin_lock(&payer->lock);
-	payer->changes = changes;
-	payer->has_credit = true;
+	WRITE_ONCE(payer->changes, changes);
+	WRITE_ONCE(payer->has_credit, true);
 	spin_unlock(&payer->lock);
 }
 
@@ -318,12 +324,22 @@ static bool charge_credit(struct mal_payer *payer, struct mal_amount more)
 	return has;
 }
 
+/* What the user's clients keep is charged no longer. */
+static void empty_magazines(struct mal_user *user)
+{
+	mal_magazines_empty(user->users->magazines, &user->magazines);
+}
+
 /* What the payer has no credit for. */
 static noinline int charge_without_credit(struct mal_payer *payer, u64 bytes, u64 buffers)
 {
 	const struct mal_amount more = { .bytes = bytes, .buffers = buffers };
 	int err = charge_user(payer, more, false);
 
+	if (err) {
+		empty_magazines(payer->user);
+		err = charge_user(payer, more, false);
+	}
 	/* Only if needed: the kernel records that a capability was asked for, or used. */
 	if (err && capable(CAP_SYS_RESOURCE))
 		err = charge_user(payer, more, true);
@@ -374,6 +390,7 @@ void mal_payer_close(struct mal_payer *payer)
 	bool last;
 
 	mal_spare_close(&payer->spare);
+	mal_magazine_destroy(&payer->magazine);
 	spin_lock(&user->lock);
 	end_credit(payer);
 	payer->closed = true;
@@ -445,6 +462,7 @@ void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limit
 	struct mal_amount of_client;
 	struct mal_amount of_user = user_limit(user);
 
+	empty_magazines(user);
 	spin_lock(&user->lock);
 	end_all_credit(user);
 	of_client = client_limit(payer);

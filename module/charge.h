@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
+#include "magazine.h"
 #include "space.h"
 #include "ward.h"
 
@@ -47,6 +48,7 @@ struct mal_users {
 	u64 default_bytes;		/* the limit of a user, if none was set */
 	struct workqueue_struct *wq;	/* of the work of wards */
 	work_func_t scan;		/* the work of a ward */
+	struct mal_magazines *magazines;	/* of all clients of the region */
 };
 
 /* All that is charged to one user. */
@@ -56,6 +58,7 @@ struct mal_user {
 	kuid_t uid;
 	refcount_t ref;			/* of payers and others; 0 only under users->lock */
 	struct mal_ward ward;
+	struct list_head magazines;	/* slices that are loaded; under users->magazines->lock */
 
 	spinlock_t lock;		/* of what follows, and of payers */
 	struct list_head creditors;	/* payers that have credit, or may have some */
@@ -77,13 +80,15 @@ struct mal_opener {
  *
  * What a client gives back stays charged to the user, as the payer's credit, and the client's next
  * charges take it from there: so they need no lock of the user, and write to nothing that other
- * clients use. Before a charge is refused, the credit of all payers of the user is taken back.
+ * clients use. Before a charge is refused, the credit of all payers of the user is taken back, and
+ * their magazines are emptied.
  * Whoever looks sees no credit: it is part of no figure.
  */
 struct mal_payer {
 	struct mal_user *user;
 	struct mal_opener opener;	/* of the client */
 	struct mal_spare spare;		/* made by the client, and paid by its cgroup */
+	struct mal_magazine magazine;	/* of the client; what is in it is charged */
 
 	/* Under user->lock: */
 	struct list_head node;		/* in user->creditors, while @has_credit */
@@ -101,7 +106,8 @@ struct mal_payer {
 
 /* For the region of that name, of @pages. @scan is the work of wards. Sleeps. -ENOMEM. */
 int mal_users_init(struct mal_users *users, const char *region, unsigned long pages,
-		   const struct mal_limits *limits, work_func_t scan);
+		   const struct mal_limits *limits, work_func_t scan,
+		   struct mal_magazines *magazines);
 
 /* Called after a limit was written to. */
 static inline void mal_users_limits_changed(struct mal_users *users)
@@ -137,7 +143,7 @@ void mal_payer_close(struct mal_payer *payer);
  * there. Another controller, like the kernel's own for device memory, would be asked here, too.
  *
  * No charge ever exceeds a limit, not for a moment, but for callers with CAP_SYS_RESOURCE.
- * -EDQUOT: nothing was charged. Both sleep.
+ * -EDQUOT: nothing was charged. mal_charge() sleeps; mal_uncharge() only if the payer is closed.
  */
 int __must_check mal_charge(struct mal_payer *payer, u64 bytes, u64 buffers);
 void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
@@ -149,7 +155,17 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
-/* Fill in the limits of the payer, and what is charged to it. */
+/*
+ * True: what is charged to the payer is within each limit that was set before the call. False: it
+ * is not, or that is not known. Takes no lock.
+ */
+static inline bool mal_payer_is_within_limits(const struct mal_payer *payer)
+{
+	return READ_ONCE(payer->has_credit) &&
+	       READ_ONCE(payer->changes) == atomic_read(&payer->user->users->changes);
+}
+
+/* Fill in the limits of the payer, and what is charged to it. Sleeps. */
 void mal_payer_get_limits(struct mal_payer *payer, struct memalloc_limits *limits);
 
 /*

@@ -102,7 +102,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 		goto destroy_clean;
 
 	err = mal_users_init(&region->users, region->name, spec->wish.pages, &spec->limits,
-			     mal_quarantine_work);
+			     mal_quarantine_work, &region->arena.magazines);
 	if (err)
 		goto destroy_spaces;
 
@@ -202,7 +202,7 @@ void mal_device_destroy(struct mal_region *region)
 {
 	mal_device_remove_nodes(region);
 	/* While all is there that it takes to release what is ready. */
-	mal_arenas_stop(&region->arena.cpus);
+	mal_arena_stop(&region->arena);
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);

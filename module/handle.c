@@ -27,8 +27,11 @@ static void drop_handle(struct mal_handle *handle)
 {
 	struct mal_buffer *buffer = handle->buffer;
 
-	if (handle != &buffer->first_handle)
-		kfree(handle);
+	if (handle == &buffer->first_handle) {
+		mal_buffer_unshare_first(buffer);
+		return;
+	}
+	kfree(handle);
 	mal_buffer_unshare(buffer);
 }
 

@@ -40,7 +40,7 @@ MODULE_PARM_DESC(fit, "how a free block is picked: good, first, best, worst, nex
 
 static bool arenas = true;
 module_param(arenas, bool, 0444);
-MODULE_PARM_DESC(arenas, "each CPU keeps small blocks ready, with good fit (default: 1)");
+MODULE_PARM_DESC(arenas, "CPUs and clients keep freed blocks ready, with good fit (default: 1)");
 
 static char *user_bytes = "default";
 static char *user_buffers = "0";

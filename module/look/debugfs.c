@@ -84,7 +84,7 @@ static void *layout_start(struct seq_file *seq, loff_t *pos)
 	if (*pos >= layout->region->range.pages)
 		return NULL;
 	if (!cursor)
-		mal_arenas_empty(&layout->region->arena.cpus);
+		mal_arena_empty_ready(&layout->region->arena);
 	layout->read = 0;
 	layout->shown = 0;
 	mal_arena_visit(&layout->region->arena, &cursor, MAL_ARENA_SLICE, copy_piece, layout);
@@ -222,12 +222,12 @@ static int check_show(struct seq_file *seq, void *v)
 	struct mal_region *region = seq->private;
 
 	/* What is ready is in the heap meanwhile. */
-	mal_arenas_pause(&region->arena.cpus);
+	mal_arena_pause_ready(&region->arena);
 	seq_printf(seq, "blocks: %s\n", mal_check_blocks(region));
 	seq_printf(seq, "sums: %s\n", mal_check_sums(region));
 	seq_printf(seq, "quarantine: %s\n", mal_check_quarantine(region));
 	seq_printf(seq, "clean: %s\n", mal_check_clean(region));
-	mal_arenas_resume(&region->arena.cpus);
+	mal_arena_resume_ready(&region->arena);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(check);

@@ -447,6 +447,37 @@ TEST_F(own, holds_besides_that_of_all_clients)
 	EXPECT_TRUE(limits_are(self->c.alice2, 100 * PAGE, MEMALLOC_NO_LIMIT));
 }
 
+/* Also for a buffer that the client has freed, and that would be its next one. */
+TEST_F(own, lowered_below_what_is_kept)
+{
+	struct memalloc_alloc buffer;
+
+	ASSERT_EQ(0, alloc_buffer(self->c.alice, 4 * PAGE, &buffer));
+	ASSERT_EQ(0, free_buffer(self->c.alice, buffer.handle));
+	ASSERT_EQ(0, as_root());
+	ASSERT_EQ(0, set_number("client_bytes", 3 * PAGE));
+	ASSERT_EQ(0, as_user(ALICE));
+	EXPECT_EQ(-EDQUOT, alloc_errno(self->c.alice, 4 * PAGE));
+	EXPECT_EQ(0, alloc_errno(self->c.alice, 3 * PAGE));
+	EXPECT_EQ(-EDQUOT, alloc_errno(self->c.alice, 1));
+}
+
+/* Who is refused clears up after himself, not after others. */
+TEST_F(own, leaves_what_others_keep)
+{
+	struct memalloc_alloc kept, other;
+
+	ASSERT_EQ(0, set_limits(self->c.bob, BYTES, PAGE, 0));
+	ASSERT_EQ(0, alloc_buffer(self->c.alice, 3 * PAGE, &kept));
+	ASSERT_EQ(0, free_buffer(self->c.alice, kept.handle));
+	EXPECT_EQ(-EDQUOT, alloc_errno(self->c.bob, 2 * PAGE));
+	EXPECT_TRUE(limits_are(self->c.bob, PAGE, MEMALLOC_NO_LIMIT));
+	ASSERT_EQ(0, alloc_buffer(self->c.alice2, 3 * PAGE, &other));
+	EXPECT_NE(kept.mmap_offset, other.mmap_offset);
+	ASSERT_EQ(0, alloc_buffer(self->c.alice, 3 * PAGE, &other));
+	EXPECT_EQ(kept.mmap_offset, other.mmap_offset);
+}
+
 TEST_F(own, stays_when_the_answer_can_not_be_told)
 {
 	struct memalloc_limits *arg = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,

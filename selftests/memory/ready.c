@@ -77,11 +77,13 @@ TEST_F(ready, what_is_freed)
 	EXPECT_ALL_IN_ONE_BLOCK();
 }
 
+/* But what the client keeps itself, see kept.c. */
 TEST_F(ready, nothing_large)
 {
 	struct memalloc_alloc buffer;
 
 	ASSERT_EQ(0, alloc_buffer(self->fd, (LARGEST + 1) * PAGE, &buffer));
+	ASSERT_EQ(0, touch_buffer(self->fd, &buffer));
 	ASSERT_EQ(0, free_buffer(self->fd, buffer.handle));
 	EXPECT_EQ(0, ready_bytes(self->fd));
 }

@@ -364,8 +364,9 @@ struct memalloc_query {
  *                   closed, in whatever way their process ended, since the region was
  *                   made; a buffer counts once for each such client
  * @abandoned_bytes: out: bytes of these buffers, rounded up to granules
- * @ready:           out: bytes of @free that CPUs kept ready for small buffers, until this
- *                   call. It gives them back first, so that @largest_free is what there is
+ * @ready:           out: bytes of @free that CPUs and clients kept ready for new buffers,
+ *                   until this call. It gives them back first, so that @largest_free is what
+ *                   there is
  *
  * When a buffer is quarantined, the granules that nothing holds become free at once, and
  * are charged no longer. The buffer counts in @buffers, and is charged as one buffer, as
