@@ -95,11 +95,18 @@ TEST(huge_mappings_are_there_where_they_can_be)
 
 TEST_F(huge, begins_where_an_entry_can)
 {
+	struct memalloc_alloc page, other;
 	struct memalloc_query query;
 
 	ASSERT_EQ(0, query_physical(self->fd, self->buffer.handle, &query));
 	EXPECT_EQ(0, query.physical % self->huge);
 	EXPECT_EQ(0, (uintptr_t)self->map % self->huge);
+	/* Also where the first free block begins elsewhere. */
+	ASSERT_EQ(0, alloc_buffer(self->fd, PAGE, &page));
+	ASSERT_EQ(0, alloc_huge(self->fd, self->length, &other));
+	ASSERT_EQ(0, query_physical(self->fd, other.handle, &query));
+	EXPECT_EQ(0, query.physical % self->huge);
+	ASSERT_EQ(0, free_buffer(self->fd, other.handle));
 	munmap(self->map, self->length);
 	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
 	EXPECT_EQ(0, release_all(self->fd));
@@ -280,6 +287,8 @@ TEST_F(huge, unmapped_in_part)
 	ASSERT_EQ(0, munmap(hole, 2 * PAGE));
 	EXPECT_EQ(SIGSEGV, touch_signal(hole, false));
 	EXPECT_EQ(hole - self->map, first_unmarked(self->map, hole - self->map, 11));
+	/* What is beside it came back by a fault, the hole did not. */
+	EXPECT_EQ(SIGSEGV, touch_signal(hole, false));
 	hole += 2 * PAGE;
 	EXPECT_EQ(self->map + self->length - hole,
 		  first_unmarked(hole, self->map + self->length - hole,
