@@ -26,7 +26,7 @@ static struct {
 	struct held_site *site;
 	unsigned long flags;
 	cycles_t begin;
-} held[2];				/* locks that are held, the outer one first */
+} held[3];				/* locks that are held, the outer one first */
 static unsigned int depth;		/* how many these are */
 
 void held_lock(spinlock_t *lock, struct held_site *site)
