@@ -271,17 +271,6 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	spin_unlock(&arena->lock);
 }
 
-void mal_arena_set_length(struct mal_arena *arena, struct mal_block *block, u64 length)
-{
-	if (mal_arenas_set_length(&arena->cpus, block, length))
-		return;
-	spin_lock(&arena->lock);
-	arena->figures.requested += length - block->length;
-	WRITE_ONCE(block->length, length);
-	arena->changes++;
-	spin_unlock(&arena->lock);
-}
-
 void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from)
 {
 	spin_lock(&arena->lock);

@@ -106,9 +106,6 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
 
-/* @length bytes of @block are asked for from now on; its granules stay as they are. */
-void mal_arena_set_length(struct mal_arena *arena, struct mal_block *block, u64 length);
-
 /* Copy a block's name, to the block or from it: MEMALLOC_NAME_LEN bytes, zero-terminated. */
 void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from);
 

@@ -112,7 +112,7 @@ destroy:
 	return ERR_PTR(err);
 }
 
-/* @unfit: a block of another size, which the client keeps; or NULL. */
+/* @unfit: a block that the client keeps, and that it does not get; or NULL. */
 static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 						 struct mal_payer *payer, u64 length,
 						 const struct mal_request *req,
@@ -122,7 +122,7 @@ static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 	struct mal_buffer *buffer;
 	int err;
 
-	/* The heap would place the new one beside it, and less would stay in one piece. */
+	/* Else the heap would place the new one beside it, and less would stay in one piece. */
 	if (unfit)
 		mal_magazine_release(&region->arena.magazines, unfit);
 	err = mal_alloc_charge(payer, bytes, 1);
@@ -141,12 +141,12 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 
 	if (takes_what_is_ready(region, req) && mal_payer_is_within_limits(payer))
 		block = mal_magazine_take(&payer->magazine, req->size);
-	if (!block || block->granules != req->size)
+	if (!block || block->granules != req->size ||
+	    (block->length != length &&
+	     !mal_arenas_set_length(&region->arena.cpus, block, length)))
 		return create_buffer(region, payer, length, req, block);
 	/* It still has its charge, its reference and its share. */
 	mal_magazine_use(&payer->magazine, block);
-	if (block->length != length)
-		mal_arena_set_length(&region->arena, block, length);
 	trace_memalloc_alloc(region->name, block, block->first, block->granules);
 	return mal_buffer_of(mal_extent_of(block));
 }

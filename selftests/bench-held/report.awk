@@ -5,7 +5,7 @@
 #  - a lock is held for more than MOST instructions;
 #  - it is held longer with many blocks than RATIO (of exact fits: TREE_RATIO) times as long as with
 #    few, and by more than SLACK;
-#  - a place took no lock, or is not in the list. CPUs keep blocks ready with good fit only; what a
+#  - a place took no lock, or is not in the list. Blocks are ready with good fit only; what a
 #    timer does when it is due, of which the time is not compared, need not come with each fit.
 #
 # SLACK: not each run of random calls meets the same worst block. TREE_RATIO: exact fits keep free
@@ -19,7 +19,8 @@ BEGIN {
 	SLACK = 150
 	FEW = 1000
 	MANY = 1000000
-	READY = " mal_arenas_take try_to_put free_ready_blocks "
+	READY = " mal_arenas_take try_to_put free_ready_blocks mal_arenas_set_length " \
+		"load_slice release_first mal_magazine_release free_magazine "
 	SORT = "sort -t : -k 1,1 -k 2n"
 	split(places, list)
 	for (i in list)

@@ -181,6 +181,26 @@ static void drain(struct work *work)
 	}
 }
 
+/* What a client keeps comes back: all that is in a magazine; and a large one of another size. */
+static void keep(struct work *work)
+{
+	struct memalloc_alloc buffers[16];
+	struct memalloc_stats stats;
+	int i;
+
+	for (i = 0; i < 16; i++)
+		MUST(!alloc_buffer(work->fd, (i + 1) * PAGE, &buffers[i]));
+	for (i = 0; i < 16; i++)
+		MUST(!free_buffer(work->fd, buffers[i].handle));
+	for (i = 0; i < 16; i++)
+		MUST(!alloc_buffer(work->fd, (i + 1) * PAGE - 1, &buffers[i]));
+	for (i = 0; i < 16; i++)
+		MUST(!free_buffer(work->fd, buffers[i].handle));
+	MUST(!alloc_buffer(work->fd, 20 * PAGE, &buffers[0]));
+	MUST(!free_buffer(work->fd, buffers[0].handle));
+	MUST(!get_stats(work->fd, &stats));
+}
+
 static void resize(struct work *work)
 {
 	struct memalloc_alloc buffer;
@@ -373,6 +393,7 @@ static void all_calls(struct work *work)
 		churn(work);
 		batches(work);
 		drain(work);
+		keep(work);
 		resize(work);
 		sweep(work);
 		no_room(work);
