@@ -112,19 +112,31 @@ destroy:
 	return ERR_PTR(err);
 }
 
-/* @unfit: a block that the client keeps, and that it does not get; or NULL. */
+/* The client kept @block, which still has its charge, its reference and its share. */
+static __always_inline struct mal_buffer *
+use_kept_block(struct mal_region *region, struct mal_payer *payer, struct mal_block *block)
+{
+	mal_magazine_use(&payer->magazine, block);
+	trace_memalloc_alloc(region->name, block, block->first, block->granules);
+	return mal_buffer_of(mal_extent_of(block));
+}
+
+/* @kept: a block of another size or length, which the client kept; or NULL. */
 static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 						 struct mal_payer *payer, u64 length,
 						 const struct mal_request *req,
-						 struct mal_block *unfit)
+						 struct mal_block *kept)
 {
 	const u64 bytes = (u64)req->size << PAGE_SHIFT;
 	struct mal_buffer *buffer;
 	int err;
 
+	if (kept && kept->granules == req->size &&
+	    mal_arenas_set_length(&region->arena.cpus, kept, length))
+		return use_kept_block(region, payer, kept);
 	/* Else the heap would place the new one beside it, and less would stay in one piece. */
-	if (unfit)
-		mal_magazine_release(&region->arena.magazines, unfit);
+	if (kept)
+		mal_magazine_release(&region->arena.magazines, kept);
 	err = mal_alloc_charge(payer, bytes, 1);
 	if (err)
 		return ERR_PTR(err);
@@ -141,14 +153,9 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 
 	if (takes_what_is_ready(region, req) && mal_payer_is_within_limits(payer))
 		block = mal_magazine_take(&payer->magazine, req->size);
-	if (!block || block->granules != req->size ||
-	    (block->length != length &&
-	     !mal_arenas_set_length(&region->arena.cpus, block, length)))
-		return create_buffer(region, payer, length, req, block);
-	/* It still has its charge, its reference and its share. */
-	mal_magazine_use(&payer->magazine, block);
-	trace_memalloc_alloc(region->name, block, block->first, block->granules);
-	return mal_buffer_of(mal_extent_of(block));
+	if (block && block->granules == req->size && block->length == length)
+		return use_kept_block(region, payer, block);
+	return create_buffer(region, payer, length, req, block);
 }
 
 /* Nothing of its last user is left in it, but its block, its mmap offset and who pays. */

@@ -8,18 +8,6 @@
 #include "call.h"
 
 /*
- * For a variable that is set before it is read. Distributions have the compiler zero all variables
- * on the stack; here that would be a tenth of a call.
- */
-#ifndef __uninitialized
-#if __has_attribute(uninitialized)
-#define __uninitialized	__attribute__((uninitialized))
-#else
-#define __uninitialized
-#endif
-#endif
-
-/*
  * Arguments are copied by whole words, without a call of the kernel: they are short, and so that
  * takes a fraction of the instructions of copy_from_user() and copy_to_user(). -EFAULT.
  */

@@ -82,8 +82,8 @@ int mal_call_alloc(struct mal_call *call)
 {
 	struct mal_client *client = call->client;
 	struct memalloc_alloc *alloc = call->arg;
+	struct mal_request req __uninitialized;
 	struct mal_buffer *buffer;
-	struct mal_request req;
 	int err;
 
 	err = mal_call_place(client, alloc, &req);

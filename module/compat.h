@@ -65,4 +65,16 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #define MAL_HUGE_ENTRIES	(MAL_UNPINNABLE_HUGE && IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && \
 	(!IS_ENABLED(CONFIG_ARM64) || LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 118)))
 
+/*
+ * For a variable that is set before it is read. Distributions have the compiler zero all variables
+ * on the stack; in a call that would be a tenth of it.
+ */
+#ifndef __uninitialized
+#if __has_attribute(uninitialized)
+#define __uninitialized	__attribute__((uninitialized))
+#else
+#define __uninitialized
+#endif
+#endif
+
 #endif /* MAL_COMPAT_H */

@@ -145,7 +145,7 @@ static bool has_twin(struct mal_handles *handles, const struct mal_handle *handl
 	return unlikely(atomic_read(&handle->buffer->shares) > 1) && find_twin(handles, handle);
 }
 
-static void add_to_chains(struct mal_handles *handles, struct mal_handle *handle)
+static __always_inline void add_to_chains(struct mal_handles *handles, struct mal_handle *handle)
 {
 	lockdep_assert_held(&handles->lock);
 	hlist_add_head(&handle->by_id, chain_of_id(handles, handle->id));
