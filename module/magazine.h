@@ -72,7 +72,7 @@ struct mal_magazines {
 	/* Frees up to MAL_READY_SLICE blocks of the heap. Called under @lock. */
 	void (*free)(struct mal_magazines *magazines, const struct mal_block *list);
 
-	/* Ends their charge. They have one payer, who is not closed. Called under @lock. */
+	/* Ends the charge of these blocks. All have one payer, not closed. Called under @lock. */
 	void (*uncharge)(struct mal_payer *payer, u64 bytes, u64 buffers);
 
 	/* Destroys the owner of one. Sleeps. */

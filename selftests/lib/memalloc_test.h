@@ -315,6 +315,14 @@ static inline int set_number(const char *name, __u64 number)
 	return set_attribute(name, text);
 }
 
+/* What was kept ready until now; ~0: the figures are wrong. */
+static inline __u64 ready_bytes(int fd)
+{
+	struct memalloc_stats stats;
+
+	return get_stats(fd, &stats) || *stats_wrong(&stats) ? ~0ULL : stats.ready;
+}
+
 static inline int switch_to(const char *fit)
 {
 	return set_attribute("fit", fit);

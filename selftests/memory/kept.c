@@ -17,13 +17,6 @@ FIXTURE(kept) {
 	__u64 region;
 };
 
-static __u64 ready_bytes(int fd)
-{
-	struct memalloc_stats stats;
-
-	return get_stats(fd, &stats) || *stats_wrong(&stats) ? ~0ULL : stats.ready;
-}
-
 FIXTURE_SETUP(kept)
 {
 	struct memalloc_info info;

@@ -14,13 +14,6 @@ FIXTURE(ready) {
 	__u64 region;
 };
 
-static __u64 ready_bytes(int fd)
-{
-	struct memalloc_stats stats;
-
-	return get_stats(fd, &stats) || *stats_wrong(&stats) ? ~0ULL : stats.ready;
-}
-
 /* Have this CPU keep blocks of all sizes ready. */
 static int make_ready(int fd)
 {
