@@ -88,13 +88,18 @@ static inline bool memory_can(__u64 bits)
 	return can;
 }
 
-/* Skips all tests of the program where the region's memory can't do that: for a constructor. */
-static inline void skip_program_without(__u64 bits)
+/* Skips all tests of the program: for a constructor. */
+static inline void skip_program_if(bool skip, const char *why)
 {
-	if (!memory_can(bits)) {
-		puts("TAP version 13\n1..0 # SKIP the region's memory can't do that");
+	if (skip) {
+		printf("TAP version 13\n1..0 # SKIP %s\n", why);
 		exit(0);
 	}
+}
+
+static inline void skip_program_without(__u64 bits)
+{
+	skip_program_if(!memory_can(bits), "the region's memory can't do that");
 }
 
 /* But for @dirty: the background zeroes what somebody gave back before. */

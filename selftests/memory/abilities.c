@@ -131,4 +131,26 @@ TEST_F(abilities, long_pins)
 		EXPECT_EQ(EFAULT, status);
 }
 
+/* The kernel's own size of huge entries, where it has them and pages that are not reserved. */
+TEST_F(abilities, huge_mappings)
+{
+	int size = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY);
+	struct memalloc_info info;
+	struct memalloc_alloc buffer;
+	char text[32] = "0";
+	__u64 expected;
+
+	ASSERT_EQ(0, get_info(self->fd, &info));
+	if (size >= 0)
+		ASSERT_LT(0, read(size, text, sizeof(text) - 1));
+	expected = strtoull(text, NULL, 10);
+	if (info.max_alignment < expected || !(self->memory & MEMALLOC_MEMORY_PAGES))
+		expected = 0;
+	if (!strcmp((char *)info.source, "running") || !strcmp((char *)info.source, "cma") ||
+	    info.huge_mapping)
+		EXPECT_EQ(expected, info.huge_mapping);
+	if (!info.huge_mapping)
+		EXPECT_EQ(-EOPNOTSUPP, alloc_huge(self->fd, PAGE, &buffer));
+}
+
 TEST_HARNESS_MAIN

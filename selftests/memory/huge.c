@@ -11,7 +11,15 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#define THP	"/sys/kernel/mm/transparent_hugepage"
+static __attribute__((constructor)) void needs_huge_entries(void)
+{
+	struct memalloc_info info;
+	int fd = open_device();
+
+	skip_program_if(fd >= 0 && !get_info(fd, &info) && !info.huge_mapping,
+			"there are no huge mappings of this memory on this kernel");
+	close(fd);
+}
 
 FIXTURE(huge) {
 	int fd;
@@ -29,8 +37,6 @@ FIXTURE_SETUP(huge)
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, get_info(self->fd, &info));
 	self->huge = info.huge_mapping;
-	if (!self->huge)
-		SKIP(return, "there are no huge mappings of this memory on this kernel");
 	self->length = 2 * self->huge + 3 * PAGE;
 	ASSERT_EQ(0, alloc_huge(self->fd, self->length, &self->buffer));
 	self->map = map_at(self->fd, self->buffer.mmap_offset, self->length,
@@ -87,29 +93,6 @@ static long faults(void)
 
 	getrusage(RUSAGE_SELF, &usage);
 	return usage.ru_minflt;
-}
-
-/* The kernel's own size of huge entries, where it has them and pages that are not reserved. */
-TEST(huge_mappings_are_there_where_they_can_be)
-{
-	struct memalloc_info info;
-	struct memalloc_alloc buffer;
-	char text[32] = "0";
-	int fd = open_device();
-	int size = open(THP "/hpage_pmd_size", O_RDONLY);
-	__u64 expected;
-
-	ASSERT_EQ(0, get_info(fd, &info));
-	if (size >= 0)
-		ASSERT_LT(0, read(size, text, sizeof(text) - 1));
-	expected = strtoull(text, NULL, 10);
-	if (info.max_alignment < expected || !memory_can(MEMALLOC_MEMORY_PAGES))
-		expected = 0;
-	if (!strcmp((char *)info.source, "running") || !strcmp((char *)info.source, "cma") ||
-	    info.huge_mapping)
-		EXPECT_EQ(expected, info.huge_mapping);
-	if (!info.huge_mapping)
-		EXPECT_EQ(-EOPNOTSUPP, alloc_huge(fd, PAGE, &buffer));
 }
 
 TEST_F(huge, begins_where_an_entry_can)
