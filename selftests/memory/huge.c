@@ -504,6 +504,8 @@ static void *map_and_touch(void *data)
 			continue;
 		touch_some_pages(race, map);
 		munmap(map, length);
+		/* Nobody has it mapped now and then. */
+		usleep(random_below(&race->state, 3000));
 	}
 	return NULL;
 }
@@ -525,7 +527,7 @@ TEST_F(huge, faults_meet_resize)
 		races[i] = (struct race){ .self = self, .stop = &stop, .state = i + 1 };
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, map_and_touch, &races[i]));
 	}
-	while (now_ms() < end) {
+	while (now_ms() < end || (now_ms() < end + 30000 && !(done && busy))) {
 		const size_t pages = 1 + random_below(&state, self->length / PAGE - 1);
 		int err = resize_buffer(self->fd, self->buffer.handle, pages * PAGE);
 
