@@ -273,6 +273,16 @@ void mal_buffer_unshare_first(struct mal_buffer *buffer)
 	mal_magazine_put(&block->payer->magazine, block);
 }
 
+void mal_buffer_pin(struct mal_buffer *buffer)
+{
+	struct mal_extent *extent = &buffer->extent;
+
+	down_read(&extent->size_lock);
+	atomic_inc(&buffer->pins);
+	mal_extent_mark_written(extent);
+	up_read(&extent->size_lock);
+}
+
 u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length)
 {
 	struct mal_extent *extent = &buffer->extent;

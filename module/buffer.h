@@ -71,6 +71,12 @@ struct mal_buffer {
 	struct file *mapping_file;
 	bool owns_file;		/* it can become spare: the client that pays made the file */
 
+	/*
+	 * One for each who relies on the buffer's place for a while: a device or the kernel that has
+	 * it mapped. See mal_buffer_pin().
+	 */
+	atomic_t pins;
+
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */
 };
@@ -119,6 +125,17 @@ void mal_buffer_unshare(struct mal_buffer *buffer);
  * it, the client keeps it for its next one.
  */
 void mal_buffer_unshare_first(struct mal_buffer *buffer);
+
+/*
+ * Until mal_buffer_unpin(), the buffer stays at its place, where all of it may be written to. The
+ * caller has a reference. Sleeps.
+ */
+void mal_buffer_pin(struct mal_buffer *buffer);
+
+static inline void mal_buffer_unpin(struct mal_buffer *buffer)
+{
+	(void)atomic_fetch_dec_release(&buffer->pins);
+}
 
 /* Its bytes, rounded to granules; *@length: the bytes that were asked for. Sleeps. */
 u64 mal_buffer_size(struct mal_buffer *buffer, u64 *length);

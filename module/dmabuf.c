@@ -21,8 +21,11 @@
 struct mal_attachment {
 	struct list_head node;		/* in buffer->attachments */
 	struct device *dev;
+
+	/* Under attach_lock: */
 	struct sg_table sgt;
-	enum dma_data_direction dir;	/* DMA_NONE: not mapped; under attach_lock */
+	u32 place;			/* of the buffer in @sgt; MAL_NONE: @sgt is empty */
+	enum dma_data_direction dir;	/* DMA_NONE: not mapped */
 };
 
 static bool dmabuf_readable(const struct dma_buf *dmabuf)
@@ -47,11 +50,19 @@ static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length
 	return length - 1 > before_boundary ? before_boundary + 1 : length;
 }
 
-/* Fill @sgt with @buffer, in segments that @dev takes. */
-static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, struct device *dev)
+static void free_sg_table(struct mal_attachment *attachment)
+{
+	if (attachment->place != MAL_NONE)
+		sg_free_table(&attachment->sgt);
+	attachment->place = MAL_NONE;
+}
+
+/* The table gets the pages of @buffer, in segments that the device takes. */
+static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buffer *buffer)
 {
 	phys_addr_t phys = mal_extent_phys(&buffer->extent);
 	size_t size = mal_extent_size(&buffer->extent);
+	struct sg_table *sgt = &attachment->sgt;
 	struct scatterlist *sg;
 	unsigned int segments = 0;
 	unsigned int i;
@@ -60,7 +71,7 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 	int err;
 
 	for (done = 0; done < size; done += n) {
-		n = segment_length(dev, phys + done, size - done);
+		n = segment_length(attachment->dev, phys + done, size - done);
 		segments++;
 	}
 	err = sg_alloc_table(sgt, segments, GFP_KERNEL_ACCOUNT);
@@ -69,11 +80,12 @@ static int fill_sg_table(struct sg_table *sgt, const struct mal_buffer *buffer, 
 
 	done = 0;
 	for_each_sgtable_sg(sgt, sg, i) {
-		n = segment_length(dev, phys + done, size - done);
+		n = segment_length(attachment->dev, phys + done, size - done);
 		sg_set_page(sg, mal_extent_page(&buffer->extent, done >> PAGE_SHIFT), n,
 			    offset_in_page(done));
 		done += n;
 	}
+	attachment->place = buffer->extent.block.first;
 	return 0;
 }
 
@@ -82,7 +94,6 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	struct mal_buffer *buffer = dmabuf->priv;
 	struct mal_range *range = &buffer->extent.region->range;
 	struct mal_attachment *attachment;
-	int err = -ENOMEM;
 
 	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
 	if (!mal_range_has_pages(range))
@@ -90,26 +101,19 @@ static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *atta
 	if (!mal_range_hold(range))
 		return -ENODEV;
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
-	if (!attachment)
-		goto drop_range;
-	err = fill_sg_table(&attachment->sgt, buffer, attach->dev);
-	if (err)
-		goto free_attachment;
+	if (!attachment) {
+		mal_range_drop(range);
+		return -ENOMEM;
+	}
 	attachment->dev = attach->dev;
+	attachment->place = MAL_NONE;
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
 
-	mal_extent_mark_written(&buffer->extent);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
 	return 0;
-
-free_attachment:
-	kfree(attachment);
-drop_range:
-	mal_range_drop(range);
-	return err;
 }
 
 static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
@@ -120,9 +124,31 @@ static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *att
 	mutex_lock(&buffer->attach_lock);
 	list_del(&attachment->node);
 	mutex_unlock(&buffer->attach_lock);
-	sg_free_table(&attachment->sgt);
+	free_sg_table(attachment);
 	kfree(attachment);
 	mal_range_drop(&buffer->extent.region->range);
+}
+
+/* The device gets the buffer where it is now; @buffer has a pin. Under attach_lock. */
+static int map_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment,
+			  enum dma_data_direction dir)
+{
+	int err;
+
+	lockdep_assert_held(&buffer->attach_lock);
+	if (attachment->dir != DMA_NONE)
+		return -EBUSY;
+	/* A device that maps the buffer for each frame needs one table, until the buffer moves. */
+	if (attachment->place != buffer->extent.block.first) {
+		free_sg_table(attachment);
+		err = fill_sg_table(attachment, buffer);
+		if (err)
+			return err;
+	}
+	err = dma_map_sgtable(attachment->dev, &attachment->sgt, dir, 0);
+	if (!err)
+		attachment->dir = dir;
+	return err;
 }
 
 /* Some importers call this without the reservation lock, so attach_lock is needed. */
@@ -130,20 +156,21 @@ static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_d
 {
 	struct mal_buffer *buffer = attach->dmabuf->priv;
 	struct mal_attachment *attachment = attach->priv;
-	int err = -EBUSY;
+	int err;
 
 	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
 	if (dir != DMA_FROM_DEVICE && !dmabuf_readable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
 
+	mal_buffer_pin(buffer);
 	mutex_lock(&buffer->attach_lock);
-	if (attachment->dir == DMA_NONE)
-		err = dma_map_sgtable(attachment->dev, &attachment->sgt, dir, 0);
-	if (!err)
-		attachment->dir = dir;
+	err = map_attachment(buffer, attachment, dir);
 	mutex_unlock(&buffer->attach_lock);
-	return err ? ERR_PTR(err) : &attachment->sgt;
+	if (!err)
+		return &attachment->sgt;
+	mal_buffer_unpin(buffer);
+	return ERR_PTR(err);
 }
 
 static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
@@ -156,6 +183,7 @@ static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt
 	attachment->dir = DMA_NONE;
 	dma_unmap_sgtable(attachment->dev, sgt, dir, 0);
 	mutex_unlock(&buffer->attach_lock);
+	mal_buffer_unpin(buffer);
 }
 
 typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,
@@ -241,9 +269,14 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	struct mal_buffer *buffer = dmabuf->priv;
 	const struct mal_extent *extent = &buffer->extent;
 
-	mal_extent_mark_written(&buffer->extent);
+	mal_buffer_pin(buffer);
 	iosys_map_set_vaddr(map, mal_range_address(&extent->region->range, extent->block.first));
 	return 0;
+}
+
+static void dmabuf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	mal_buffer_unpin(dmabuf->priv);
 }
 
 static void dmabuf_release(struct dma_buf *dmabuf)
@@ -270,7 +303,11 @@ static void dmabuf_release(struct dma_buf *dmabuf)
  * uses it without asking: there is none of memory that can go.
  */
 static const struct dma_buf_ops restricted_ops = { DMABUF_OPS };
-static const struct dma_buf_ops writable_ops = { DMABUF_OPS, .vmap = dmabuf_vmap };
+static const struct dma_buf_ops writable_ops = {
+	DMABUF_OPS,
+	.vmap = dmabuf_vmap,
+	.vunmap = dmabuf_vunmap,
+};
 
 int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct file **file)
 {
