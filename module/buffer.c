@@ -50,17 +50,6 @@ static struct mal_buffer *take_ready_buffer(struct mal_region *region, struct ma
 	return block ? mal_buffer_of(mal_extent_of(block)) : NULL;
 }
 
-/* Where @buffer has to end at the latest, by the constraints of @req, when it grows. */
-static u32 compute_end_max(const struct mal_buffer *buffer, const struct mal_request *req)
-{
-	const struct mal_extent *extent = &buffer->extent;
-	u32 end = req->hi ?: extent->region->range.pages;
-
-	if (req->boundary)
-		end = min(end, (extent->block.first | (req->boundary - 1)) + 1);
-	return end;
-}
-
 /* For a buffer that has just got its block. */
 static noinline int add_offset(struct mal_buffer *buffer)
 {
@@ -97,15 +86,17 @@ struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct m
 	err = mal_alloc_charged(&buffer->extent, req);
 	if (err)
 		goto destroy;
-	kref_init(&buffer->ref);
 	atomic_set(&buffer->shares, 1);
-	buffer->end_max = compute_end_max(buffer, req);
-	if (likely(buffer->extent.block.first == ready_place))
-		return buffer;
+	buffer->req = *req;
+	if (unlikely(buffer->extent.block.first != ready_place)) {
+		err = add_offset(buffer);
+		if (err)
+			goto free;
+	}
+	kref_init(&buffer->ref);
+	return buffer;
 
-	err = add_offset(buffer);
-	if (!err)
-		return buffer;
+free:
 	mal_extent_free_block(&buffer->extent, false);
 destroy:
 	destroy_buffer(buffer);

@@ -47,7 +47,7 @@ struct mal_buffer {
 
 	/* Constant from creation on; but RESIZE makes @reusable false. */
 	unsigned long pgoff;		/* the mmap offset, in pages */
-	u32 end_max;			/* the granule at which it must end, by its constraints */
+	struct mal_request req;		/* what was asked for; its size is not kept up */
 
 	/*
 	 * It can become ready: size and mmap offset are what a new buffer at its place would have,

@@ -454,7 +454,7 @@ static int try_to_resize_buffer(struct mal_handles *handles, u32 id, u32 pages, 
 	mutex_lock(&handles->lock);
 	err = resize_buffer_locked(handles, id, buffer, part, before, pages, length);
 	mutex_unlock(&handles->lock);
-	mal_resize_finish(buffer, part);
+	mal_resize_finish(buffer, part, pages);
 put_buffer:
 	mal_buffer_put(buffer);
 	return err;

@@ -18,15 +18,33 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 	return part;
 }
 
+/* The granule at which @buffer must end at the latest, by its constraints. */
+static u32 end_max(const struct mal_buffer *buffer, u32 first)
+{
+	const struct mal_request *req = &buffer->req;
+	u32 end = req->hi ?: buffer->extent.region->range.pages;
+
+	if (req->boundary)
+		end = min(end, (first | (req->boundary - 1)) + 1);
+	return end;
+}
+
+/* There is no room behind @first; or the buffer has been moved from there meanwhile. */
+static int no_room(const struct mal_buffer *buffer, u32 first)
+{
+	return READ_ONCE(buffer->extent.block.first) == first ? -ENOMEM : -EAGAIN;
+}
+
 struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 new_pages)
 {
-	const struct mal_extent *extent = &buffer->extent;
-	struct mal_offsets *offsets = &extent->region->offsets;
+	struct mal_offsets *offsets = &buffer->extent.region->offsets;
+	/* It may be moved meanwhile. */
+	const u32 first = READ_ONCE(buffer->extent.block.first);
 	const struct mal_request tail = {
 		.size = new_pages - pages,
 		.align = 1,
-		.lo = extent->block.first + pages,
-		.hi = extent->block.first + new_pages,
+		.lo = first + pages,
+		.hi = first + new_pages,
 	};
 	struct mal_extent *part;
 	int err;
@@ -41,8 +59,8 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	}
 	if (new_pages > mal_offset_max_pages(offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
-	if (tail.hi > buffer->end_max)
-		return ERR_PTR(-ENOMEM);
+	if (tail.hi > end_max(buffer, first))
+		return ERR_PTR(no_room(buffer, first));
 	part = new_part(buffer, tail.size);
 	if (IS_ERR(part))
 		return part;
@@ -50,7 +68,7 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	if (!err)
 		return part;
 	mal_extent_destroy(part);
-	return ERR_PTR(err);
+	return ERR_PTR(err == -ENOMEM ? no_room(buffer, first) : err);
 }
 
 int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages, u64 length)
@@ -72,6 +90,11 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 		up_write(&extent->size_lock);
 		return -EBUSY;
 	}
+	if (new_pages > extent->block.granules &&
+	    part->block.first != extent->block.first + extent->block.granules) {
+		up_write(&extent->size_lock);
+		return -EAGAIN;
+	}
 	if (part)
 		WRITE_ONCE(buffer->reusable, false);
 	if (new_pages < extent->block.granules) {
@@ -84,7 +107,7 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 	return 0;
 }
 
-void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part)
+void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages)
 {
 	if (!part)
 		return;
@@ -92,6 +115,6 @@ void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part)
 		mal_extent_destroy(part);
 		return;
 	}
-	mal_unmap(buffer, part->block.first - buffer->extent.block.first, part->block.granules);
+	mal_unmap(buffer, new_pages, part->block.granules);
 	mal_free(part, mal_extent_detach_pages(part));
 }
