@@ -30,8 +30,7 @@ static int take_block(struct mal_extent *extent, const struct mal_request *req)
 	return err;
 }
 
-/* Pages that were given back; others may have taken some of them by now. */
-static void retire_poisoned(struct mal_region *region, u32 first, u32 pages)
+void mal_retire_poisoned(struct mal_region *region, u32 first, u32 pages)
 {
 	u32 at;
 
@@ -68,7 +67,7 @@ int mal_alloc_charged(struct mal_extent *extent, const struct mal_request *req)
 		mal_extent_free_block(extent, false);
 		if (err != -EHWPOISON)
 			return err;
-		retire_poisoned(region, first, block->granules);
+		mal_retire_poisoned(region, first, block->granules);
 	}
 }
 

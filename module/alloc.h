@@ -34,6 +34,12 @@ int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *
 void mal_free(struct mal_extent *extent, bool is_idle);
 
 /*
+ * Retire the poisoned ones of these pages, which were given back; others may have taken some of
+ * them by now. Sleeps.
+ */
+void mal_retire_poisoned(struct mal_region *region, u32 first, u32 pages);
+
+/*
  * A request for a buffer of @length bytes failed with @err: trace it, and count -ENOMEM and
  * -EFBIG.
  */

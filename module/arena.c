@@ -40,14 +40,20 @@ static void free_ready_blocks(struct mal_arenas *cpus, const struct mal_block *l
 }
 
 /* Likewise from magazines: nobody has counted that these are free. */
-static void free_magazine(struct mal_magazines *magazines, const struct mal_block *list)
+static void free_magazine(struct mal_magazines *magazines, struct mal_block *list)
 {
 	struct mal_arena *arena = container_of(magazines, struct mal_arena, magazines);
-	const struct mal_block *block;
+	struct mal_block *block;
 
 	spin_lock(&arena->lock);
-	for (block = list; block; block = block->next)
-		free_block(arena, block);
+	for (block = list; block; block = block->next) {
+		if (unlikely(READ_ONCE(block->claimed))) {
+			WRITE_ONCE(block->left, true);
+			WRITE_ONCE(block->ready, true);
+		} else {
+			free_block(arena, block);
+		}
+	}
 	spin_unlock(&arena->lock);
 }
 
@@ -202,8 +208,8 @@ static int sweep_arena(struct mal_arena *arena, struct mal_block *block,
 	return err;
 }
 
-static int alloc_from_heap(struct mal_arena *arena, struct mal_block *block,
-			   const struct mal_request *req)
+int mal_arena_try_alloc(struct mal_arena *arena, struct mal_block *block,
+			const struct mal_request *req)
 {
 	bool undecided = false;
 	int err = -ENOMEM;
@@ -228,12 +234,12 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 	int err;
 
 	might_sleep();
-	err = alloc_from_heap(arena, block, req);
+	err = mal_arena_try_alloc(arena, block, req);
 	if (err != -ENOMEM || req->lo >= arena->heap.granules)
 		return err;
 	/* Now nothing is ready. That may be the work of another call, which has the same need. */
 	mal_arena_pause_ready(arena);
-	err = alloc_from_heap(arena, block, req);
+	err = mal_arena_try_alloc(arena, block, req);
 	mal_arena_resume_ready(arena);
 	return err;
 }
@@ -267,6 +273,16 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	arena->figures.requested += length - block->length;
 	block->length = length;
 	block->granules = granules;
+	arena->changes++;
+	spin_unlock(&arena->lock);
+}
+
+void mal_arena_swap(struct mal_arena *arena, struct mal_block *block, struct mal_block *other)
+{
+	spin_lock(&arena->lock);
+	swap(block->first, other->first);
+	mal_block_set_owner(&arena->heap, block->first, (uintptr_t)block);
+	mal_block_set_owner(&arena->heap, other->first, (uintptr_t)other);
 	arena->changes++;
 	spin_unlock(&arena->lock);
 }
@@ -475,6 +491,26 @@ bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end)
 	*end = head + mal_block_size(&arena->heap, head);
 	spin_unlock(&arena->lock);
 	return !used;
+}
+
+u32 mal_arena_count_free(struct mal_arena *arena)
+{
+	u32 granules;
+
+	spin_lock(&arena->lock);
+	granules = arena->heap.free;
+	spin_unlock(&arena->lock);
+	return granules;
+}
+
+u32 mal_arena_largest(struct mal_arena *arena)
+{
+	u32 granules;
+
+	spin_lock(&arena->lock);
+	granules = mal_heap_largest(&arena->heap);
+	spin_unlock(&arena->lock);
+	return granules;
 }
 
 /* Of a used block. @block lives longer than the heap's block, so under the lock it is there. */

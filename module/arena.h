@@ -96,6 +96,10 @@ void mal_arena_resume_ready(struct mal_arena *arena);
  */
 int __must_check mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 				 const struct mal_request *req);
+
+/* The same, of what the heap has. */
+int __must_check mal_arena_try_alloc(struct mal_arena *arena, struct mal_block *block,
+				     const struct mal_request *req);
 void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 
 /*
@@ -105,6 +109,9 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
  */
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
+
+/* The two blocks, of as many granules, change places. */
+void mal_arena_swap(struct mal_arena *arena, struct mal_block *block, struct mal_block *other);
 
 /* Copy a block's name, to the block or from it: MEMALLOC_NAME_LEN bytes, zero-terminated. */
 void mal_arena_copy_name(struct mal_arena *arena, u8 *to, const u8 *from);
@@ -154,6 +161,10 @@ u64 mal_arena_changes(struct mal_arena *arena);
  * out of date as soon as it is given.
  */
 bool mal_arena_is_free(struct mal_arena *arena, u32 granule, u32 *end);
+
+/* Granules that are free, and those of the largest free block. */
+u32 mal_arena_count_free(struct mal_arena *arena);
+u32 mal_arena_largest(struct mal_arena *arena);
 
 /* The most blocks that are visited under one hold of the lock. */
 #define MAL_ARENA_SLICE		32

@@ -9,10 +9,10 @@ struct mal_payer;
 
 /*
  * A used block of an arena, in the hands of its owner. The owner sets @granules, @length and
- * @is_buffer, then the arena sets @first, which is constant from then on.
+ * @is_buffer, then the arena sets @first.
  */
 struct mal_block {
-	u32 first;		/* its first granule */
+	u32 first;		/* its first granule; changes like @granules */
 
 	/*
 	 * Its number of granules; in quarantine, without those that are back. This and @length
@@ -35,6 +35,14 @@ struct mal_block {
 	 * and @payer, under the lock of an arena.
 	 */
 	bool ready;
+
+	/*
+	 * Somebody is about to move it. If a magazine gives it back meanwhile, it is left: nobody
+	 * has it, and who is about to move it gives it to the heap. Under the arena's lock, but for
+	 * the end of a claim.
+	 */
+	bool claimed;
+	bool left;
 	struct mal_block *next;	/* in a stack, or in a list of what becomes free */
 
 	/* In quarantine: the list of its pieces that are not back yet, see arena.h. */

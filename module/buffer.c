@@ -2,6 +2,7 @@
 /* The buffer, from its allocation until its last user is gone. */
 #include <linux/file.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "alloc.h"
 #include "buffer.h"
@@ -93,6 +94,8 @@ struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct m
 		if (err)
 			goto free;
 	}
+	/* All that went before: pairs with mal_buffer_claim(). */
+	smp_wmb();
 	kref_init(&buffer->ref);
 	return buffer;
 
@@ -192,16 +195,30 @@ static void release_mapping_file(struct mal_buffer *buffer, bool is_idle)
 
 	if (!is_idle || !buffer->owns_file || !mal_spare_put(spare, buffer->mapping_file))
 		fput(buffer->mapping_file);
-	buffer->mapping_file = NULL;
+	/* Who moves buffers looks whether there is one. */
+	WRITE_ONCE(buffer->mapping_file, NULL);
 	buffer->owns_file = false;
+}
+
+/* Who moves the buffer has to end that first. */
+static void wait_for_claim(struct mal_buffer *buffer)
+{
+	bool *claimed = &buffer->extent.block.claimed;
+
+	/* Sees what was done by the claim: pairs with mal_buffer_end_claim(). */
+	wait_var_event(claimed, !smp_load_acquire(claimed));
 }
 
 static void release_buffer(struct kref *ref)
 {
 	struct mal_buffer *buffer = container_of(ref, struct mal_buffer, ref);
-	/* Pages leave their address space before it goes with the file. */
-	bool is_idle = mal_extent_detach_pages(&buffer->extent);
+	bool is_idle;
 
+	/* The last reference goes first: pairs with mal_buffer_claim(). */
+	smp_mb__after_atomic();
+	wait_for_claim(buffer);
+	/* Pages leave their address space before it goes with the file. */
+	is_idle = mal_extent_detach_pages(&buffer->extent);
 	if (buffer->mapping_file)
 		release_mapping_file(buffer, is_idle);
 	if (is_idle && can_be_ready(buffer)) {
@@ -220,6 +237,10 @@ void mal_buffer_release(struct mal_block *block)
 	struct mal_buffer *buffer = mal_buffer_of(mal_extent_of(block));
 	struct mal_region *region = buffer->extent.region;
 
+	wait_for_claim(buffer);
+	/* It was moved on its way into a magazine; see also mal_buffer_end_claim(). */
+	if (!buffer->reusable && !block->left)
+		mal_offset_remove(&region->offsets, buffer->pgoff);
 	mal_clean_queue(&region->clean);
 	destroy_buffer(buffer);
 }

@@ -57,7 +57,8 @@ struct mal_buffer {
 
 	/*
 	 * A client knows the physical address, so the buffer must not be moved or resized. Set
-	 * under handles->lock of that client, and never cleared.
+	 * under handles->lock of that client, and never cleared. Who sets it takes size_lock before
+	 * the address is read: a move that has not seen this is over then.
 	 */
 	bool disclosed;
 
@@ -72,8 +73,8 @@ struct mal_buffer {
 	bool owns_file;		/* it can become spare: the client that pays made the file */
 
 	/*
-	 * One for each who relies on the buffer's place for a while: a device or the kernel that has
-	 * it mapped. See mal_buffer_pin().
+	 * One for each who relies on the buffer's place for a while: a device or the kernel that
+	 * has it mapped. See mal_buffer_pin().
 	 */
 	atomic_t pins;
 

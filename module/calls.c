@@ -21,6 +21,7 @@
 #include "calls.h"
 #include "charge.h"
 #include "client.h"
+#include "compact.h"
 #include "core/fit.h"
 #include "dmabuf.h"
 #include "mapping.h"
@@ -48,7 +49,8 @@ int mal_call_info(struct mal_call *call)
 		.features = MEMALLOC_FEATURE_DMABUF | MEMALLOC_FEATURE_LIMITS |
 			    MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
 			    MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
-			    MEMALLOC_FEATURE_NAMES,
+			    MEMALLOC_FEATURE_NAMES |
+			    (mal_can_move(region) ? MEMALLOC_FEATURE_COMPACT : 0),
 		.region_length = (u64)region->range.pages << PAGE_SHIFT,
 		.granule = PAGE_SIZE,
 		.node = region->range.node,
@@ -139,13 +141,13 @@ int mal_call_query(struct mal_call *call)
 	if (!buffer)
 		return -ENOENT;
 	query->physical = 0;
-	if (physical) {
-		/* First: the size stays from then on. */
+	/* First: size and place stay from then on. */
+	if (physical)
 		err = mal_handle_disclose(&call->client->handles, query->handle);
-		query->physical = mal_extent_phys(&buffer->extent);
-	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);
+	if (physical)
+		query->physical = mal_extent_phys(&buffer->extent);
 	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
 	mal_arena_copy_name(&buffer->extent.region->arena, query->name, buffer->extent.block.name);
 	mal_buffer_put(buffer);
@@ -460,4 +462,33 @@ int mal_call_name(struct mal_call *call)
 		mal_arena_copy_name(&region->arena, buffer->extent.block.name, name->name);
 	mal_buffer_put(buffer);
 	return writable ? 0 : -EACCES;
+}
+
+int mal_call_compact(struct mal_call *call)
+{
+	struct mal_region *region = call->client->region;
+	struct memalloc_compact *compact = call->arg;
+	const u64 wanted = compact->length / PAGE_SIZE + !!offset_in_page(compact->length);
+	struct mal_compaction compaction = {
+		.budget = compact->budget >> PAGE_SHIFT,
+		.payer = call->client->payer,
+	};
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (wanted > region->range.pages)
+		return -EFBIG;
+	compaction.wanted = wanted;
+	err = mal_compact(region, &compaction);
+	if (err)
+		return err;
+	compact->largest_free = (u64)compaction.largest << PAGE_SHIFT;
+	compact->moves = compaction.moves;
+	compact->moved = compaction.moved << PAGE_SHIFT;
+	compact->held = compaction.stays[MAL_STAYS_HELD] << PAGE_SHIFT;
+	compact->mapped = compaction.stays[MAL_STAYS_MAPPED] << PAGE_SHIFT;
+	compact->disclosed = compaction.stays[MAL_STAYS_DISCLOSED] << PAGE_SHIFT;
+	compact->huge = compaction.stays[MAL_STAYS_HUGE] << PAGE_SHIFT;
+	return mal_call_respond(call);
 }

@@ -101,15 +101,24 @@ static u32 skip_clean_words(struct mal_clean *clean, u32 at, u32 end)
 	return at;
 }
 
+/* -EINTR: a fatal signal arrived. */
+static int wait_until_rest(struct mal_clean *clean, u32 first, u32 end)
+{
+	if (!is_busy(clean, first, end) ||
+	    !wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
+		return 0;
+	return -EINTR;
+}
+
 int __mal_clean_zero(struct mal_clean *clean, u32 first, u32 granules)
 {
 	u32 end = first + granules;
 	u32 at;
 	int err;
 
-	if (is_busy(clean, first, end) &&
-	    wait_event_killable(clean->waiters, !is_busy(clean, first, end)))
-		return -EINTR;
+	err = wait_until_rest(clean, first, end);
+	if (err)
+		return err;
 
 	for (at = first; at < end; at = skip_clean_words(clean, next_word(at), end)) {
 		unsigned long dirty = dirty_bits(clean, at, word_mask(at, end));
@@ -135,19 +144,56 @@ void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules)
 	}
 }
 
-void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 granules, bool all)
+/* How many of [@first, @end) are not known to be zero? */
+static u32 count_dirty(struct mal_clean *clean, u32 first, u32 end)
 {
-	u32 end = first + granules;
 	u32 dirty = 0;
 	u32 at;
 
-	if (all)
-		mal_clean_touch(clean, first, granules);
 	for (at = first; at < end; at = next_word(at)) {
 		dirty += hweight_long(dirty_bits(clean, at, word_mask(at, end)));
 		cond_resched();
 	}
-	atomic_long_add(dirty, &clean->dirty);
+	return dirty;
+}
+
+void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 granules, bool all)
+{
+	if (all)
+		mal_clean_touch(clean, first, granules);
+	atomic_long_add(count_dirty(clean, first, first + granules), &clean->dirty);
+}
+
+int mal_clean_take_over(struct mal_clean *clean, u32 first, u32 granules)
+{
+	const u32 end = first + granules;
+	int err = wait_until_rest(clean, first, end);
+
+	if (!err)
+		atomic_long_sub(count_dirty(clean, first, end), &clean->dirty);
+	return err;
+}
+
+int mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool all)
+{
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < granules && !err; i++, to++, from++) {
+		const unsigned long bit = BIT(to % BITS_PER_LONG);
+		atomic_long_t *word = &clean->map[to / BITS_PER_LONG];
+
+		if (all || dirty_bits(clean, from, BIT(from % BITS_PER_LONG))) {
+			atomic_long_andnot(bit, word);
+			err = mal_range_copy_page(clean->range, to, from);
+		} else if (dirty_bits(clean, to, bit)) {
+			mal_range_zero_page(clean->range, to);
+			/* Zeros first: pairs with dirty_bits(). */
+			(void)atomic_long_fetch_or_release(bit, word);
+		}
+		cond_resched();
+	}
+	return err;
 }
 
 void mal_clean_retire(struct mal_clean *clean, u32 granule)
@@ -210,15 +256,7 @@ bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 
 u64 mal_clean_count_dirty(struct mal_clean *clean)
 {
-	u32 end = clean->range->pages;
-	u64 dirty = 0;
-	u32 at;
-
-	for (at = 0; at < end; at = next_word(at)) {
-		dirty += hweight_long(dirty_bits(clean, at, word_mask(at, end)));
-		cond_resched();
-	}
-	return dirty << PAGE_SHIFT;
+	return (u64)count_dirty(clean, 0, clean->range->pages) << PAGE_SHIFT;
 }
 
 int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, struct mal_range *range)

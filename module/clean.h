@@ -56,6 +56,21 @@ static inline int __must_check mal_clean_zero(struct mal_clean *clean, u32 first
 	return dirty || busy ? __mal_clean_zero(clean, first, granules) : 0;
 }
 
+/*
+ * The caller got [@first, @first + @granules) from the heap, and will do mal_clean_copy() to all of
+ * these granules; or mal_clean_mark_dirty(). Sleeps. -EINTR: a fatal signal arrived, and nothing is
+ * to be done.
+ */
+int __must_check mal_clean_take_over(struct mal_clean *clean, u32 first, u32 granules);
+
+/*
+ * Make what is at @to, @granules that were taken over, the same as what is at @from, which is in a
+ * buffer that nobody touches meanwhile. @all: those at @from that are known to be zero may have
+ * been written to as well. The range has pages, and can't go. Sleeps. -EHWPOISON: see
+ * mal_range_copy_page().
+ */
+int __must_check mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool all);
+
 /* From now on a process may write to these granules of a buffer. Sleeps. */
 void mal_clean_touch(struct mal_clean *clean, u32 first, u32 granules);
 

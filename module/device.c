@@ -109,6 +109,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	mal_offsets_init(&region->offsets, spec->wish.pages);
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
+	mutex_init(&region->compacting);
 	INIT_LIST_HEAD(&region->client_list);
 	return region;
 
@@ -210,6 +211,7 @@ void mal_device_destroy(struct mal_region *region)
 	mal_clean_destroy(&region->clean);
 	mal_arena_destroy(&region->arena);
 	mal_range_release(&region->range);
+	mutex_destroy(&region->compacting);
 	mutex_destroy(&region->clients_lock);
 	kfree(device_of(region));
 }

@@ -32,7 +32,7 @@ static struct mal_block *unload(struct mal_magazines *magazines, struct mal_maga
 }
 
 /* Free the blocks of @list, if any, and end their charge. How many granules? Under the lock. */
-static u64 give_back(struct mal_magazines *magazines, const struct mal_block *list)
+static u64 give_back(struct mal_magazines *magazines, struct mal_block *list)
 {
 	const struct mal_block *block;
 	u64 granules = 0;
@@ -212,7 +212,7 @@ static void empty_all(struct work_struct *work)
 }
 
 int mal_magazines_init(struct mal_magazines *magazines,
-		       void (*free)(struct mal_magazines *magazines, const struct mal_block *list),
+		       void (*free)(struct mal_magazines *magazines, struct mal_block *list),
 		       void (*release)(struct mal_block *block))
 {
 	magazines->reuse = alloc_percpu(struct mal_reuse);

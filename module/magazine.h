@@ -70,7 +70,7 @@ struct mal_magazines {
 	struct delayed_work work;	/* empties all, a second after one was loaded */
 
 	/* Frees up to MAL_READY_SLICE blocks of the heap. Called under @lock. */
-	void (*free)(struct mal_magazines *magazines, const struct mal_block *list);
+	void (*free)(struct mal_magazines *magazines, struct mal_block *list);
 
 	/* Ends the charge of these blocks. All have one payer, not closed. Called under @lock. */
 	void (*uncharge)(struct mal_payer *payer, u64 bytes, u64 buffers);
@@ -82,7 +82,7 @@ struct mal_magazines {
 /* Not paused, and empty; who charges for blocks sets @uncharge. Sleeps. -ENOMEM. */
 int __must_check mal_magazines_init(struct mal_magazines *magazines,
 				    void (*free)(struct mal_magazines *magazines,
-						 const struct mal_block *list),
+						 struct mal_block *list),
 				    void (*release)(struct mal_block *block));
 
 /* Pause for good. Then nothing is being released any more. Sleeps. */

@@ -44,6 +44,7 @@ struct mal_region {
 	struct list_head client_list;
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */
 	atomic64_t abandoned_bytes;
+	struct mutex compacting;	/* held by who moves buffers; before their locks */
 	struct mal_spaces spaces;
 	struct miscdevice misc;		/* the node that clients open */
 };

@@ -221,6 +221,11 @@ static inline u64 mal_block_owner(const struct mal_heap *heap, u32 head)
 	return heap->tags[head].owner;
 }
 
+static inline void mal_block_set_owner(struct mal_heap *heap, u32 head, u64 owner)
+{
+	heap->tags[head].owner = owner;
+}
+
 /*
  * The caller's link of a used block. It has no meaning until the caller has set it: a block
  * that mal_heap_free_part() splits off does not get the link of the old block.

@@ -81,11 +81,13 @@ static const char *compare_sums(const struct memalloc_stats *sums,
 	return ok;
 }
 
-const char *mal_check_sums(struct mal_region *region)
+/* Under @compacting: blocks that are being moved may be free to some, and in use to others. */
+static const char *check_sums(struct mal_region *region)
 {
 	struct memalloc_stats sums, stats;
 	unsigned int i;
 
+	lockdep_assert_held(&region->compacting);
 	for (i = 0; i < MAL_CHECK_TRIES; i++) {
 		const u64 changes = mal_arena_changes(&region->arena);
 		u32 cursor = 0;
@@ -101,6 +103,16 @@ const char *mal_check_sums(struct mal_region *region)
 			return compare_sums(&sums, &stats);
 	}
 	return "not checked: blocks come and go";
+}
+
+const char *mal_check_sums(struct mal_region *region)
+{
+	const char *wrong;
+
+	mutex_lock(&region->compacting);
+	wrong = check_sums(region);
+	mutex_unlock(&region->compacting);
+	return wrong;
 }
 
 const char *mal_check_quarantine(struct mal_region *region)

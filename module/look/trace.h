@@ -57,6 +57,9 @@ MAL_BUFFER_EVENT(memalloc_export);
 /* The last user of a buffer is gone; its pages stay out of use until nothing holds them. */
 MAL_BUFFER_EVENT(memalloc_quarantine);
 
+/* A buffer was moved. @first is where it was. */
+MAL_BUFFER_EVENT(memalloc_move);
+
 /*
  * An allocation of @length bytes failed with @error, a negative errno. @length is 0 if a batch
  * of allocations failed and no single one is to blame.

@@ -142,6 +142,13 @@ void mal_range_zero_page(const struct mal_range *range, unsigned long index)
 		zero_frame((void __iomem *)mal_range_address(range, index));
 }
 
+int mal_range_copy_page(const struct mal_range *range, unsigned long to, unsigned long from)
+{
+	/* A region is never in highmem. */
+	return copy_mc_to_kernel(mal_range_address(range, to), mal_range_address(range, from),
+				 PAGE_SIZE) ? -EHWPOISON : 0;
+}
+
 /* -ENODEV: the memory is gone. */
 static int enter_and_zero(struct mal_range *range, unsigned long index)
 {

@@ -204,6 +204,13 @@ static inline void *mal_range_address(const struct mal_range *range, unsigned lo
 void mal_range_zero_page(const struct mal_range *range, unsigned long index);
 
 /*
+ * Copy page @from to page @to; the range has pages. -EHWPOISON: the hardware has found a fault in
+ * @from. Not every architecture can tell.
+ */
+int __must_check mal_range_copy_page(const struct mal_range *range, unsigned long to,
+				     unsigned long from);
+
+/*
  * Zero all of the range, which the caller has not entered. Sleeps. -EINTR: a fatal signal arrived;
  * -ENODEV: the memory is gone.
  */

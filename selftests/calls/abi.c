@@ -27,6 +27,7 @@ static_assert(sizeof(struct memalloc_sync) == 32, "memalloc_sync");
 static_assert(sizeof(struct memalloc_batch) == 24, "memalloc_batch");
 static_assert(sizeof(struct memalloc_resize) == 24, "memalloc_resize");
 static_assert(sizeof(struct memalloc_name) == 48, "memalloc_name");
+static_assert(sizeof(struct memalloc_compact) == 80, "memalloc_compact");
 static_assert(sizeof(struct memalloc_create) == 224, "memalloc_create");
 static_assert(sizeof(struct memalloc_destroy) == 40, "memalloc_destroy");
 static_assert(sizeof(struct memalloc_region) == 112, "memalloc_region");
@@ -140,6 +141,12 @@ FIXTURE_VARIANT_ADD(call, release) {
 	.size = sizeof(struct memalloc_release),
 	.known_flags = MEMALLOC_RELEASE_ALL,
 	.answers_nothing = true,
+};
+
+FIXTURE_VARIANT_ADD(call, compact) {
+	.request = MEMALLOC_IOC_COMPACT,
+	.size = sizeof(struct memalloc_compact),
+	BETWEEN(struct memalloc_compact, largest_free, huge),
 };
 
 FIXTURE_VARIANT_ADD(call, sync) {

@@ -61,13 +61,16 @@ TEST_F(calls, device_mode)
 TEST_F(calls, info_good)
 {
 	const struct memalloc_info *info = &self->info;
+	const __u64 movable = info->memory & MEMALLOC_MEMORY_PAGES &&
+			      !(info->memory & MEMALLOC_MEMORY_CAN_GO) ?
+				      MEMALLOC_FEATURE_COMPACT : 0;
 
 	EXPECT_EQ(sizeof(*info), info->size);
 	EXPECT_EQ(0, info->flags);
 	EXPECT_EQ(MEMALLOC_FEATURE_DMABUF | MEMALLOC_FEATURE_LIMITS |
 		  MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
 		  MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
-		  MEMALLOC_FEATURE_NAMES, info->features);
+		  MEMALLOC_FEATURE_NAMES | movable, info->features);
 	EXPECT_EQ(sysconf(_SC_PAGESIZE), info->granule);
 	EXPECT_LT(0, info->region_length);
 	EXPECT_EQ(0, info->region_length % info->granule);

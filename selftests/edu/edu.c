@@ -43,7 +43,7 @@ struct edu {
 struct edu_import {
 	struct edu *edu;
 	struct dma_buf_attachment *attachment;	/* NULL: nothing is imported */
-	struct sg_table *sgt;
+	struct sg_table *sgt;			/* NULL: it is not mapped */
 	enum dma_data_direction direction;
 };
 
@@ -70,11 +70,36 @@ static bool segments_fit(struct sg_table *sgt, struct device *dev, size_t size)
 	return !size;
 }
 
+/* -ENXIO: it is not mapped. */
+static int unmap(struct edu_import *import)
+{
+	if (!import->sgt)
+		return -ENXIO;
+	dma_buf_unmap_attachment(import->attachment, import->sgt, import->direction);
+	import->sgt = NULL;
+	return 0;
+}
+
+static int map(struct edu_import *import)
+{
+	struct sg_table *sgt;
+
+	if (!import->attachment)
+		return -ENXIO;
+	if (import->sgt)
+		return -EBUSY;
+	sgt = dma_buf_map_attachment(import->attachment, import->direction);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	import->sgt = sgt;
+	return 0;
+}
+
 static void detach(struct edu_import *import)
 {
 	struct dma_buf *dmabuf = import->attachment->dmabuf;
 
-	dma_buf_unmap_attachment(import->attachment, import->sgt, import->direction);
+	unmap(import);
 	dma_buf_detach(dmabuf, import->attachment);
 	dma_buf_put(dmabuf);
 	import->attachment = NULL;
@@ -102,9 +127,8 @@ static int attach(struct edu_import *import, struct edu_attach *arg)
 		goto put;
 	}
 	import->direction = arg->direction;
-	import->sgt = dma_buf_map_attachment(import->attachment, import->direction);
-	if (IS_ERR(import->sgt)) {
-		err = PTR_ERR(import->sgt);
+	err = map(import);
+	if (err) {
 		dma_buf_detach(dmabuf, import->attachment);
 		goto put;
 	}
@@ -150,7 +174,7 @@ static int transfer(struct edu_import *import, const struct edu_transfer *arg)
 	unsigned int i;
 	size_t size;
 
-	if (!import->attachment)
+	if (!import->sgt)
 		return -ENXIO;
 	size = import->attachment->dmabuf->size;
 	if (arg->length > EDU_MAX_LENGTH || offset > size || arg->length > size - offset ||
@@ -203,6 +227,12 @@ static long edu_ioctl(struct file *file, unsigned int command, unsigned long use
 			detach(import);
 		else
 			ret = -ENXIO;
+		break;
+	case EDU_IOC_UNMAP:
+		ret = unmap(import);
+		break;
+	case EDU_IOC_MAP:
+		ret = map(import);
 		break;
 	default:
 		ret = -ENOTTY;

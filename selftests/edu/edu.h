@@ -3,9 +3,9 @@
  * The calls of the test driver edu.c, for it and for the tests.
  *
  * Each /dev/edu0, /dev/edu1 ... is a device with a memory of its own. An open file
- * of it has at most one dma-buf imported, which stays mapped for DMA from ATTACH
- * to DETACH (or close). Several open files share the memory of their device, so
- * what is read through one can be written through another.
+ * of it has at most one dma-buf imported, which is mapped for DMA from ATTACH to DETACH
+ * (or close); but not from UNMAP to MAP, as between two frames. Several open files share
+ * the memory of their device, so what is read through one can be written through another.
  */
 #ifndef EDU_H
 #define EDU_H
@@ -50,7 +50,7 @@ struct edu_attach {
  * @length:    in: at most EDU_MAX_LENGTH; in the device's memory they begin at 0
  * @direction: in: EDU_TO_DEVICE or EDU_FROM_DEVICE
  *
- * Errors: ENXIO nothing is imported, EINVAL, ETIMEDOUT.
+ * Errors: ENXIO nothing is mapped, EINVAL, ETIMEDOUT.
  */
 struct edu_transfer {
 	__aligned_u64 offset;
@@ -61,5 +61,9 @@ struct edu_transfer {
 #define EDU_IOC_ATTACH		_IOWR('E', 0, struct edu_attach)
 #define EDU_IOC_TRANSFER	_IOW('E', 1, struct edu_transfer)
 #define EDU_IOC_DETACH		_IO('E', 2)
+
+/* Errors: ENXIO nothing is mapped, or imported; EBUSY it is mapped; and the exporter's. */
+#define EDU_IOC_UNMAP		_IO('E', 3)
+#define EDU_IOC_MAP		_IO('E', 4)
 
 #endif /* EDU_H */

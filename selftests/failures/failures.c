@@ -181,6 +181,34 @@ static bool is_released(struct scene *s, int ret)
 	       s->arg.stats.used == LENGTH;
 }
 
+/* A buffer that was written to, between two holes, and no room elsewhere. */
+static int leave_pieces(struct scene *s)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 3 && !err; i++)
+		err = alloc_buffer(s->fd, LENGTH, &s->batch[i]);
+	if (err || !take_all(s->fd))
+		return -1;
+	close(s->dmabuf);
+	s->dmabuf = -1;
+	s->map = map_buffer(s->fd, &s->batch[1]);
+	if (s->map == MAP_FAILED)
+		return -1;
+	fill(s->map, LENGTH, SEED);
+	return free_buffer(s->fd, s->batch[0].handle) ?: free_buffer(s->fd, s->batch[2].handle);
+}
+
+static int compact_call(struct scene *s)
+{
+	return compact(s->fd, 2 * LENGTH, &s->arg.compact);
+}
+
+static bool is_one_piece(struct scene *s, int ret)
+{
+	return !ret && s->arg.compact.largest_free == 2 * LENGTH && holds_bytes(s);
+}
+
 static int stats(struct scene *s)
 {
 	return get_stats(s->fd, &s->arg.stats);
@@ -386,6 +414,15 @@ FIXTURE_VARIANT_ADD(call, release) {
 	.act = release_call,
 	.holds = is_released,
 	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, compact) {
+	.request = MEMALLOC_IOC_COMPACT,
+	.prepare = leave_pieces,
+	.act = compact_call,
+	.holds = is_one_piece,
+	.answers = { EFAULT, ENOMEM },
+	.moves = true,
 };
 
 FIXTURE_VARIANT_ADD(call, stats) {

@@ -109,6 +109,7 @@ FIXTURE_VARIANT(call) {
 	int (*act)(struct scene *s);	/* the call; an errno is negative */
 	bool (*holds)(struct scene *s, int ret);
 	int answers[4];		/* the errnos that it may answer; it answers all of them */
+	bool moves;		/* buffers, also if it answers an errno */
 	const char *no_places;	/* why nothing in it can fail */
 	const char *no_bursts;	/* why it is not tried with bursts */
 };
@@ -150,6 +151,12 @@ static const char *refusal_wrong(FIXTURE_DATA(call) * self, const FIXTURE_VARIAN
 	self->answers |= 1UL << self->answer;
 	/* The one figure that a call may change that does nothing else. */
 	after.stats.failures = before->stats.failures;
+	if (variant->moves) {
+		if (before->stats.free != after.stats.free ||
+		    *stats_wrong(&after.stats))
+			return "there is less, or more";
+		after.stats = before->stats;
+	}
 	if (!same_stats(&before->stats, &after.stats))
 		return "the figures of STATS have changed";
 	if (memcmp(&before->limits, &after.limits, sizeof(after.limits)))

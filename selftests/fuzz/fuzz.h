@@ -284,12 +284,12 @@ struct call_type {
 extern const struct call_type *const call_types[];
 extern const unsigned int call_types_count;
 
-/* about.c, batch.c, buffers.c, change.c, memory.c, sharing.c */
+/* about.c, batch.c, buffers.c, change.c, compact.c, memory.c, sharing.c */
 extern const struct call_type call_info, call_nocall, call_alloc, call_free, call_query,
 	call_stats, call_layout, call_export, call_import, call_limits, call_release, call_sync,
 	call_heap, call_mmap, call_munmap, call_mprotect, call_access, call_close_dmabuf, call_turn,
 	call_fdinfo, call_fit,
-	call_resize, call_name, call_alloc_batch, call_free_batch;
+	call_resize, call_name, call_alloc_batch, call_free_batch, call_compact;
 
 static inline unsigned int below(struct worker *w, unsigned int n)
 {

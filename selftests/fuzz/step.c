@@ -217,7 +217,7 @@ static const char *judge(struct worker *w, struct call *c, const char *at)
 		return "another errno was expected";
 	w->count[c->which][c->got]++;
 	/* Of ALLOC and the dma-heap. */
-	if (c->request != MEMALLOC_IOC_RESIZE)
+	if (c->request != MEMALLOC_IOC_RESIZE && c->request != MEMALLOC_IOC_COMPACT)
 		w->failures += c->got == ENOMEM || c->got == EFBIG;
 	if (c->type->undo && ((c->got == EFAULT && c->where == READ_ONLY) || c->got == EMFILE))
 		c->type->undo(w, c);

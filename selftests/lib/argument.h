@@ -28,6 +28,7 @@ union argument {
 	struct memalloc_resize resize;
 	struct memalloc_name name;
 	struct memalloc_batch batch;
+	struct memalloc_compact compact;
 	struct dma_heap_allocation_data heap;
 	/* Of calls that are no ioctl, see fuzz/calls.c. */
 	struct {

@@ -102,6 +102,17 @@ static inline void skip_program_without(__u64 bits)
 	skip_program_if(!memory_can(bits), "the region's memory can't do that");
 }
 
+/* Can its buffers be moved? */
+static inline bool memory_moves(void)
+{
+	struct memalloc_info info;
+	int fd = open_device();
+	bool moves = fd < 0 || get_info(fd, &info) || info.features & MEMALLOC_FEATURE_COMPACT;
+
+	close(fd);
+	return moves;
+}
+
 /* But for @dirty: the background zeroes what somebody gave back before. */
 static inline bool same_stats(const struct memalloc_stats *a, const struct memalloc_stats *b)
 {
@@ -251,6 +262,17 @@ static inline int release_all(int fd)
 	struct memalloc_release arg = { .size = sizeof(arg), .flags = MEMALLOC_RELEASE_ALL };
 
 	return call(fd, MEMALLOC_IOC_RELEASE, &arg);
+}
+
+/* COMPACT for a free block of @length bytes, whatever has to be copied for it. */
+static inline int compact(int fd, __u64 length, struct memalloc_compact *answer)
+{
+	*answer = (struct memalloc_compact) {
+		.size = sizeof(*answer),
+		.length = length,
+		.budget = UINT64_MAX,
+	};
+	return call(fd, MEMALLOC_IOC_COMPACT, answer);
 }
 
 /* 0 if @handle means something to the client, else a negative errno. */

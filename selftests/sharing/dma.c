@@ -342,6 +342,47 @@ TEST_DMA(device_only_writes_what_is_write_only)
 	EXPECT_EQ(0, attach(self->edu, write_only, EDU_FROM_DEVICE));
 }
 
+/* All is in use but two pieces: one behind the buffer, and one at the end that it fits into. */
+static int leave_two_holes(int fd)
+{
+	struct memalloc_alloc hole, most, last;
+	struct memalloc_stats stats;
+
+	return alloc_buffer(fd, LENGTH, &hole) ?: get_stats(fd, &stats) ?:
+	       alloc_buffer(fd, stats.largest_free - LENGTH, &most) ?:
+	       alloc_buffer(fd, LENGTH, &last) ?:
+	       free_buffer(fd, hole.handle) ?: free_buffer(fd, last.handle);
+}
+
+/* It stays while the device has it mapped. Then it moves, and the next mapping finds it. */
+TEST_DMA(device_finds_what_was_moved)
+{
+	struct memalloc_compact answer;
+	__s64 was = offset_of_handle(self->fd, self->buffer.handle);
+
+	ASSERT_EQ(0, leave_two_holes(self->fd));
+	ASSERT_EQ(0, cpu_fills(self->dmabuf, self->map, HALF, 1));
+	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
+	ASSERT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
+	EXPECT_EQ(LENGTH, answer.mapped);
+	EXPECT_EQ(LENGTH, answer.largest_free);
+	EXPECT_EQ(was, offset_of_handle(self->fd, self->buffer.handle));
+	ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, HALF, 2 * PAGE));
+	EXPECT_EQ(2 * PAGE, cpu_finds(self->dmabuf, self->map + HALF, 2 * PAGE, 1));
+
+	ASSERT_EQ(0, call(self->edu, EDU_IOC_UNMAP, NULL));
+	ASSERT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
+	EXPECT_EQ(0, answer.mapped);
+	EXPECT_LE(2 * LENGTH, answer.largest_free);
+	EXPECT_NE(was, offset_of_handle(self->fd, self->buffer.handle));
+	EXPECT_EQ(HALF, first_difference(self->map, HALF, 1));
+	fill(self->map, HALF, 2);
+	ASSERT_EQ(0, call(self->edu, EDU_IOC_MAP, NULL));
+	ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, HALF, 2 * PAGE));
+	EXPECT_EQ(2 * PAGE, cpu_finds(self->dmabuf, self->map + HALF, 2 * PAGE, 2));
+	ASSERT_EQ(0, detach(self->edu));
+}
+
 /* A part of a buffer; of segments of 256 KiB, or of 48 KiB, it takes in none, one or more. */
 struct range {
 	__u64 offset, length;

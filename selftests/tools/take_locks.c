@@ -383,6 +383,26 @@ static void retire(struct work *work)
 	MUST(alloc_between(work, work->fd, at, at + 8 * PAGE, 8 * PAGE, &buffer) == -ENOMEM);
 }
 
+/* A buffer that was written to moves away from the beginning of the largest free block. */
+static void make_longer_block(struct work *work)
+{
+	struct memalloc_alloc hole, buffer;
+	struct memalloc_compact answer;
+	struct memalloc_stats stats;
+
+	MUST(!alloc_buffer(work->fd, 8 * PAGE, &hole));
+	MUST(!alloc_buffer(work->fd, 8 * PAGE, &buffer));
+	MUST(!touch_buffer(work->fd, &buffer) && !free_buffer(work->fd, hole.handle));
+	MUST(!get_stats(work->fd, &stats));
+	MUST(!compact(work->fd, stats.largest_free + 5 * PAGE, &answer));
+	MUST(answer.moves && answer.largest_free > stats.largest_free);
+	MUST(!free_buffer(work->fd, buffer.handle));
+	/* All that is free; but nothing may be copied. */
+	answer.length = 0;
+	answer.budget = 0;
+	MUST(!call(work->fd, MEMALLOC_IOC_COMPACT, &answer));
+}
+
 static void all_calls(struct work *work)
 {
 	static const char *const fits[] = { "good", "first", "best", "worst", "next" };
@@ -405,6 +425,7 @@ static void all_calls(struct work *work)
 		look_at_limits(work);
 		release(work);
 		quarantine(work);
+		make_longer_block(work);
 		retire(work);
 		print_held(work, fits[i]);
 	}

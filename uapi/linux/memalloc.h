@@ -119,6 +119,7 @@
 #define MEMALLOC_IOC_FREE_BATCH	_IO(MEMALLOC_IOC_TYPE, 0x0c)
 #define MEMALLOC_IOC_RESIZE	_IO(MEMALLOC_IOC_TYPE, 0x0d)
 #define MEMALLOC_IOC_NAME	_IO(MEMALLOC_IOC_TYPE, 0x0e)
+#define MEMALLOC_IOC_COMPACT	_IO(MEMALLOC_IOC_TYPE, 0x0f)
 
 /* Calls of the control node. */
 #define MEMALLOC_CONTROL_CREATE		_IO(MEMALLOC_IOC_TYPE, 0x40)
@@ -137,6 +138,7 @@
 #define MEMALLOC_FEATURE_BATCH	(1ULL << 4)	/* ALLOC_BATCH and FREE_BATCH work */
 #define MEMALLOC_FEATURE_RESIZE	(1ULL << 5)	/* RESIZE works */
 #define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY answers names */
+#define MEMALLOC_FEATURE_COMPACT (1ULL << 7)	/* COMPACT moves buffers of this region */
 
 /* memalloc_info.memory: what the region's memory can do, which depends on its source */
 /*
@@ -348,7 +350,8 @@ struct memalloc_query {
  * @failures:        out: ALLOC and ALLOC_BATCH calls since then that answered ENOMEM or
  *                   EFBIG, and calls of a dma-heap that answered ENOMEM; not EDQUOT,
  *                   which says nothing about the region
- * @allocated:       out: bytes allocated since then, also by RESIZE, rounded up to granules
+ * @allocated:       out: bytes allocated since then, also by RESIZE, rounded up to granules; a
+ *                   buffer that is moved is allocated again
  * @freed:           out: bytes that became free again since then, rounded up to granules
  * @fragmentation:   out: 1000 * (1 - @largest_free / @free), rounded down;
  *                   0 when nothing is free
@@ -728,6 +731,49 @@ struct memalloc_name {
 	__u32 handle;
 	__u32 reserved;
 	__u8 name[MEMALLOC_NAME_LEN];
+};
+
+/**
+ * struct memalloc_compact - make one free block out of pieces: MEMALLOC_IOC_COMPACT
+ * @size:         in: sizeof(struct memalloc_compact)
+ * @flags:        in: 0
+ * @length:       in: bytes that are wanted in one free block, rounded up to granules; 0: as
+ *                many as can be
+ * @budget:       in: the most bytes that may be copied, rounded down to granules; 0: only
+ *                tell what stays
+ * @largest_free: out: bytes of the largest free block in the end, which may be less than
+ *                @length
+ * @moves:        out: buffers that were moved
+ * @moved:        out: bytes of these, rounded up to granules
+ * @held:         out: bytes of buffers that were to be moved, but something held a page
+ * @mapped:       out: bytes of buffers that devices, or the kernel, have mapped now
+ * @disclosed:    out: bytes of buffers of which somebody knows the address
+ * @huge:         out: bytes of buffers of MEMALLOC_ALLOC_HUGE that programs have mapped, once
+ *
+ * Takes CAP_SYS_ADMIN. Moves buffers to other places, with all their bytes. Their programs,
+ * handles, mmap offsets and mappings stay as they are: who touches a buffer while it is being
+ * moved waits. A buffer keeps to the constraints that ALLOC was given. These buffers are not
+ * moved: those of which a page is held, as by direct I/O or io_uring; those that a device has
+ * mapped for DMA, by a dma-buf, or has not finished with; those of which QUERY has disclosed
+ * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped.
+ *
+ * In a region without MEMALLOC_FEATURE_COMPACT, nothing is moved.
+ *
+ * Errors: EINVAL, EPERM, E2BIG, EFAULT, EFBIG (@length), ENOMEM (for the kernel itself), EINTR.
+ * After EFAULT, ENOMEM and EINTR, buffers may have been moved.
+ */
+struct memalloc_compact {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 length;
+	__aligned_u64 budget;
+	__aligned_u64 largest_free;
+	__aligned_u64 moves;
+	__aligned_u64 moved;
+	__aligned_u64 held;
+	__aligned_u64 mapped;
+	__aligned_u64 disclosed;
+	__aligned_u64 huge;
 };
 
 /**
