@@ -293,8 +293,10 @@ static int compact(struct mal_region *region, struct mal_compaction *compaction)
 		.compaction = compaction,
 		.wanted = compaction->wanted,
 	};
-	int err = plan.wanted ? make_block(&plan) : make_largest_block(&plan);
+	int err;
 
+	lockdep_assert_held(&region->compacting);
+	err = plan.wanted ? make_block(&plan) : make_largest_block(&plan);
 	compaction->largest = mal_arena_largest(&region->arena);
 	count_stays(region, compaction);
 	return err == -ENOSPC ? 0 : err;

@@ -49,6 +49,15 @@ enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer)
 	return MAL_MOVES;
 }
 
+static void end_claim(struct mal_block *block)
+{
+	/* Who waits sees the move, and the buffer may be gone: pairs with wait_for_claim(). */
+	smp_store_release(&block->claimed, false);
+	/* Who begins to wait sees the end, or is seen here. Only the address is used. */
+	smp_mb();
+	wake_up_var(&block->claimed);
+}
+
 bool mal_buffer_claim(struct mal_buffer *buffer)
 {
 	struct mal_block *block = &buffer->extent.block;
@@ -59,9 +68,7 @@ bool mal_buffer_claim(struct mal_buffer *buffer)
 	/* Either this sees that the last reference is gone, or release_buffer() sees the claim. */
 	smp_mb();
 	if (!kref_read(&buffer->ref)) {
-		WRITE_ONCE(block->claimed, false);
-		/* Who has seen the claim cannot have been waiting for long. */
-		wake_up_var(&block->claimed);
+		end_claim(block);
 		return false;
 	}
 	/* A new buffer is complete: pairs with mal_buffer_create_charged(). */
@@ -69,37 +76,25 @@ bool mal_buffer_claim(struct mal_buffer *buffer)
 	return true;
 }
 
-/* If a magazine has given back the block, it is ours to free. */
-static bool end_unless_left(struct mal_buffer *buffer)
-{
-	struct mal_arena *arena = &buffer->extent.region->arena;
-	struct mal_block *block = &buffer->extent.block;
-	bool left;
-
-	spin_lock(&arena->lock);
-	left = block->left;
-	if (!left)
-		/* The buffer may be gone: pairs with wait_for_claim(). */
-		smp_store_release(&block->claimed, false);
-	spin_unlock(&arena->lock);
-	return !left;
-}
-
 void mal_buffer_end_claim(struct mal_buffer *buffer)
 {
 	struct mal_region *region = buffer->extent.region;
 	struct mal_block *block = &buffer->extent.block;
+	bool left;
 
-	if (!end_unless_left(buffer)) {
-		/* Before another can begin at its place. */
-		mal_offset_remove(&region->offsets, buffer->pgoff);
-		mal_arena_free(&region->arena, block);
-		/* The same. */
-		smp_store_release(&block->claimed, false);
-	}
-	/* Who begins to wait sees the end, or is seen here. Only the address is used. */
-	smp_mb();
-	wake_up_var(&block->claimed);
+	lockdep_assert_held(&region->compacting);
+	spin_lock(&region->arena.lock);
+	left = block->left;
+	if (!left)
+		end_claim(block);
+	spin_unlock(&region->arena.lock);
+	if (!left)
+		return;
+
+	/* A magazine has given back the block. Before another can begin at its place: */
+	mal_offset_remove(&region->offsets, buffer->pgoff);
+	mal_arena_free(&region->arena, block);
+	end_claim(block);
 }
 
 /* Somebody waits for the claim to end, or for this task. */
