@@ -277,12 +277,44 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 	spin_unlock(&arena->lock);
 }
 
+int mal_arena_alloc_before(struct mal_arena *arena, const struct mal_block *block,
+			   struct mal_block *gap, const struct mal_request *req)
+{
+	struct mal_heap *heap = &arena->heap;
+	int err = -ENOENT;
+	u32 head, place;
+
+	spin_lock(&arena->lock);
+	if (!block->first)
+		goto unlock;
+	head = mal_heap_block_of(heap, block->first - 1);
+	if (mal_block_used(heap, head) || block->first <= req->lo)
+		goto unlock;
+	place = mal_request_place(req, head, block->first + req->size);
+	err = -ENOMEM;
+	if (place < block->first) {
+		gap->granules = block->first - place;
+		err = mal_heap_alloc_at(heap, place, gap->granules, (uintptr_t)gap);
+		if (!WARN_ON_ONCE(err))
+			count_allocation(arena, gap, place);
+	}
+unlock:
+	spin_unlock(&arena->lock);
+	return err;
+}
+
 void mal_arena_swap(struct mal_arena *arena, struct mal_block *block, struct mal_block *other)
 {
 	spin_lock(&arena->lock);
-	swap(block->first, other->first);
-	mal_block_set_owner(&arena->heap, block->first, (uintptr_t)block);
-	mal_block_set_owner(&arena->heap, other->first, (uintptr_t)other);
+	if (other->first + other->granules == block->first) {
+		mal_heap_exchange(&arena->heap, other->first);
+		block->first = other->first;
+		other->first += block->granules;
+	} else {
+		swap(block->first, other->first);
+		mal_block_set_owner(&arena->heap, block->first, (uintptr_t)block);
+		mal_block_set_owner(&arena->heap, other->first, (uintptr_t)other);
+	}
 	arena->changes++;
 	spin_unlock(&arena->lock);
 }

@@ -110,7 +110,15 @@ void mal_arena_free(struct mal_arena *arena, const struct mal_block *block);
 void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
 
-/* The two blocks, of as many granules, change places. */
+/*
+ * Take the granules of the free block before @block as @gap: those from which on @block could begin
+ * by @req, whose size is that of @block. -ENOENT: there is no free block before it, or only before
+ * @req->lo; -ENOMEM: @block could not begin there.
+ */
+int __must_check mal_arena_alloc_before(struct mal_arena *arena, const struct mal_block *block,
+					struct mal_block *gap, const struct mal_request *req);
+
+/* The two blocks change places. They have as many granules, or @other is right before @block. */
 void mal_arena_swap(struct mal_arena *arena, struct mal_block *block, struct mal_block *other);
 
 /* Copy a block's name, to the block or from it: MEMALLOC_NAME_LEN bytes, zero-terminated. */

@@ -470,25 +470,27 @@ int mal_call_compact(struct mal_call *call)
 	struct memalloc_compact *compact = call->arg;
 	const u64 wanted = compact->length / PAGE_SIZE + !!offset_in_page(compact->length);
 	struct mal_compaction compaction = {
-		.budget = compact->budget >> PAGE_SHIFT,
+		.room.req.align = 1,
+		.room.budget = compact->budget >> PAGE_SHIFT,
+		.region = region,
 		.payer = call->client->payer,
 	};
-	int err;
+	u64 stays[MAL_STAYS_REASONS] = {};
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (wanted > region->range.pages)
 		return -EFBIG;
-	compaction.wanted = wanted;
-	err = mal_compact(region, &compaction);
-	if (err)
-		return err;
-	compact->largest_free = (u64)compaction.largest << PAGE_SHIFT;
+	compaction.room.req.size = wanted;
+	if (mal_compact(&compaction) == MAL_STOPPED)
+		return compaction.err;
+	mal_compact_count_stays(region, stays);
+	compact->largest_free = (u64)mal_arena_largest(&region->arena) << PAGE_SHIFT;
 	compact->moves = compaction.moves;
 	compact->moved = compaction.moved << PAGE_SHIFT;
 	compact->held = compaction.stays[MAL_STAYS_HELD] << PAGE_SHIFT;
-	compact->mapped = compaction.stays[MAL_STAYS_MAPPED] << PAGE_SHIFT;
-	compact->disclosed = compaction.stays[MAL_STAYS_DISCLOSED] << PAGE_SHIFT;
-	compact->huge = compaction.stays[MAL_STAYS_HUGE] << PAGE_SHIFT;
+	compact->mapped = stays[MAL_STAYS_MAPPED] << PAGE_SHIFT;
+	compact->disclosed = stays[MAL_STAYS_DISCLOSED] << PAGE_SHIFT;
+	compact->huge = stays[MAL_STAYS_HUGE] << PAGE_SHIFT;
 	return mal_call_respond(call);
 }

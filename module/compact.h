@@ -4,26 +4,34 @@
 
 #include <linux/types.h>
 
+#include "core/room.h"
 #include "move.h"
 
-/* What a compaction may do, and what it has done. */
+/* What a compaction is to do, and may do, and what it has done. The rest is zero at first. */
 struct mal_compaction {
-	u32 wanted;		/* granules that are to be free in one block; 0: all that can */
-	u64 budget;		/* granules that may still be copied */
+	/* For what there is to be room, and what that may cost. A size of 0: for all that is free. */
+	struct mal_room room;
+	struct mal_region *region;
 	struct mal_payer *payer;	/* for mal_move() */
 
-	u32 largest;		/* granules of the largest free block, in the end */
+	/* May @buffer be moved now? Called under the arena's lock. NULL: any may. */
+	bool (*may_move)(const struct mal_buffer *buffer);
+
+	u32 looks;		/* at blocks, so many */
+	int err;		/* why it was stopped */
 	u64 moves;		/* buffers that were moved */
 	u64 moved;		/* granules of these */
-
-	/* Granules of buffers that stay: as a move has found, or as is to be seen in the end. */
-	u64 stays[MAL_STAYS_REASONS];
+	u64 stays[MAL_STAYS_REASONS];	/* granules of buffers that a move found to stay */
 };
 
 /*
- * Move buffers of @region, if that can be, to get a larger free block. Sleeps. -ENOMEM: the kernel
- * itself is out of memory; -EINTR: a fatal signal arrived.
+ * Move buffers to make room. The outcome is never MAL_STAYS. MAL_STOPPED: @compaction->err is
+ * -ENOMEM, the kernel itself is out of memory, or -EINTR, a fatal signal arrived. If the region is
+ * one whose buffers can't be moved, there is MAL_NO_PLACE. Sleeps.
  */
-int mal_compact(struct mal_region *region, struct mal_compaction *compaction);
+enum mal_outcome mal_compact(struct mal_compaction *compaction);
+
+/* Add granules of buffers of @region that can be seen to stay now, and why. Sleeps. */
+void mal_compact_count_stays(struct mal_region *region, u64 *stays);
 
 #endif /* MAL_COMPACT_H */

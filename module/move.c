@@ -97,20 +97,25 @@ void mal_buffer_end_claim(struct mal_buffer *buffer)
 	end_claim(block);
 }
 
-/* Somebody waits for the claim to end, or for this task. */
-static bool must_stop(const struct mal_buffer *buffer)
+/* Nobody has the buffer any more, and somebody may wait for the claim to end. */
+static bool is_given_up(const struct mal_buffer *buffer)
 {
-	return !kref_read(&buffer->ref) || READ_ONCE(buffer->extent.block.left) ||
-	       fatal_signal_pending(current);
+	return !kref_read(&buffer->ref) || READ_ONCE(buffer->extent.block.left);
 }
 
-/* Thaw the first @pages. If @gone, they leave their address space: others are there now. */
-static void thaw(const struct mal_extent *extent, u32 pages, bool gone)
+/* Or for this task. */
+static bool must_stop(const struct mal_buffer *buffer)
+{
+	return is_given_up(buffer) || fatal_signal_pending(current);
+}
+
+/* Thaw @pages from granule @first on. If @gone, they leave their address space. */
+static void thaw(const struct mal_region *region, u32 first, u32 pages, bool gone)
 {
 	u32 i;
 
 	for (i = 0; i < pages; i++) {
-		struct page *page = mal_extent_page(extent, i);
+		struct page *page = mal_region_page(region, first + i);
 
 		if (gone)
 			mal_space_remove_page(page);
@@ -157,43 +162,78 @@ static enum mal_stay freeze(const struct mal_buffer *buffer)
 		if (!stays && !freeze_page(mal_extent_page(extent, i)))
 			stays = MAL_STAYS_HELD;
 		if (stays) {
-			thaw(extent, i, false);
+			thaw(extent->region, extent->block.first, i, false);
 			break;
 		}
 	}
 	return stays;
 }
 
-/* Nobody can reach the buffer: copy it to the block of @target, and exchange the blocks. */
+/* Write back what was copied from the buffer's first @pages to granule @to, the last page first. */
+static void copy_back(const struct mal_buffer *buffer, u32 to, u32 pages)
+{
+	const struct mal_extent *extent = &buffer->extent;
+	struct mal_region *region = extent->region;
+
+	while (pages--)
+		if (mal_clean_copy(&region->clean, extent->block.first + pages, to + pages, 1,
+				   extent->written))
+			pr_err("region %s: page %u of a buffer is lost, to a fault of the memory\n",
+			       region->name, pages);
+}
+
+/*
+ * Copy the buffer, which nobody can reach, to granule @to, from its first page to its last. The
+ * new place may reach into the old one from below. Then only a fault of the memory ends that early,
+ * which is undone; or that nobody needs the buffer any more.
+ */
+static enum mal_stay copy(const struct mal_buffer *buffer, u32 to)
+{
+	const struct mal_extent *extent = &buffer->extent;
+	const u32 pages = extent->block.granules;
+	const u32 from = extent->block.first;
+	const bool overlaps = to < from && from - to < pages;
+	const u32 slice = overlaps ? 1 : MAL_MOVE_SLICE;
+	u32 done, n;
+
+	for (done = 0; done < pages; done += n) {
+		if (overlaps ? is_given_up(buffer) : must_stop(buffer))
+			return MAL_STAYS_GOING;
+		n = min(pages - done, slice);
+		if (!mal_clean_copy(&extent->region->clean, to + done, from + done, n,
+				    extent->written))
+			continue;
+		if (overlaps)
+			copy_back(buffer, to, done);
+		return MAL_STAYS_HELD;
+	}
+	return MAL_MOVES;
+}
+
+/* The same; then the buffer changes places with @target. */
 static enum mal_stay copy_and_swap(struct mal_buffer *buffer, struct mal_extent *target)
 {
 	struct mal_extent *extent = &buffer->extent;
 	struct mal_region *region = extent->region;
-	const u32 pages = extent->block.granules;
-	const u32 to = target->block.first;
 	const u32 from = extent->block.first;
-	u32 done, n;
+	enum mal_stay stays = copy(buffer, target->block.first);
 
-	for (done = 0; done < pages; done += n) {
-		if (must_stop(buffer))
-			return MAL_STAYS_GOING;
-		n = min_t(u32, pages - done, MAL_MOVE_SLICE);
-		if (mal_clean_copy(&region->clean, to + done, from + done, n, extent->written))
-			return MAL_STAYS_HELD;
+	if (!stays) {
+		mal_arena_swap(&region->arena, &extent->block, &target->block);
+		trace_memalloc_move(region->name, &extent->block, from, extent->block.granules);
 	}
-	mal_arena_swap(&region->arena, &extent->block, &target->block);
-	trace_memalloc_move(region->name, &extent->block, from, pages);
-	return MAL_MOVES;
+	return stays;
 }
 
-/* Under size_lock, held for writing. After success, @target has the old place. */
-static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *target)
+/* Under size_lock, held for writing. After success, @target has what the buffer has left. */
+static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *target, u32 pages)
 {
 	struct mal_extent *extent = &buffer->extent;
+	const u32 from = extent->block.first;
 	enum mal_stay stays;
 
 	lockdep_assert_held_write(&extent->size_lock);
-	if (extent->block.granules != target->block.granules)
+	if (extent->block.granules != pages)
 		return MAL_STAYS_GOING;
 	stays = mal_buffer_stays(buffer);
 	if (!stays && !mal_extent_devices_are_done(extent))
@@ -205,14 +245,14 @@ static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *targe
 	if (!extent->touched)
 		return copy_and_swap(buffer, target);
 
-	mal_unmap(buffer, 0, extent->block.granules);
+	mal_unmap(buffer, 0, pages);
 	stays = freeze(buffer);
 	if (stays)
 		return stays;
 	stays = copy_and_swap(buffer, target);
 	if (!stays)
 		target->written = extent->written;
-	thaw(stays ? extent : target, extent->block.granules, !stays);
+	thaw(extent->region, from, pages, !stays);
 	return stays;
 }
 
@@ -229,25 +269,34 @@ static bool is_poisoned(const struct mal_extent *extent)
 	return false;
 }
 
-/* @target, of memory that counts as dirty no longer, or as soon as it is free again. */
-static enum mal_stay move_to_place(struct mal_buffer *buffer, struct mal_extent *target)
+/*
+ * Move the buffer of @pages to @target, or to a place that begins there and ends before the buffer
+ * does. Nothing may be ready.
+ */
+static enum mal_stay move_to_target(struct mal_buffer *buffer, struct mal_extent *target, u32 pages)
 {
 	struct mal_extent *extent = &buffer->extent;
 	struct mal_region *region = extent->region;
-	const u32 pages = target->block.granules;
-	const bool poisoned = is_poisoned(target);
-	enum mal_stay stays = MAL_STAYS_NO_ROOM;
+	struct mal_block *block = &target->block;
+	enum mal_stay stays = MAL_STAYS_GOING;
+	bool poisoned = false;
 
+	if (mal_clean_take_over(&region->clean, block->first, block->granules))
+		goto free;
+	/* From here on its memory counts as dirty no longer, or as soon as it is free again. */
+	poisoned = is_poisoned(target);
+	stays = MAL_STAYS_NO_ROOM;
 	if (!poisoned) {
 		down_write(&extent->size_lock);
-		stays = move_to(buffer, target);
+		stays = move_to(buffer, target, pages);
 		up_write(&extent->size_lock);
 	}
-	mal_clean_mark_dirty(&region->clean, target->block.first, pages, target->written);
-	mal_arena_free(&region->arena, &target->block);
+	mal_clean_mark_dirty(&region->clean, block->first, block->granules, target->written);
+free:
+	mal_arena_free(&region->arena, block);
 	mal_clean_queue(&region->clean);
 	if (poisoned)
-		mal_retire_poisoned(region, target->block.first, pages);
+		mal_retire_poisoned(region, block->first, block->granules);
 	return stays;
 }
 
@@ -263,32 +312,62 @@ static bool limit_request(const struct mal_buffer *buffer, u32 pages, u32 lo, u3
 	return !req->hi || req->lo < req->hi;
 }
 
-enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo, u32 hi)
+/* The mmap offset stays, so it will not be that of the buffer's place any more. */
+static enum mal_stay keep_offset(struct mal_buffer *buffer)
 {
-	struct mal_region *region = buffer->extent.region;
-	struct mal_extent target = {
+	WRITE_ONCE(buffer->reusable, false);
+	if (mal_offset_keep(&buffer->extent.region->offsets, buffer->pgoff, 0))
+		return MAL_STAYS_NO_MEMORY;
+	return MAL_MOVES;
+}
+
+/* What @buffer moves to, or by. It has no place yet. */
+static struct mal_extent make_target(const struct mal_buffer *buffer, struct mal_payer *payer)
+{
+	return (struct mal_extent) {
 		.block.payer = payer,
 		.block.first = MAL_NONE,
 		.block.granules = READ_ONCE(buffer->extent.block.granules),
-		.region = region,
+		.region = buffer->extent.region,
 	};
+}
+
+enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo, u32 hi)
+{
+	struct mal_extent target = make_target(buffer, payer);
 	const u32 pages = target.block.granules;
 	struct mal_request req;
+	enum mal_stay stays;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, hi, &req))
 		return MAL_STAYS_NO_ROOM;
-	/* The mmap offset stays, so it will not be that of the buffer's place any more. */
-	WRITE_ONCE(buffer->reusable, false);
-	if (mal_offset_keep(&region->offsets, buffer->pgoff, 0))
-		return MAL_STAYS_NO_MEMORY;
+	stays = keep_offset(buffer);
+	if (stays)
+		return stays;
 	/* Nothing is ready: what would be released here might be what is claimed. */
-	err = mal_arena_try_alloc(&region->arena, &target.block, &req);
+	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
 	if (err)
 		return err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
-	if (!mal_clean_take_over(&region->clean, target.block.first, pages))
-		return move_to_place(buffer, &target);
-	mal_arena_free(&region->arena, &target.block);
-	mal_clean_queue(&region->clean);
-	return MAL_STAYS_GOING;
+	return move_to_target(buffer, &target, pages);
+}
+
+enum mal_stay mal_slide(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo)
+{
+	struct mal_extent target = make_target(buffer, payer);
+	const u32 pages = target.block.granules;
+	struct mal_request req;
+	enum mal_stay stays;
+	int err;
+
+	if (!limit_request(buffer, pages, lo, 0, &req))
+		return MAL_STAYS_NO_ROOM;
+	stays = keep_offset(buffer);
+	if (stays)
+		return stays;
+	err = mal_arena_alloc_before(&target.region->arena, &buffer->extent.block, &target.block,
+				     &req);
+	if (err)
+		return err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
+	return move_to_target(buffer, &target, pages);
 }

@@ -41,4 +41,10 @@ void mal_buffer_end_claim(struct mal_buffer *buffer);
  */
 enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo, u32 hi);
 
+/*
+ * The same down to the lowest place that begins in the free block before the buffer, from granule
+ * @lo on. The new place may reach into the old one. If there is no such block, nothing is moved.
+ */
+enum mal_stay mal_slide(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo);
+
 #endif /* MAL_MOVE_H */

@@ -167,11 +167,10 @@ static bool is_possible(const struct mal_heap *heap, const struct mal_request *r
 	       req->size - 1 <= req->boundary - 1;
 }
 
-/* The first place in the free block at @head for @req, which is_possible(); or MAL_NONE. */
-static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
+/* @req is_possible(). */
+static inline u32 place_between(const struct mal_request *req, u32 start, u32 end)
 {
-	u32 end = head + mal_block_size(heap, head);
-	u32 place = max(head, req->lo);
+	u32 place = max(start, req->lo);
 
 	if (req->hi && req->hi < end)
 		end = req->hi;
@@ -180,6 +179,19 @@ static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_req
 	if (req->boundary && place % req->boundary + req->size > req->boundary)
 		place = (place | (req->boundary - 1)) + 1;
 	return place + req->size <= end ? place : MAL_NONE;
+}
+
+u32 mal_request_place(const struct mal_request *req, u32 start, u32 end)
+{
+	if (req->lo >= end || req->size - 1 > req->boundary - 1)
+		return MAL_NONE;
+	return place_between(req, start, end);
+}
+
+/* The first place in the free block at @head for @req, which is_possible(); or MAL_NONE. */
+static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
+{
+	return place_between(req, head, head + mal_block_size(heap, head));
 }
 
 /*
@@ -444,6 +456,22 @@ int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size)
 	}
 	heap->free += size - new_size;
 	return 0;
+}
+
+void mal_heap_exchange(struct mal_heap *heap, u32 head)
+{
+	u32 size = mal_block_size(heap, head);
+	u32 middle = head + size;
+	u32 other = mal_block_size(heap, middle);
+	u64 owner = mal_block_owner(heap, head);
+
+	map_clear(heap, middle);
+	write_tags(heap, head, other, MAL_TAG_USED);
+	heap->tags[head].owner = heap->tags[middle].owner;
+	middle = head + other;
+	write_tags(heap, middle, size, MAL_TAG_USED);
+	heap->tags[middle].owner = owner;
+	map_set(heap, middle);
 }
 
 void mal_heap_switch(struct mal_heap *heap, const struct mal_fit *fit)

@@ -90,6 +90,9 @@ struct mal_request {
 	u32 hi;
 };
 
+/* The first place for @req, whose size is not 0, in [@start, @end); MAL_NONE: there is none. */
+u32 mal_request_place(const struct mal_request *req, u32 start, u32 end);
+
 /*
  * The bytes of memory that a heap of @granules, 1 to MAL_HEAP_MAX, needs. The memory has
  * to be aligned to 8 bytes.
@@ -160,6 +163,12 @@ int mal_heap_free_part(struct mal_heap *heap, u32 place, u32 size);
  * @new_size is 0; -ENOMEM, the free block after it is missing or too small.
  */
 int mal_heap_resize(struct mal_heap *heap, u32 head, u32 size, u32 new_size);
+
+/*
+ * The used block that begins at @head, and the used block behind it, exchange their places, with
+ * their owners. Their links have no meaning afterwards.
+ */
+void mal_heap_exchange(struct mal_heap *heap, u32 head);
 
 /*
  * Change to another fit; all blocks stay. mal_heap_switch() empties the index, in a

@@ -246,7 +246,34 @@ static void resize_errors(void)
 	heap_drop(&heap);
 }
 
+static void exchange(void)
+{
+	static const u32 sizes[][2] = { { 3, 5 }, { 5, 3 }, { 4, 4 }, { 1, 1 }, { 1, 7 }, { 200, 1 } };
+	u32 i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		const u32 left = sizes[i][0], right = sizes[i][1];
+		struct mal_heap heap = heap_make(300);
+
+		EXPECT(mal_heap_alloc_at(&heap, 60, left, 77) == 0);
+		EXPECT(mal_heap_alloc_at(&heap, 60 + left, right, 88) == 0);
+		mal_heap_exchange(&heap, 60);
+		EXPECT_SOUND(&heap);
+		EXPECT(mal_block_size(&heap, 60) == right);
+		EXPECT(mal_block_owner(&heap, 60) == 88);
+		EXPECT(mal_block_size(&heap, 60 + right) == left);
+		EXPECT(mal_block_owner(&heap, 60 + right) == 77);
+		EXPECT(mal_heap_block_of(&heap, 60 + right) == 60 + right);
+		EXPECT(heap.free == 300 - left - right && heap.used_blocks == 2);
+		EXPECT(mal_heap_free(&heap, 60, right) == 0);
+		EXPECT(mal_heap_free(&heap, 60 + right, left) == 0);
+		EXPECT_SOUND(&heap);
+		heap_drop(&heap);
+	}
+}
+
 static const struct tap_test tests[] = {
+	{ "exchange", exchange },
 	{ "at a place", at_a_place },
 	{ "at a place outside: EINVAL", at_a_place_outside },
 	{ "at a place in use: ENOMEM", at_a_place_in_use },

@@ -135,6 +135,93 @@ TEST_F(move, all_in_one_piece)
 	EXPECT_EQ(PIECES, first_wrong(self));
 }
 
+/*
+ * Between two gaps of so many pages lie pieces that fit nowhere else: they slide down by one of them,
+ * and where they were and where they are overlap.
+ */
+static void expect_to_slide(struct __test_metadata *_metadata, FIXTURE_DATA(move) * self,
+			    size_t pages)
+{
+	const size_t gap = pages * PAGE;
+	struct memalloc_compact answer;
+	__s64 was = place(self->fd, &self->buffers[6]);
+	int i;
+
+	ASSERT_EQ(0, resize_buffer(self->fd, self->buffers[4].handle, PIECE - gap));
+	ASSERT_EQ(0, resize_buffer(self->fd, self->buffers[8].handle, PIECE - gap));
+	ASSERT_EQ(0, compact(self->fd, 2 * gap, &answer));
+	EXPECT_EQ(4, answer.moves);
+	EXPECT_EQ(4 * PIECE - gap, answer.moved);
+	EXPECT_EQ(2 * gap, answer.largest_free);
+	EXPECT_EQ(was - (__s64)gap, place(self->fd, &self->buffers[6]));
+	for (i = 0; i < PIECES; i++) {
+		const size_t length = PIECE - (i == 4 || i == 8) * gap;
+
+		EXPECT_EQ(length, first_difference(self->maps[i], length, i)) TH_LOG("piece %d", i);
+	}
+	EXPECT_EQ(0, free_piece(self, 6));
+	EXPECT_EQ(0, free_piece(self, 7));
+}
+
+TEST_F(move, slides)
+{
+	expect_to_slide(_metadata, self, 40);
+}
+
+TEST_F(move, slides_by_a_page)
+{
+	expect_to_slide(_metadata, self, 1);
+}
+
+/* As if it had been allocated there: what is still zero is zero. */
+TEST_F(move, slides_untouched)
+{
+	struct memalloc_alloc untouched[3];
+	struct memalloc_compact answer;
+	char *map;
+	int i;
+
+	for (i = 4; i < 7; i++) {
+		ASSERT_EQ(0, free_piece(self, i));
+		self->maps[i] = NULL;
+	}
+	ASSERT_EQ(0, alloc_buffer(self->fd, 10 * PAGE, &untouched[0]));
+	ASSERT_EQ(0, alloc_buffer(self->fd, 2 * PIECE, &untouched[1]));
+	ASSERT_EQ(0, alloc_buffer(self->fd, PIECE - 10 * PAGE, &untouched[2]));
+	ASSERT_EQ(0, free_buffer(self->fd, untouched[0].handle));
+	ASSERT_EQ(0, free_buffer(self->fd, untouched[2].handle));
+	map = map_buffer(self->fd, &untouched[1]);
+	ASSERT_NE(MAP_FAILED, map);
+	memset(map + PIECE, 0xaa, PAGE);
+	ASSERT_EQ(0, compact(self->fd, PIECE, &answer));
+	EXPECT_EQ(1, answer.moves);
+	EXPECT_EQ(PIECE, first_nonzero(map, PIECE));
+	EXPECT_EQ((char)0xaa, map[PIECE]);
+	EXPECT_EQ(PIECE - PAGE, first_nonzero(map + PIECE + PAGE, PIECE - PAGE));
+	munmap(map, 2 * PIECE);
+}
+
+/* The last page of a piece that would slide is held: all is undone. */
+TEST_F(move, held_pages_do_not_slide)
+{
+	struct memalloc_compact answer;
+	struct pins pins = {};
+	__s64 was = place(self->fd, &self->buffers[6]);
+
+	ASSERT_EQ(0, resize_buffer(self->fd, self->buffers[4].handle, PIECE - 20 * PAGE));
+	ASSERT_EQ(0, resize_buffer(self->fd, self->buffers[8].handle, PIECE - 20 * PAGE));
+	ASSERT_EQ(0, pin_page(&pins, self->maps[6] + PIECE - PAGE));
+	ASSERT_EQ(0, compact(self->fd, 40 * PAGE, &answer));
+	EXPECT_EQ(PIECE, answer.held);
+	EXPECT_EQ(was, place(self->fd, &self->buffers[6]));
+	EXPECT_EQ(PIECE, first_difference(self->maps[6], PIECE, 6));
+	unpin(&pins, 0, 1);
+	ASSERT_EQ(0, compact(self->fd, 40 * PAGE, &answer));
+	EXPECT_EQ(0, answer.held);
+	EXPECT_NE(was, place(self->fd, &self->buffers[6]));
+	EXPECT_EQ(PIECE, first_difference(self->maps[6], PIECE, 6));
+}
+
 /* Who writes after the move writes to the same buffer as whoever else has it. */
 TEST_F(move, one_buffer_for_all)
 {
