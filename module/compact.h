@@ -9,7 +9,7 @@
 
 /* What a compaction is to do, and may do, and what it has done. The rest is zero at first. */
 struct mal_compaction {
-	/* For what there is to be room, and what that may cost. A size of 0: for all that is free. */
+	/* For what there is to be room, and what that may cost; of size 0: for all that is free. */
 	struct mal_room room;
 	struct mal_region *region;
 	struct mal_payer *payer;	/* for mal_move() */
