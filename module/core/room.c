@@ -95,14 +95,20 @@ static void find_window(struct mal_room *room)
 	}
 }
 
-/* Move the used block that holds granule @at out of the window, down if there is a place. */
-static enum mal_outcome move_out(struct mal_room *room, u32 at)
+/*
+ * Move the used block of @size that holds granule @at out of the window: down, unless no place was
+ * found there for one that is no larger.
+ */
+static enum mal_outcome move_out(struct mal_room *room, u32 at, u32 size)
 {
 	const struct mal_window *window = &room->best;
 	enum mal_outcome outcome = MAL_NO_PLACE;
 
-	if (window->start)
+	if (window->start && size < room->too_large_below) {
 		outcome = room->mover->move(room, at, 0, window->start);
+		if (outcome == MAL_NO_PLACE)
+			room->too_large_below = size;
+	}
 	if (outcome == MAL_NO_PLACE && window->end < room->granules)
 		outcome = room->mover->move(room, at, window->end, room->granules);
 	return outcome;
@@ -113,14 +119,17 @@ static enum mal_outcome move_small_out(struct mal_room *room, u32 *at)
 {
 	struct mal_seen seen;
 
+	room->too_large_below = ~0u;
 	for (*at = room->best.start; *at < room->best.end; *at = seen.end) {
 		enum mal_outcome outcome = MAL_DONE;
+		u32 size;
 
 		room->mover->look(room, *at, &seen);
-		if (seen.used && seen.end - seen.first <= room->largest)
-			outcome = move_out(room, *at);
+		size = seen.end - seen.first;
+		if (seen.used && size <= room->largest)
+			outcome = move_out(room, *at, size);
 		if (outcome == MAL_NO_PLACE)
-			room->largest = (seen.end - seen.first) / 2;
+			room->largest = size / 2;
 		if (outcome != MAL_DONE)
 			return outcome;
 	}
@@ -144,6 +153,21 @@ static enum mal_outcome slide_others(struct mal_room *room, u32 *at)
 	return MAL_DONE;
 }
 
+/* The block that holds granule @at stays. False: too many do. */
+static bool remember_obstacle(struct mal_room *room, u32 at)
+{
+	struct mal_seen seen;
+
+	room->mover->look(room, at, &seen);
+	/* Then the next plan sees that, too. */
+	if (seen.stays)
+		return true;
+	if (room->n_obstacles == MAL_OBSTACLES_MAX)
+		return false;
+	room->obstacles[room->n_obstacles++] = at;
+	return true;
+}
+
 enum mal_outcome mal_make_room(struct mal_room *room)
 {
 	u32 plans;
@@ -164,11 +188,8 @@ enum mal_outcome mal_make_room(struct mal_room *room)
 			outcome = slide_others(room, &at);
 		if (outcome == MAL_STOPPED || outcome == MAL_OVER_BUDGET)
 			return outcome;
-		if (outcome == MAL_STAYS) {
-			if (room->n_obstacles == MAL_OBSTACLES_MAX)
-				return MAL_NO_PLACE;
-			room->obstacles[room->n_obstacles++] = at;
-		}
+		if (outcome == MAL_STAYS && !remember_obstacle(room, at))
+			return MAL_NO_PLACE;
 	}
 	return MAL_NO_PLACE;
 }

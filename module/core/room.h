@@ -44,7 +44,7 @@ struct mal_mover {
 	/* The block that holds granule @at. */
 	void (*look)(struct mal_room *room, u32 at, struct mal_seen *seen);
 
-	/* Move the used block that holds granule @at to a place in [@lo, @hi); done if it is gone. */
+	/* Move the used block that has granule @at to a place in [@lo, @hi). Done if it is gone. */
 	enum mal_outcome (*move)(struct mal_room *room, u32 at, u32 lo, u32 hi);
 
 	/*
@@ -56,7 +56,7 @@ struct mal_mover {
 
 /* Blocks that plans go round, and plans. With one more, the search ends. */
 #define MAL_OBSTACLES_MAX	32
-#define MAL_PLANS_MAX		64
+#define MAL_PLANS_MAX		40
 
 struct mal_window {
 	u32 start;
@@ -70,7 +70,7 @@ struct mal_room {
 	const struct mal_mover *mover;
 	struct mal_request req;
 	u32 granules;		/* of the heap */
-	u32 largest;		/* granules of the largest free block, then of the largest small one */
+	u32 largest;		/* granules of the largest free block, then of the small ones */
 	u64 budget;		/* granules that may still be moved */
 
 	u32 obstacles[MAL_OBSTACLES_MAX];	/* granules of blocks that stay, */
@@ -79,6 +79,7 @@ struct mal_room {
 	u32 first;			/* granules of the block that it begins with, */
 	bool first_is_used;
 	struct mal_window best;		/* and the best so far; its end is 0: none */
+	u32 too_large_below;		/* a block of that size has found no place below it */
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Moves the blocks of a heap, for tests and benchmarks of core/room.c. The owner of a block is its number. */
+/* Moves blocks of a heap, for core/room.c. The owner of a block is its number. */
 #ifndef MOVER_H
 #define MOVER_H
 
@@ -10,7 +10,8 @@ struct mover_block {
 	u32 size;		/* 0: there is no such block */
 	u32 align;		/* 1: it may lie anywhere */
 	bool stays;		/* as everybody can see */
-	bool is_held;		/* as who tries to move it notices */
+	bool is_held;		/* as who tries to move it notices, */
+	bool is_known_then;	/* and then everybody can see */
 };
 
 struct mover {
@@ -18,6 +19,7 @@ struct mover {
 	struct mal_heap *heap;
 	struct mover_block *blocks;
 	u64 moved;		/* granules */
+	const struct mal_mover *functions;	/* NULL: those below */
 };
 
 static inline struct mover *mover_of(struct mal_room *room)
@@ -49,6 +51,12 @@ static struct mover_block *mover_find(const struct mover *mover, u32 at)
 	return &mover->blocks[mal_block_owner(mover->heap, mal_heap_block_of(mover->heap, at))];
 }
 
+static enum mal_outcome mover_stays(struct mover_block *block)
+{
+	block->stays |= block->is_known_then;
+	return MAL_STAYS;
+}
+
 static enum mal_outcome mover_move(struct mal_room *room, u32 at, u32 lo, u32 hi)
 {
 	struct mover *mover = mover_of(room);
@@ -64,7 +72,7 @@ static enum mal_outcome mover_move(struct mal_room *room, u32 at, u32 lo, u32 hi
 	u32 place;
 
 	if (block->is_held)
-		return MAL_STAYS;
+		return mover_stays(block);
 	place = mal_heap_alloc(mover->heap, &req, owner);
 	if (place == MAL_NONE && mal_heap_undecided(mover->heap, &req))
 		place = mal_heap_sweep(mover->heap, &req, owner, &cursor, MAL_NONE);
@@ -88,7 +96,7 @@ static enum mal_outcome mover_slide(struct mal_room *room, u32 at, u32 lo)
 		return MAL_DONE;
 	place = mal_request_place(&req, head, block->place + block->size);
 	if (block->is_held || place >= block->place)
-		return MAL_STAYS;
+		return mover_stays(block);
 	gap = block->place - place;
 	if (mal_heap_alloc_at(mover->heap, place, gap, 0))
 		return MAL_STOPPED;
@@ -107,7 +115,7 @@ static inline enum mal_outcome mover_make_room(struct mover *mover, const struct
 					       u64 budget)
 {
 	mover->room = (struct mal_room) {
-		.mover = &mover_of_blocks,
+		.mover = mover->functions ? mover->functions : &mover_of_blocks,
 		.req = *req,
 		.granules = mover->heap->granules,
 		.largest = mal_heap_largest(mover->heap),

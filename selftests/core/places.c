@@ -248,7 +248,9 @@ static void resize_errors(void)
 
 static void exchange(void)
 {
-	static const u32 sizes[][2] = { { 3, 5 }, { 5, 3 }, { 4, 4 }, { 1, 1 }, { 1, 7 }, { 200, 1 } };
+	static const u32 sizes[][2] = {
+		{ 3, 5 }, { 5, 3 }, { 4, 4 }, { 1, 1 }, { 1, 7 }, { 200, 1 },
+	};
 	u32 i;
 
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {

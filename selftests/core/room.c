@@ -167,6 +167,77 @@ static void aligned_blocks_stay_aligned(void)
 	heap_drop(&heap);
 }
 
+/* Many one after the other that are held: of no use to plans, but no plan has to try them again. */
+static void many_that_stay(void)
+{
+	char text[4 * MAL_OBSTACLES_MAX + 2] = "";
+	struct mal_heap heap;
+	struct mover mover;
+	u32 i;
+
+	for (i = 0; i < 2 * MAL_OBSTACLES_MAX; i++)
+		snprintf(text + 2 * i, 3, ".%c", 33 + 14 + i);
+	mover = draw(&heap, text);
+	for (i = 0; i < BLOCKS; i++)
+		blocks[i].is_held = true;
+	EXPECT(make_room(&mover, 2) == MAL_NO_PLACE);
+	EXPECT(mover.room.n_obstacles == MAL_OBSTACLES_MAX);
+	for (i = 0; i < BLOCKS; i++)
+		blocks[i].is_known_then = true;
+	EXPECT(make_room(&mover, 2) == MAL_NO_PLACE);
+	EXPECT(mover.room.n_obstacles == 0);
+	EXPECT(mover.moved == 0);
+	heap_drop(&heap);
+}
+
+static u32 calls;
+
+static enum mal_outcome says_done(struct mal_room *room, u32 at, u32 lo, u32 hi)
+{
+	(void)room, (void)at, (void)lo, (void)hi;
+	calls++;
+	return MAL_DONE;
+}
+
+static enum mal_outcome stops(struct mal_room *room, u32 at, u32 lo, u32 hi)
+{
+	says_done(room, at, lo, hi);
+	return MAL_STOPPED;
+}
+
+static enum mal_outcome costs_more(struct mal_room *room, u32 at, u32 lo, u32 hi)
+{
+	says_done(room, at, lo, hi);
+	return MAL_OVER_BUDGET;
+}
+
+static enum mal_outcome slide_says_done(struct mal_room *room, u32 at, u32 lo)
+{
+	return says_done(room, at, lo, 0);
+}
+
+/* Others take what becomes free, again and again. */
+static void ends_without_room(void)
+{
+	static const struct mal_mover in_vain = { mover_look, says_done, slide_says_done };
+	static const struct mal_mover stopped = { mover_look, stops, slide_says_done };
+	static const struct mal_mover larger = { mover_look, costs_more, slide_says_done };
+	struct mal_heap heap;
+	struct mover mover = draw(&heap, "x..a..x");
+
+	mover.functions = &in_vain;
+	calls = 0;
+	EXPECT(make_room(&mover, 4) == MAL_NO_PLACE);
+	EXPECT(calls >= MAL_PLANS_MAX);
+	mover.functions = &stopped;
+	calls = 0;
+	EXPECT(make_room(&mover, 4) == MAL_STOPPED && calls == 1);
+	mover.functions = &larger;
+	calls = 0;
+	EXPECT(make_room(&mover, 4) == MAL_OVER_BUDGET && calls == 1);
+	heap_drop(&heap);
+}
+
 /* A heap in pieces, with blocks that stay or are held. */
 static struct mover make_pieces(struct mal_heap *heap, u64 *state)
 {
@@ -284,6 +355,8 @@ static const struct tap_test tests[] = {
 	{ "within_the_budget", within_the_budget },
 	{ "requests_with_constraints", requests_with_constraints },
 	{ "aligned_blocks_stay_aligned", aligned_blocks_stay_aligned },
+	{ "many_that_stay", many_that_stay },
+	{ "ends_without_room", ends_without_room },
 	{ "whatever_the_pieces_are", whatever_the_pieces_are },
 };
 
