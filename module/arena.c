@@ -288,12 +288,12 @@ int mal_arena_alloc_before(struct mal_arena *arena, const struct mal_block *bloc
 	if (!block->first)
 		goto unlock;
 	head = mal_heap_block_of(heap, block->first - 1);
-	if (mal_block_used(heap, head) || block->first <= req->lo)
+	if (mal_block_used(heap, head))
 		goto unlock;
 	place = mal_request_place(req, head, block->first + req->size);
 	err = -ENOMEM;
 	if (place < block->first) {
-		gap->granules = block->first - place;
+		gap->granules = min(block->first - place, req->size);
 		err = mal_heap_alloc_at(heap, place, gap->granules, (uintptr_t)gap);
 		if (!WARN_ON_ONCE(err))
 			count_allocation(arena, gap, place);

@@ -136,17 +136,23 @@ static void zero_frame(void __iomem *frame)
 
 void mal_range_zero_page(const struct mal_range *range, unsigned long index)
 {
-	if (mal_range_has_pages(range))
+	if (mal_range_has_pages(range)) {
 		clear_highpage(pfn_to_page(range->pfn + index));
-	else
+		flush_dcache_page(pfn_to_page(range->pfn + index));
+	} else {
 		zero_frame((void __iomem *)mal_range_address(range, index));
+	}
 }
 
 int mal_range_copy_page(const struct mal_range *range, unsigned long to, unsigned long from)
 {
 	/* A region is never in highmem. */
-	return copy_mc_to_kernel(mal_range_address(range, to), mal_range_address(range, from),
-				 PAGE_SIZE) ? -EHWPOISON : 0;
+	unsigned long left = copy_mc_to_kernel(mal_range_address(range, to),
+					       mal_range_address(range, from), PAGE_SIZE);
+
+	/* A program may have instructions there. */
+	flush_dcache_page(pfn_to_page(range->pfn + to));
+	return left ? -EHWPOISON : 0;
 }
 
 /* -ENODEV: the memory is gone. */
