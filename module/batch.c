@@ -11,6 +11,7 @@
 #include "calls.h"
 #include "client.h"
 #include "core/heap.h"
+#include "demand.h"
 
 static u8 __user *entry_of(const struct memalloc_batch *batch, u32 i)
 {
@@ -98,7 +99,7 @@ static int make_buffers(const struct alloc_batch *batch, u64 bytes)
 
 		cond_resched();
 		batch->buffers[n] = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
-				    mal_buffer_create_charged(client->region, client->payer,
+				    mal_demand_create_charged(client->region, client->payer,
 							      entry->alloc.length, &entry->req);
 		err = PTR_ERR_OR_ZERO(batch->buffers[n]);
 		if (err) {

@@ -78,6 +78,10 @@ struct mal_buffer {
 	 */
 	atomic_t pins;
 
+	/* Under region->compacting: it was moved in that second, since the start, so many times. */
+	u32 moves_second;
+	u32 moves;
+
 	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
 	struct list_head attachments;	/* of devices, through any dma-buf */
 };

@@ -23,6 +23,7 @@
 #include "client.h"
 #include "compact.h"
 #include "core/fit.h"
+#include "demand.h"
 #include "dmabuf.h"
 #include "mapping.h"
 #include "placement.h"
@@ -91,7 +92,7 @@ int mal_call_alloc(struct mal_call *call)
 	err = mal_call_place(client, alloc, &req);
 	if (err)
 		goto failure;
-	buffer = mal_buffer_create(client->region, client->payer, alloc->length, &req);
+	buffer = mal_demand_create(client->region, client->payer, alloc->length, &req);
 	err = PTR_ERR_OR_ZERO(buffer);
 	if (err)
 		goto failure;
@@ -154,6 +155,20 @@ int mal_call_query(struct mal_call *call)
 	return err ?: mal_call_respond(call);
 }
 
+/* Those may change meanwhile. */
+static void fill_moves(struct memalloc_stats *stats, const struct mal_move_figures *figures)
+{
+	unsigned int reason;
+
+	stats->moves = READ_ONCE(figures->moves);
+	stats->moved = READ_ONCE(figures->moved) << PAGE_SHIFT;
+	for (reason = MAL_MOVES + 1; reason < MAL_STAYS_REASONS; reason++)
+		stats->moves_refused += READ_ONCE(figures->stays[reason]);
+	stats->longest_move = READ_ONCE(figures->longest);
+	stats->served_by_moves = atomic64_read(&figures->served);
+	stats->over_budget = atomic64_read(&figures->over_budget);
+}
+
 int mal_call_stats(struct mal_call *call)
 {
 	struct mal_region *region = call->client->region;
@@ -167,6 +182,7 @@ int mal_call_stats(struct mal_call *call)
 		.abandoned_bytes = atomic64_read(&region->abandoned_bytes),
 	};
 	mal_arena_stats(&region->arena, stats);
+	fill_moves(stats, &region->moves);
 	return mal_call_respond(call);
 }
 
@@ -476,19 +492,26 @@ int mal_call_compact(struct mal_call *call)
 		.payer = call->client->payer,
 	};
 	u64 stays[MAL_STAYS_REASONS] = {};
+	enum mal_outcome outcome;
+	int err;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (wanted > region->range.pages)
 		return -EFBIG;
 	compaction.room.req.size = wanted;
-	if (mal_compact(&compaction) == MAL_STOPPED)
+	err = mal_compact_begin(region);
+	if (err)
+		return err;
+	outcome = mal_compact(&compaction);
+	mal_compact_end(region);
+	if (outcome == MAL_STOPPED)
 		return compaction.err;
 	mal_compact_count_stays(region, stays);
 	compact->largest_free = (u64)mal_arena_largest(&region->arena) << PAGE_SHIFT;
 	compact->moves = compaction.moves;
 	compact->moved = compaction.moved << PAGE_SHIFT;
-	compact->held = compaction.stays[MAL_STAYS_HELD] << PAGE_SHIFT;
+	compact->held = compaction.held << PAGE_SHIFT;
 	compact->mapped = stays[MAL_STAYS_MAPPED] << PAGE_SHIFT;
 	compact->disclosed = stays[MAL_STAYS_DISCLOSED] << PAGE_SHIFT;
 	compact->huge = stays[MAL_STAYS_HUGE] << PAGE_SHIFT;

@@ -57,15 +57,24 @@ static void look_at(struct mal_room *room, u32 at, struct mal_seen *seen)
 	struct look look = { .compaction = compaction, .seen = seen };
 
 	mal_arena_visit(&compaction->region->arena, &at, 1, look_at_piece, &look);
-	if (++compaction->looks % MAL_LOOK_SLICE == 0)
-		cond_resched();
+	if (++compaction->looks % MAL_LOOK_SLICE)
+		return;
+	cond_resched();
+	/* What is behind looks like a block that stays: there is no more to look at. */
+	if (fatal_signal_pending(current)) {
+		seen->end = room->granules;
+		seen->used = true;
+		seen->stays = true;
+	}
 }
 
-/* How the move of a buffer of @granules ended. */
-static enum mal_outcome count_move(struct mal_compaction *compaction, u32 granules, bool moved,
-				   enum mal_stay stays)
+/* What has become of @buffer, which was seen before its move. */
+static enum mal_outcome count_move(struct mal_compaction *compaction, struct mal_buffer *buffer,
+				   const struct mal_seen *seen, enum mal_stay stays)
 {
-	if (moved) {
+	const u32 granules = seen->end - seen->first;
+
+	if (buffer->extent.block.first != seen->first) {
 		compaction->room.budget -= granules;
 		compaction->moves++;
 		compaction->moved += granules;
@@ -78,8 +87,10 @@ static enum mal_outcome count_move(struct mal_compaction *compaction, u32 granul
 	case MAL_STAYS_NO_MEMORY:
 		compaction->err = -ENOMEM;
 		return MAL_STOPPED;
+	case MAL_STAYS_HELD:
+		compaction->held += granules;
+		fallthrough;
 	default:
-		compaction->stays[stays] += granules;
 		return MAL_STAYS;
 	}
 }
@@ -92,6 +103,7 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	struct look look = { .compaction = compaction, .seen = &seen, .claims = true };
 	enum mal_outcome outcome;
 	enum mal_stay stays;
+	u32 pages;
 
 	cond_resched();
 	if (fatal_signal_pending(current)) {
@@ -105,10 +117,10 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 		return MAL_STAYS;
 	if (seen.end - seen.first > room->budget)
 		return MAL_OVER_BUDGET;
-	stays = slides ? mal_slide(look.buffer, compaction->payer, lo) :
-			 mal_move(look.buffer, compaction->payer, lo, hi);
-	outcome = count_move(compaction, seen.end - seen.first,
-			     look.buffer->extent.block.first != seen.first, stays);
+	pages = seen.end - seen.first;
+	stays = slides ? mal_slide(look.buffer, pages, compaction->payer, lo) :
+			 mal_move(look.buffer, pages, compaction->payer, lo, hi);
+	outcome = count_move(compaction, look.buffer, &seen, stays);
 	mal_buffer_end_claim(look.buffer);
 	return outcome;
 }
@@ -154,34 +166,31 @@ static enum mal_outcome make_most_room(struct mal_compaction *compaction)
 	return outcome;
 }
 
-/* Under region->compacting, with nothing ready. */
-static enum mal_outcome compact(struct mal_compaction *compaction)
+int mal_compact_begin(struct mal_region *region)
 {
-	struct mal_region *region = compaction->region;
-	struct mal_room *room = &compaction->room;
+	if (mutex_lock_killable(&region->compacting))
+		return -EINTR;
+	mal_arena_pause_ready(&region->arena);
+	return 0;
+}
 
-	lockdep_assert_held(&region->compacting);
-	room->mover = &buffer_mover;
-	room->granules = region->range.pages;
-	return room->req.size ? make_room(compaction) : make_most_room(compaction);
+void mal_compact_end(struct mal_region *region)
+{
+	mal_arena_resume_ready(&region->arena);
+	mutex_unlock(&region->compacting);
 }
 
 enum mal_outcome mal_compact(struct mal_compaction *compaction)
 {
 	struct mal_region *region = compaction->region;
-	enum mal_outcome outcome;
+	struct mal_room *room = &compaction->room;
 
+	lockdep_assert_held(&region->compacting);
 	if (!mal_can_move(region))
 		return MAL_NO_PLACE;
-	if (mutex_lock_killable(&region->compacting)) {
-		compaction->err = -EINTR;
-		return MAL_STOPPED;
-	}
-	mal_arena_pause_ready(&region->arena);
-	outcome = compact(compaction);
-	mal_arena_resume_ready(&region->arena);
-	mutex_unlock(&region->compacting);
-	return outcome;
+	room->mover = &buffer_mover;
+	room->granules = region->range.pages;
+	return room->req.size ? make_room(compaction) : make_most_room(compaction);
 }
 
 static void count_piece(const struct mal_arena_piece *piece, void *data)

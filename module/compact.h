@@ -21,11 +21,18 @@ struct mal_compaction {
 	int err;		/* why it was stopped */
 	u64 moves;		/* buffers that were moved */
 	u64 moved;		/* granules of these */
-	u64 stays[MAL_STAYS_REASONS];	/* granules of buffers that a move found to stay */
+	u64 held;		/* granules of buffers that were found to be held */
 };
 
 /*
- * Move buffers to make room. The outcome is never MAL_STAYS. MAL_STOPPED: @compaction->err is
+ * From now on the caller alone moves buffers of @region, and nothing is ready. Sleeps. -EINTR: a
+ * fatal signal arrived, and nothing is to be ended.
+ */
+int __must_check mal_compact_begin(struct mal_region *region);
+void mal_compact_end(struct mal_region *region);
+
+/*
+ * Between these two: move buffers to make room. The outcome is never MAL_STAYS. MAL_STOPPED: @compaction->err is
  * -ENOMEM, the kernel itself is out of memory, or -EINTR, a fatal signal arrived. If the region is
  * one whose buffers can't be moved, there is MAL_NO_PLACE. Sleeps.
  */

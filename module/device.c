@@ -110,6 +110,7 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	mutex_init(&region->compacting);
+	region->compact = spec->compact;
 	INIT_LIST_HEAD(&region->client_list);
 	return region;
 

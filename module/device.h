@@ -5,10 +5,10 @@
 #include <linux/memalloc.h>
 
 #include "charge.h"
+#include "region.h"
 #include "source/source.h"
 
 struct mal_fit;
-struct mal_region;
 
 /* What a region is made with. */
 struct mal_spec {
@@ -18,6 +18,7 @@ struct mal_spec {
 	const struct mal_fit *fit;
 	bool arenas;			/* CPUs keep blocks ready */
 	struct mal_limits limits;
+	struct mal_compact_settings compact;
 	char heap[MEMALLOC_NAME_LEN];	/* the second name of its node in /dev/dma_heap/, or "" */
 };
 

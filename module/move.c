@@ -13,6 +13,7 @@
  */
 #include <linux/page_ref.h>
 #include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
 #include <linux/wait_bit.h>
 
 #include "alloc.h"
@@ -175,11 +176,15 @@ static void copy_back(const struct mal_buffer *buffer, u32 to, u32 pages)
 	const struct mal_extent *extent = &buffer->extent;
 	struct mal_region *region = extent->region;
 
-	while (pages--)
-		if (mal_clean_copy(&region->clean, extent->block.first + pages, to + pages, 1,
-				   extent->written))
-			pr_err("region %s: page %u of a buffer is lost, to a fault of the memory\n",
-			       region->name, pages);
+	while (pages--) {
+		if (!mal_clean_copy(&region->clean, extent->block.first + pages, to + pages, 1,
+				    extent->written))
+			continue;
+		/* Who touches the page gets SIGBUS, not what another page had. */
+		SetPageHWPoison(mal_extent_page(extent, pages));
+		pr_err("region %s: page %u of a buffer is lost, to a fault of the memory\n",
+		       region->name, pages);
+	}
 }
 
 /*
@@ -256,6 +261,30 @@ static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *targe
 	return stays;
 }
 
+u32 mal_buffer_moves(const struct mal_buffer *buffer)
+{
+	lockdep_assert_held(&buffer->extent.region->compacting);
+	return buffer->moves_second == (u32)ktime_get_seconds() ? buffer->moves : 0;
+}
+
+/* A move of @buffer, of @pages, has ended, for which faults had to wait since @start. */
+static void count_move(struct mal_buffer *buffer, u32 pages, u64 start, enum mal_stay stays)
+{
+	struct mal_move_figures *figures = &buffer->extent.region->moves;
+
+	WRITE_ONCE(figures->longest, max(figures->longest, ktime_get_ns() - start));
+	/* Its mappings are gone all the same: enough for this second. */
+	buffer->moves = stays ? MAL_MOVES_MAX : mal_buffer_moves(buffer) + 1;
+	buffer->moves_second = ktime_get_seconds();
+	if (stays) {
+		WRITE_ONCE(figures->stays[stays], figures->stays[stays] + 1);
+		trace_memalloc_stay(buffer->extent.region->name, &buffer->extent.block, stays);
+	} else {
+		WRITE_ONCE(figures->moves, figures->moves + 1);
+		WRITE_ONCE(figures->moved, figures->moved + pages);
+	}
+}
+
 static bool is_poisoned(const struct mal_extent *extent)
 {
 	u32 i;
@@ -269,6 +298,15 @@ static bool is_poisoned(const struct mal_extent *extent)
 	return false;
 }
 
+/* The mmap offset stays, so it will not be that of the buffer's place any more. */
+static enum mal_stay keep_offset(struct mal_buffer *buffer)
+{
+	WRITE_ONCE(buffer->reusable, false);
+	if (mal_offset_keep(&buffer->extent.region->offsets, buffer->pgoff, 0))
+		return MAL_STAYS_NO_MEMORY;
+	return MAL_MOVES;
+}
+
 /*
  * Move the buffer of @pages to @target, or to a place that begins there and ends before the buffer
  * does. Nothing may be ready.
@@ -278,18 +316,24 @@ static enum mal_stay move_to_target(struct mal_buffer *buffer, struct mal_extent
 	struct mal_extent *extent = &buffer->extent;
 	struct mal_region *region = extent->region;
 	struct mal_block *block = &target->block;
-	enum mal_stay stays = MAL_STAYS_GOING;
+	enum mal_stay stays = keep_offset(buffer);
 	bool poisoned = false;
+	u64 start;
 
+	if (stays)
+		goto free;
+	stays = MAL_STAYS_GOING;
 	if (mal_clean_take_over(&region->clean, block->first, block->granules))
 		goto free;
 	/* From here on its memory counts as dirty no longer, or as soon as it is free again. */
 	poisoned = is_poisoned(target);
 	stays = MAL_STAYS_NO_ROOM;
 	if (!poisoned) {
+		start = ktime_get_ns();
 		down_write(&extent->size_lock);
 		stays = move_to(buffer, target, pages);
 		up_write(&extent->size_lock);
+		count_move(buffer, pages, start, stays);
 	}
 	mal_clean_mark_dirty(&region->clean, block->first, block->granules, target->written);
 free:
@@ -312,39 +356,27 @@ static bool limit_request(const struct mal_buffer *buffer, u32 pages, u32 lo, u3
 	return !req->hi || req->lo < req->hi;
 }
 
-/* The mmap offset stays, so it will not be that of the buffer's place any more. */
-static enum mal_stay keep_offset(struct mal_buffer *buffer)
-{
-	WRITE_ONCE(buffer->reusable, false);
-	if (mal_offset_keep(&buffer->extent.region->offsets, buffer->pgoff, 0))
-		return MAL_STAYS_NO_MEMORY;
-	return MAL_MOVES;
-}
-
-/* What @buffer moves to, or by. It has no place yet. */
-static struct mal_extent make_target(const struct mal_buffer *buffer, struct mal_payer *payer)
+/* What @buffer, of @pages, moves to, or by. It has no place yet. */
+static struct mal_extent make_target(const struct mal_buffer *buffer, struct mal_payer *payer,
+				     u32 pages)
 {
 	return (struct mal_extent) {
 		.block.payer = payer,
 		.block.first = MAL_NONE,
-		.block.granules = READ_ONCE(buffer->extent.block.granules),
+		.block.granules = pages,
 		.region = buffer->extent.region,
 	};
 }
 
-enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo, u32 hi)
+enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo,
+		       u32 hi)
 {
-	struct mal_extent target = make_target(buffer, payer);
-	const u32 pages = target.block.granules;
+	struct mal_extent target = make_target(buffer, payer, pages);
 	struct mal_request req;
-	enum mal_stay stays;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, hi, &req))
 		return MAL_STAYS_NO_ROOM;
-	stays = keep_offset(buffer);
-	if (stays)
-		return stays;
 	/* Nothing is ready: what would be released here might be what is claimed. */
 	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
 	if (err)
@@ -352,19 +384,14 @@ enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 l
 	return move_to_target(buffer, &target, pages);
 }
 
-enum mal_stay mal_slide(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo)
+enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo)
 {
-	struct mal_extent target = make_target(buffer, payer);
-	const u32 pages = target.block.granules;
+	struct mal_extent target = make_target(buffer, payer, pages);
 	struct mal_request req;
-	enum mal_stay stays;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, 0, &req))
 		return MAL_STAYS_NO_ROOM;
-	stays = keep_offset(buffer);
-	if (stays)
-		return stays;
 	err = mal_arena_alloc_before(&target.region->arena, &buffer->extent.block, &target.block,
 				     &req);
 	if (err)

@@ -6,24 +6,19 @@
 
 #include "buffer.h"
 
-/* Why a buffer stays where it is. */
-enum mal_stay {
-	MAL_MOVES,		/* it does not */
-	MAL_STAYS_HELD,		/* something holds a page, or a page is poisoned */
-	MAL_STAYS_MAPPED,	/* a device or the kernel has it mapped, or has not finished */
-	MAL_STAYS_DISCLOSED,	/* somebody knows its address */
-	MAL_STAYS_HUGE,		/* programs have mapped it by huge entries */
-	MAL_STAYS_NO_ROOM,	/* there is no other place for it */
-	MAL_STAYS_NO_MEMORY,	/* the kernel itself is out of memory */
-	MAL_STAYS_GOING,	/* it is being freed, or resized; or a fatal signal arrived */
-	MAL_STAYS_REASONS,
-};
-
 /* Can buffers of @region be moved at all? */
 bool mal_can_move(const struct mal_region *region);
 
 /* What is to be seen without a look at pages. The caller has the arena's lock, or a claim. */
 enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer);
+
+/*
+ * How often the buffer has been moved in this second; MAL_MOVES_MAX if that was tried and not done.
+ * Under region->compacting.
+ */
+u32 mal_buffer_moves(const struct mal_buffer *buffer);
+
+#define MAL_MOVES_MAX	16
 
 /*
  * A claim keeps the buffer in memory, also if its last reference goes meanwhile: who gives up that
@@ -34,17 +29,18 @@ bool __must_check mal_buffer_claim(struct mal_buffer *buffer);
 void mal_buffer_end_claim(struct mal_buffer *buffer);
 
 /*
- * Move the claimed buffer to a place that its constraints allow, from granule @lo on and before
- * granule @hi, or before the end of the region if @hi is 0. @payer is named where somebody looks at
- * the new place meanwhile; nothing is charged. Nothing may be ready. Who touches a mapping waits.
- * Sleeps.
+ * Move the claimed buffer, of @pages, to a place that its constraints allow, from granule @lo on
+ * and before granule @hi, or before the end of the region if @hi is 0. @payer is named where
+ * somebody looks at the new place meanwhile; nothing is charged. Nothing may be ready. Who touches
+ * a mapping waits. Sleeps.
  */
-enum mal_stay mal_move(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo, u32 hi);
+enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo,
+		       u32 hi);
 
 /*
  * The same down to the lowest place that begins in the free block before the buffer, from granule
  * @lo on. The new place may reach into the old one. If there is no such block, nothing is moved.
  */
-enum mal_stay mal_slide(struct mal_buffer *buffer, struct mal_payer *payer, u32 lo);
+enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo);
 
 #endif /* MAL_MOVE_H */

@@ -42,6 +42,18 @@ static bool arenas = true;
 module_param(arenas, bool, 0444);
 MODULE_PARM_DESC(arenas, "CPUs and clients keep freed blocks ready, with good fit (default: 1)");
 
+static char *compact = "demand";
+module_param(compact, charp, 0444);
+MODULE_PARM_DESC(compact, "when buffers are moved to make room: never, or on demand, for a request that finds none though enough is free (default: demand)");
+
+static char *compact_budget = "64M";
+module_param(compact_budget, charp, 0444);
+MODULE_PARM_DESC(compact_budget, "most bytes that are moved for a request; 0: no limit (default: 64M)");
+
+static char *compact_buffer = "16M";
+module_param(compact_buffer, charp, 0444);
+MODULE_PARM_DESC(compact_buffer, "bytes of the largest buffer that is moved for a request; 0: no limit (default: 16M)");
+
 static char *user_bytes = "default";
 static char *user_buffers = "0";
 static char *client_bytes = "0";
@@ -76,6 +88,13 @@ static int parse_limits(struct mal_limits *limits)
 	       mal_parse_limit("client_buffers", client_buffers, &limits->client.buffers);
 }
 
+static int parse_compact(struct mal_compact_settings *settings)
+{
+	return mal_parse_mode(compact, &settings->mode) ?:
+	       mal_parse_limit("compact_budget", compact_budget, &settings->budget) ?:
+	       mal_parse_limit("compact_buffer", compact_buffer, &settings->buffer_max);
+}
+
 int mal_params_get_defaults(struct mal_spec *spec)
 {
 	int err = mal_check_node(node);
@@ -88,7 +107,7 @@ int mal_params_get_defaults(struct mal_spec *spec)
 	if (!spec->fit)
 		return -EINVAL;
 	spec->arenas = arenas;
-	return parse_limits(&spec->limits);
+	return parse_limits(&spec->limits) ?: parse_compact(&spec->compact);
 }
 
 /* What is read of regions=. */

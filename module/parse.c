@@ -102,6 +102,28 @@ int mal_format_limit(char *text, u64 limit)
 	return sysfs_emit(text, "%llu\n", limit == U64_MAX ? 0 : limit);
 }
 
+static const char *const modes[] = {
+	[MAL_COMPACT_NEVER] = "never",
+	[MAL_COMPACT_ON_DEMAND] = "demand",
+};
+
+int mal_parse_mode(const char *text, enum mal_compact_mode *mode)
+{
+	const int found = sysfs_match_string(modes, text);
+
+	if (found < 0) {
+		pr_err("compact=%s is none of: never demand\n", text);
+		return -EINVAL;
+	}
+	*mode = found;
+	return 0;
+}
+
+const char *mal_mode_name(enum mal_compact_mode mode)
+{
+	return modes[mode];
+}
+
 static void explain_fit(const char *name)
 {
 	const struct mal_fit *const *fit;

@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+#include "region.h"
+
 struct mal_fit;
 
 /* Settings as people write them, in parameters and in sysfs. A line's end does no harm. */
@@ -37,6 +39,10 @@ int mal_parse_limit(const char *name, const char *text, u64 *limit);
 
 /* The limit as a line in @text, a page of sysfs. Returns its length. */
 int mal_format_limit(char *text, u64 limit);
+
+/* When buffers are moved. -EINVAL, which the log explains. */
+int mal_parse_mode(const char *text, enum mal_compact_mode *mode);
+const char *mal_mode_name(enum mal_compact_mode mode);
 
 /* NULL: there is no such fit; the log says which there are. */
 const struct mal_fit *mal_parse_fit(const char *text);

@@ -17,6 +17,45 @@
 #include "space.h"
 #include "ward.h"
 
+/* When buffers are moved to make room; an administrator's COMPACT moves them always. */
+enum mal_compact_mode {
+	MAL_COMPACT_NEVER,
+	MAL_COMPACT_ON_DEMAND,		/* for a request that finds no room, though enough is free */
+};
+
+/* Settings, which the administrator may change at any time: READ_ONCE(). */
+struct mal_compact_settings {
+	enum mal_compact_mode mode;
+	u64 budget;		/* bytes that may be copied for one request */
+	u64 buffer_max;		/* bytes of a buffer; a larger one is not moved for a request */
+};
+
+/* Why a buffer stays where it is. */
+enum mal_stay {
+	MAL_MOVES,		/* it does not */
+	MAL_STAYS_HELD,		/* something holds a page, or a page is poisoned */
+	MAL_STAYS_MAPPED,	/* a device or the kernel has it mapped, or has not finished */
+	MAL_STAYS_DISCLOSED,	/* somebody knows its address */
+	MAL_STAYS_HUGE,		/* programs have mapped it by huge entries */
+	MAL_STAYS_NO_ROOM,	/* there is no other place for it */
+	MAL_STAYS_NO_MEMORY,	/* the kernel itself is out of memory */
+	MAL_STAYS_GOING,	/* it is being freed, or resized; or a fatal signal arrived */
+	MAL_STAYS_REASONS,
+};
+
+/*
+ * What moves have done since the region was made. Only who moves buffers writes here; others read
+ * by READ_ONCE().
+ */
+struct mal_move_figures {
+	u64 moves;			/* buffers that were moved, */
+	u64 moved;			/* and their granules */
+	u64 stays[MAL_STAYS_REASONS];	/* moves that were tried, and why they were not done */
+	u64 longest;			/* nanoseconds for which a move had faults wait */
+	atomic64_t served;		/* requests that got memory only after moves */
+	atomic64_t over_budget;		/* and that would have, had more been allowed to move */
+};
+
 /* A claimed range, and all that manages it. */
 struct mal_region {
 	char name[MEMALLOC_NAME_LEN];
@@ -45,6 +84,8 @@ struct mal_region {
 	atomic64_t abandoned_buffers;	/* see struct memalloc_stats */
 	atomic64_t abandoned_bytes;
 	struct mutex compacting;	/* held by who moves buffers; before their locks */
+	struct mal_compact_settings compact;
+	struct mal_move_figures moves;
 	struct mal_spaces spaces;
 	struct miscdevice misc;		/* the node that clients open */
 };

@@ -80,6 +80,46 @@ static ssize_t arenas_store(struct device *dev, struct device_attribute *attr, c
 }
 static DEVICE_ATTR_RW(arenas);
 
+static ssize_t compact_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	return sysfs_emit(text, "%s\n", mal_mode_name(READ_ONCE(region_of(dev)->compact.mode)));
+}
+
+static ssize_t compact_store(struct device *dev, struct device_attribute *attr, const char *text,
+			     size_t length)
+{
+	enum mal_compact_mode mode;
+	int err = mal_parse_mode(text, &mode);
+
+	if (err)
+		return err;
+	WRITE_ONCE(region_of(dev)->compact.mode, mode);
+	return length;
+}
+static DEVICE_ATTR_RW(compact);
+
+#define MAL_COMPACT(what, field)						\
+static ssize_t compact_##what##_show(struct device *dev, struct device_attribute *attr,	\
+				     char *text)				\
+{										\
+	return mal_format_limit(text, READ_ONCE(region_of(dev)->compact.field));	\
+}										\
+static ssize_t compact_##what##_store(struct device *dev, struct device_attribute *attr,	\
+				      const char *text, size_t length)		\
+{										\
+	u64 value;								\
+	int err = mal_parse_limit(attr->attr.name, text, &value);		\
+										\
+	if (err)								\
+		return err;							\
+	WRITE_ONCE(region_of(dev)->compact.field, value);			\
+	return length;								\
+}										\
+static DEVICE_ATTR_RW(compact_##what)
+
+MAL_COMPACT(budget, budget);
+MAL_COMPACT(buffer, buffer_max);
+
 /* What has been allocated stays when a limit is lowered. */
 static ssize_t store_limit(struct mal_users *users, u64 *limit, const char *name,
 			   const char *text, size_t length)
@@ -123,6 +163,9 @@ static struct attribute *mal_region_attrs[] = {
 	&dev_attr_quarantined.attr,
 	&dev_attr_fit.attr,
 	&dev_attr_arenas.attr,
+	&dev_attr_compact.attr,
+	&dev_attr_compact_budget.attr,
+	&dev_attr_compact_buffer.attr,
 	&dev_attr_user_bytes.attr,
 	&dev_attr_user_buffers.attr,
 	&dev_attr_client_bytes.attr,

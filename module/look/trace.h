@@ -60,6 +60,24 @@ MAL_BUFFER_EVENT(memalloc_quarantine);
 /* A buffer was moved. @first is where it was. */
 MAL_BUFFER_EVENT(memalloc_move);
 
+/* A move of a buffer was tried, and not done: why. */
+TRACE_EVENT(memalloc_stay,
+	    TP_PROTO(const char *region, const struct mal_block *block, int reason),
+	    TP_ARGS(region, block, reason),
+	    TP_STRUCT__entry(__array(char, region, MEMALLOC_NAME_LEN)
+			     __field(u32, block)
+			     __field(u32, pages)
+			     __field(int, reason)),
+	    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
+			   __entry->block = block->first;
+			   __entry->pages = block->granules;
+			   __entry->reason = reason;),
+	    TP_printk("region=%s block=%u pages=%u reason=%s", __entry->region, __entry->block,
+		      __entry->pages,
+		      __print_symbolic(__entry->reason, { 1, "held" }, { 2, "mapped" },
+				       { 3, "disclosed" }, { 4, "huge" }, { 5, "no_room" },
+				       { 6, "no_memory" }, { 7, "going" })));
+
 /*
  * An allocation of @length bytes failed with @error, a negative errno. @length is 0 if a batch
  * of allocations failed and no single one is to blame.

@@ -16,7 +16,7 @@ static_assert(sizeof(struct memalloc_info) == 160, "memalloc_info");
 static_assert(sizeof(struct memalloc_alloc) == 80, "memalloc_alloc");
 static_assert(sizeof(struct memalloc_free) == 24, "memalloc_free");
 static_assert(sizeof(struct memalloc_query) == 80, "memalloc_query");
-static_assert(sizeof(struct memalloc_stats) == 176, "memalloc_stats");
+static_assert(sizeof(struct memalloc_stats) == 224, "memalloc_stats");
 static_assert(sizeof(struct memalloc_block) == 24, "memalloc_block");
 static_assert(sizeof(struct memalloc_layout) == 32, "memalloc_layout");
 static_assert(sizeof(struct memalloc_export) == 24, "memalloc_export");

@@ -194,7 +194,9 @@ TEST_F(calls, alloc_last_aligned_place)
 	ASSERT_LE(0, place);
 	ASSERT_EQ(0, alloc_aligned(self->fd, length, alignment, &buffer));
 	EXPECT_EQ(place, offset_of_handle(self->fd, buffer.handle));
+	ASSERT_EQ(0, move_on_demand(false));
 	EXPECT_EQ(-ENOMEM, alloc_aligned(self->fd, length, alignment, &buffer));
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 TEST_F(calls, alloc_whole_region)
@@ -354,7 +356,9 @@ TEST_F(calls, stats_fragmentation)
 	EXPECT_EQ(MIB, stats.largest_free);
 	EXPECT_EQ((n + 1) / 2, (int)stats.free_blocks);
 	EXPECT_EQ(1000 * ((n + 1) / 2 - 1) / ((n + 1) / 2), (int)stats.fragmentation);
+	ASSERT_EQ(0, move_on_demand(false));
 	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, 2 * MIB, &buffer));
+	EXPECT_EQ(0, move_on_demand(true));
 	for (i = 1; i < n; i += 2)
 		ASSERT_EQ(0, free_buffer(self->fd, handles[i]));
 	EXPECT_ALL_IN_ONE_BLOCK();

@@ -86,6 +86,7 @@ static bool choose_alloc_batch(struct worker *w, struct call *c)
 		}
 	}
 	choose_batch(w, c, sizeof(struct memalloc_alloc));
+	c->moves = choose_to_move(w, c->entries.allocs, c->n);
 	return true;
 }
 

@@ -103,6 +103,7 @@ static bool choose_alloc(struct worker *w, struct call *c)
 		alloc->flags = MEMALLOC_ALLOC_HUGE;
 	if (one_in(w, 6))
 		choose_wrong_alloc(w, alloc);
+	c->moves = choose_to_move(w, alloc, 1);
 	return true;
 }
 

@@ -39,6 +39,16 @@ static bool is_shared(struct worker *w, const struct client *client, const struc
 	return shares > 1;
 }
 
+static bool is_mapped(struct worker *w, const struct buffer *buffer)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAPPINGS; i++)
+		if (w->mappings[i].buffer == buffer)
+			return true;
+	return false;
+}
+
 static bool is_room_behind(struct worker *w, const struct buffer *buffer, __u64 length)
 {
 	const __u64 more = (pages_of(length) - buffer->pages) * PAGE;
@@ -68,7 +78,9 @@ static void predict_resize(struct worker *w, struct call *c)
 	if (!buffer)
 		return;
 	may_fail(c, EACCES, !handle->writable);
-	may_fail(c, EBUSY, buffer->told || is_shared(w, c->client, buffer));
+	may_fail(c, EBUSY, buffer->told || is_shared(w, c->client, buffer) ||
+		 (buffer->asked.flags & MEMALLOC_ALLOC_HUGE && pages < buffer->pages &&
+		  is_mapped(w, buffer)));
 	if (pages <= buffer->pages || c->may[EFBIG])
 		return;
 	may_fail(c, EACCES, !is_payer(c->client, buffer));

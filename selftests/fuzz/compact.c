@@ -70,6 +70,17 @@ static void learn_from_handles(struct client *client, bool *known, struct memall
 	}
 }
 
+/* The block that leaves two holes slides, too. Nobody else has one of its length. */
+static void learn_where_the_other_is(struct worker *w, const struct memalloc_block *blocks, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (w->other_blocks == 1 && blocks[i].state == MEMALLOC_BLOCK_USED &&
+		    blocks[i].length == w->others[0].length)
+			w->others[0].offset = blocks[i].offset;
+}
+
 static bool is_place_of_known(struct worker *w, const bool *known, __u64 offset)
 {
 	unsigned int i;
@@ -84,7 +95,7 @@ static bool is_place_of_known(struct worker *w, const bool *known, __u64 offset)
 }
 
 /* A worker that is alone looks where its buffers are now. */
-static const char *learn_places(struct worker *w, struct client *client)
+static const char *learn_places(struct worker *w)
 {
 	struct memalloc_block blocks[BLOCKS_MAX];
 	bool known[BUFFERS];
@@ -101,6 +112,7 @@ static const char *learn_places(struct worker *w, struct client *client)
 			return "the layout can't be read";
 		learn_from_handles(&w->clients[i], known, blocks, n, w);
 	}
+	learn_where_the_other_is(w, blocks, n);
 	for (i = 0; i < BUFFERS; i++) {
 		struct buffer *buffer = &w->buffers[i];
 
@@ -123,13 +135,53 @@ static const char *learn_places(struct worker *w, struct client *client)
 		if (w->buffers[i].length && place_wrong(w, &asked, w->buffers[i].place))
 			return "a buffer was moved to where it may not be";
 	}
-	return layout_wrong(w, client);
+	return NULL;
+}
+
+/* Could what the allocation moves be taken for what it makes? */
+static bool is_ambiguous_with(struct worker *w, const struct memalloc_alloc *alloc)
+{
+	unsigned int i;
+
+	for (i = 0; i < BUFFERS; i++)
+		if (is_anonymous(w, &w->buffers[i]) &&
+		    w->buffers[i].pages == pages_of(alloc->length))
+			return true;
+	return false;
+}
+
+bool choose_to_move(struct worker *w, const struct memalloc_alloc *allocs, unsigned int n)
+{
+	bool can = w->alone && w->other_blocks == 1 && !is_ambiguous(w);
+
+	while (can && n--)
+		can = !is_ambiguous_with(w, &allocs[n]);
+	return can;
+}
+
+static int allow_moves(struct worker *w, const char *mode)
+{
+	return pwrite(w->compact, mode, strlen(mode), 0) < 0;
+}
+
+const char *call_that_moves(struct worker *w, struct call *c, char *at, int *ret)
+{
+	struct memalloc_stats before, now;
+
+	if (get_stats(fd_of(c->client), &before) || allow_moves(w, "demand"))
+		return "moves can't be allowed";
+	*ret = ioctl(fd_of(c->client), c->request, at) ? errno : 0;
+	if (allow_moves(w, "never") || get_stats(fd_of(c->client), &now))
+		return "moves can't be forbidden";
+	w->moves += now.moves != before.moves;
+	return now.moves == before.moves ? NULL : learn_places(w);
 }
 
 static void undo_compact(struct worker *w, struct call *c)
 {
+	(void)c;
 	if (w->alone)
-		learn_places(w, c->client);
+		learn_places(w);
 }
 
 static const char *apply_compact(struct worker *w, struct call *c)
@@ -153,7 +205,7 @@ static const char *apply_compact(struct worker *w, struct call *c)
 		return "what must stay is less than it was";
 	if (!w->alone)
 		return NULL;
-	wrong = learn_places(w, c->client);
+	wrong = learn_places(w) ?: layout_wrong(w, c->client);
 	expected_stats(w, &stats);
 	expected->largest_free = stats.largest_free;
 	return wrong;

@@ -170,6 +170,7 @@ struct call {
 	bool bad_blocks;	/* LAYOUT: the room for them can't be written */
 	bool fenced;		/* SYNC: a device works on the buffer, and signals come */
 	bool as_is;		/* nothing is to be varied in how it is passed */
+	bool moves;		/* buffers may be moved for it */
 	struct dmabuf *dmabuf;
 	struct mapping *mapping;
 	bool may[ERRNOS];	/* fail with that */
@@ -183,6 +184,7 @@ struct worker {
 	pid_t pid;		/* 0: it has not begun */
 	bool root;		/* has all capabilities, else none */
 	bool alone;
+	int compact;		/* the setting of the region, if alone */
 	int card;		/* vgem; only root may open it */
 	__u64 random;
 	unsigned long steps;
@@ -213,6 +215,7 @@ struct worker {
 	char *entries;		/* a page for LAYOUT */
 
 	/* What happened */
+	unsigned long moves;	/* calls for which buffers were moved */
 	unsigned long step;
 	struct call log[LOG];
 	char wrong[200];	/* "": nothing */
@@ -364,6 +367,10 @@ const char *charge_wrong(struct worker *w);
 void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc *alloc);
 const char *place_wrong(const struct worker *w, const struct memalloc_alloc *alloc, __u64 place);
 const char *layout_wrong(struct worker *w, struct client *client);
+
+/* May buffers be moved for the next call? Then it is made so, and where they are is learned. */
+bool choose_to_move(struct worker *w, const struct memalloc_alloc *allocs, unsigned int n);
+const char *call_that_moves(struct worker *w, struct call *c, char *at, int *ret);
 const char *learn_place(struct worker *w, struct client *client, struct buffer *buffer,
 			__u32 handle);
 unsigned int expected_layout(struct worker *w, struct client *client,

@@ -265,7 +265,7 @@ void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc
 	__u64 region = w->base / PAGE, region_end = region + w->info.region_length / PAGE;
 	__u64 pages = pages_of(alloc->length);
 	__u64 first, end;
-	bool room;
+	bool room, can_be_made = c->moves;
 
 	get_window(alloc, &first, &end);
 	may_fail(c, EINVAL, !pages || alloc->dma_mask_bits > 64 ||
@@ -288,8 +288,9 @@ void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc
 	/* Root has CAP_SYS_RAWIO. */
 	if (!w->root && !mask_reaches(alloc->dma_mask_bits, w->base + w->info.region_length,
 				      w->memory_end))
-		room = false;
-	may_fail(c, ENOMEM, !room);
+		room = can_be_made = false;
+	c->may[ENOMEM] |= can_be_made;
+	may_fail(c, ENOMEM, !room && !can_be_made);
 }
 
 static int compare_blocks(const void *a, const void *b)

@@ -238,6 +238,7 @@ static const char *judge(struct worker *w, struct call *c, const char *at)
 
 static const char *step(struct worker *w, struct call *c)
 {
+	const char *wrong = NULL;
 	char *at = NULL;
 	int ret;
 
@@ -250,10 +251,14 @@ static const char *step(struct worker *w, struct call *c)
 		return "descriptors can't be made scarce";
 	errno = 0;
 	if (c->type->make)
-		ret = c->type->make(w, c, at);
+		ret = c->type->make(w, c, at) ? errno : 0;
+	else if (c->moves)
+		wrong = call_that_moves(w, c, at, &ret);
 	else
-		ret = ioctl(fd_of(c->client), c->request, at);
-	c->got = ret ? errno : 0;
+		ret = ioctl(fd_of(c->client), c->request, at) ? errno : 0;
+	if (wrong)
+		return wrong;
+	c->got = ret;
 	if (c->scarce && make_scarce(w, c->scarce, false))
 		return "descriptors can't be made plenty again";
 	return judge(w, c, at);

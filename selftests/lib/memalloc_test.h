@@ -344,6 +344,12 @@ static inline int keep_ready(bool wanted)
 	return set_attribute("arenas", wanted ? "1" : "0");
 }
 
+/* Whether buffers are moved for requests that find no room. */
+static inline int move_on_demand(bool wanted)
+{
+	return set_attribute("compact", wanted ? "demand" : "never");
+}
+
 /*
  * Take everything that is left, largest pieces first, and map none of it. The
  * bytes taken.

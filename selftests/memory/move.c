@@ -41,6 +41,7 @@ FIXTURE_SETUP(move)
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, no_limits());
+	ASSERT_EQ(0, move_on_demand(false));
 	for (i = 0; i < PIECES; i++) {
 		ASSERT_EQ(0, alloc_buffer(self->fd, PIECE, &self->buffers[i]));
 		self->maps[i] = map_buffer(self->fd, &self->buffers[i]);
@@ -58,6 +59,7 @@ FIXTURE_TEARDOWN(move)
 	for (i = 0; i < PIECES; i++)
 		munmap(self->maps[i], PIECE);
 	close(self->fd);
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 static int free_piece(FIXTURE_DATA(move) * self, int i)
@@ -136,8 +138,8 @@ TEST_F(move, all_in_one_piece)
 }
 
 /*
- * Between two gaps of so many pages lie pieces that fit nowhere else: they slide down by one of them,
- * and where they were and where they are overlap.
+ * Between two gaps of so many pages lie pieces that fit nowhere else: they slide down by one of
+ * them, and where they were and where they are overlap.
  */
 static void expect_to_slide(struct __test_metadata *_metadata, FIXTURE_DATA(move) * self,
 			    size_t pages)

@@ -370,6 +370,15 @@ struct memalloc_query {
  * @ready:           out: bytes of @free that CPUs and clients kept ready for new buffers,
  *                   until this call. It gives them back first, so that @largest_free is what
  *                   there is
+ * @moves:           out: buffers that were moved to other places since the region was made
+ * @moved:           out: bytes of these, rounded up to granules
+ * @moves_refused:   out: moves that were tried, and not done: something held a page, or the buffer
+ *                   was mapped, freed or resized meanwhile
+ * @longest_move:    out: nanoseconds for which a move, the longest so far, kept waiting who
+ *                   touched the buffer
+ * @served_by_moves: out: buffers that got memory only because others were moved for them
+ * @over_budget:     out: how often that would have taken more bytes than may be moved: for one
+ *                   request, or for a user in a second. The request then answered ENOMEM
  *
  * When a buffer is quarantined, the granules that nothing holds become free at once, and
  * are charged no longer. The buffer counts in @buffers, and is charged as one buffer, as
@@ -382,7 +391,7 @@ struct memalloc_query {
  * touches it gets SIGBUS, as with any memory, and the page is retired after that.
  *
  * The figures of one call are consistent, except @clients, @dirty, @abandoned_buffers,
- * @abandoned_bytes and @ready: @region_length == @free + @used, @used == @allocated - @freed,
+ * @abandoned_bytes, @ready and those of moves: @region_length == @free + @used, @used == @allocated - @freed,
  * @buffers == @allocs - @frees.
  *
  * Errors: EINVAL, E2BIG, EFAULT.
@@ -412,6 +421,12 @@ struct memalloc_stats {
 	__aligned_u64 abandoned_buffers;
 	__aligned_u64 abandoned_bytes;
 	__aligned_u64 ready;
+	__aligned_u64 moves;
+	__aligned_u64 moved;
+	__aligned_u64 moves_refused;
+	__aligned_u64 longest_move;
+	__aligned_u64 served_by_moves;
+	__aligned_u64 over_budget;
 };
 
 /* memalloc_block.state */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests that find no room, though enough is free: other buffers are moved for them. Whoever uses
+ * these waits while they are moved, so there are bounds to what one user can make others wait:
+ * bytes for a request, bytes in a second for all requests of a user, the size of a buffer, and how
+ * often one is moved in a second.
+ */
+#include <linux/timekeeping.h>
+
+#include "arena.h"
+#include "charge.h"
+#include "compact.h"
+#include "demand.h"
+#include "region.h"
+
+/* In a second, so many budgets may be moved for a user. */
+#define MAL_USER_BUDGETS	4
+
+/* Others may take the room that was made: so often is it made for a request. */
+#define MAL_DEMAND_ROUNDS	4
+
+/* A request, and what has been done for it. */
+struct demand {
+	struct mal_region *region;
+	struct mal_payer *payer;
+	const struct mal_request *req;
+	unsigned int rounds;
+	u64 moved;		/* bytes */
+};
+
+static bool may_move(const struct mal_buffer *buffer)
+{
+	const struct mal_region *region = buffer->extent.region;
+
+	return mal_extent_size(&buffer->extent) <= READ_ONCE(region->compact.buffer_max) &&
+	       mal_buffer_moves(buffer) < MAL_MOVES_MAX;
+}
+
+/* How many bytes may still be moved: for this request, and for the user in this second. */
+static u64 budget_of(const struct demand *demand)
+{
+	const u64 budget = READ_ONCE(demand->region->compact.budget);
+	const u64 most = min(budget, U64_MAX / MAL_USER_BUDGETS) * MAL_USER_BUDGETS;
+	const u64 second = ktime_get_seconds();
+	struct mal_user *user = demand->payer->user;
+
+	lockdep_assert_held(&demand->region->compacting);
+	if (user->moves_second != second) {
+		user->moves_second = second;
+		user->moved = 0;
+	}
+	return min(budget - min(budget, demand->moved), most - min(most, user->moved));
+}
+
+static void count_moved(struct demand *demand, u64 bytes)
+{
+	demand->moved += bytes;
+	demand->payer->user->moved += bytes;
+}
+
+/* 0: there was room for a moment. -ENOMEM, -EINTR. */
+static int move_buffers(struct demand *demand)
+{
+	struct mal_region *region = demand->region;
+	struct mal_compaction compaction = {
+		.room.req = *demand->req,
+		.room.budget = budget_of(demand) >> PAGE_SHIFT,
+		.region = region,
+		.payer = demand->payer,
+		.may_move = may_move,
+	};
+	enum mal_outcome outcome;
+
+	/* What is being moved meanwhile is not counted as free. */
+	if (mal_arena_count_free(&region->arena) < demand->req->size)
+		return -ENOMEM;
+	outcome = compaction.room.budget ? mal_compact(&compaction) : MAL_OVER_BUDGET;
+	count_moved(demand, compaction.moved << PAGE_SHIFT);
+	if (outcome == MAL_OVER_BUDGET)
+		atomic64_inc(&region->moves.over_budget);
+	if (outcome == MAL_STOPPED)
+		return compaction.err;
+	/* If nothing was in the way, it is the kernel's own memory that the request lacked. */
+	return outcome == MAL_DONE && (compaction.moves || !demand->rounds) ? 0 : -ENOMEM;
+}
+
+static bool can_be_served(const struct demand *demand)
+{
+	struct mal_region *region = demand->region;
+
+	return READ_ONCE(region->compact.mode) != MAL_COMPACT_NEVER && mal_can_move(region) &&
+	       mal_request_place(demand->req, 0, region->range.pages) != MAL_NONE &&
+	       (mal_arena_count_free(&region->arena) >= demand->req->size ||
+		mutex_is_locked(&region->compacting));
+}
+
+static int make_room(struct demand *demand)
+{
+	int err;
+
+	if (!can_be_served(demand) || demand->rounds == MAL_DEMAND_ROUNDS)
+		return -ENOMEM;
+	err = mal_compact_begin(demand->region);
+	if (err)
+		return err;
+	err = move_buffers(demand);
+	mal_compact_end(demand->region);
+	demand->rounds++;
+	return err;
+}
+
+struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_payer *payer,
+				       u64 length, const struct mal_request *req,
+				       mal_create_function *create)
+{
+	struct demand demand = { .region = region, .payer = payer, .req = req };
+	struct mal_buffer *buffer;
+
+	do {
+		int err = make_room(&demand);
+
+		if (err)
+			return ERR_PTR(err);
+		buffer = create(region, payer, length, req);
+	} while (buffer == ERR_PTR(-ENOMEM));
+	if (!IS_ERR(buffer) && demand.moved)
+		atomic64_inc(&region->moves.served);
+	return buffer;
+}
