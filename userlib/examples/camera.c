@@ -7,6 +7,8 @@
  * counter into them. The program reads the pixels through its own mapping of the
  * same memory, checks them, and writes the last frame as a PNG, row by row
  * straight out of the buffer.
+ *
+ *   camera PICTURE.png [FRAMES]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,7 @@
 
 #define BUFFERS		4
 #define FRAMES		12
+#define FRAMES_A_SECOND	10
 
 /* vivid prints its counter into the rows 16 to 31; what lies below is bars only. */
 #define TEXT_ROWS	32
@@ -118,6 +121,10 @@ static void set_up(int camera)
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
 		.memory = V4L2_MEMORY_DMABUF,
 	};
+	struct v4l2_streamparm rate = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.parm.capture.timeperframe = { 1, FRAMES_A_SECOND },
+	};
 
 	pix->width = WIDTH;
 	pix->height = HEIGHT;
@@ -128,6 +135,7 @@ static void set_up(int camera)
 	     pix->pixelformat == V4L2_PIX_FMT_RGB24 && pix->sizeimage == FRAME,
 	     "the camera can't do %d x %d in RGB24", WIDTH, HEIGHT);
 
+	must_ioctl(camera, VIDIOC_S_PARM, &rate, "the camera's rate");
 	set_control(camera, "Test Pattern", PATTERN_100_PERCENT_BARS);
 	set_control(camera, "OSD Text Mode", OSD_COUNTERS_ONLY);
 
@@ -160,8 +168,8 @@ static void queue(int camera, unsigned int index, const struct frame *frame)
 	must_ioctl(camera, VIDIOC_QBUF, &buffer, "giving a buffer to the camera");
 }
 
-/* Wait for a picture; which buffer it is in. */
-static unsigned int dequeue(int camera)
+/* Wait for a picture; which buffer it is in. *@sequence: the driver's number of it. */
+static unsigned int dequeue(int camera, unsigned int *sequence)
 {
 	struct v4l2_buffer buffer = {
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
@@ -172,6 +180,7 @@ static unsigned int dequeue(int camera)
 	must(!(buffer.flags & V4L2_BUF_FLAG_ERROR) && buffer.bytesused == FRAME,
 	     "the camera reports a broken picture");
 	must(buffer.index < BUFFERS, "the camera returned a buffer that it never got");
+	*sequence = buffer.sequence;
 	return buffer.index;
 }
 
@@ -255,9 +264,12 @@ int main(int argc, char **argv)
 	struct frame frames[BUFFERS];
 	struct memalloc *mem;
 	unsigned int i = 0;
-	int camera, number;
+	unsigned int sequence = 0, first = 0;
+	int camera, number, count;
 
-	must(argc == 2, "usage: %s PICTURE.png", argv[0]);
+	must(argc == 2 || argc == 3, "usage: %s PICTURE.png [FRAMES]", argv[0]);
+	count = argc == 3 ? atoi(argv[2]) : FRAMES;
+	must(count > 1, "%s is no number of frames", argv[2]);
 	mem = open_device();
 	camera = open_camera();
 	set_up(camera);
@@ -268,18 +280,20 @@ int main(int argc, char **argv)
 	}
 	printf("  The driver got %d buffers of %d KiB as dma-buf descriptors.\n", BUFFERS,
 	       FRAME / 1024);
-	show_region(mem, "while the camera has its buffers");
+	show_picture(mem, "while the camera has its buffers");
 
 	must_ioctl(camera, VIDIOC_STREAMON, &type, "starting the camera");
-	for (number = 1; number <= FRAMES; number++) {
-		i = dequeue(camera);
+	for (number = 1; number <= count; number++) {
+		i = dequeue(camera, &sequence);
+		if (number == 1)
+			first = sequence;
 		check(&frames[i], number);
-		if (number < FRAMES)
+		if (number < count)
 			queue(camera, i, &frames[i]);
 	}
-	printf("  %d frames arrived. In each, all %d pixels below the counter have their bar's\n"
-	       "  colour, and the counter differs from the frame before. In the last one:\n",
-	       FRAMES, WIDTH * (HEIGHT - TEXT_ROWS));
+	printf("  %d frames arrived, %u were lost. In each, all %d pixels below the counter have their\n"
+	       "  bar's colour, and the counter differs from the frame before. In the last one:\n",
+	       count, sequence - first + 1 - count, WIDTH * (HEIGHT - TEXT_ROWS));
 
 	sync_buffer(frames[i].dmabuf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
 	show_pixels(frames[i].pixels);

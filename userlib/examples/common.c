@@ -141,7 +141,7 @@ static int list(const struct memalloc_block *block, void *data)
 	return 0;
 }
 
-void show_region(struct memalloc *mem, const char *when)
+void show_picture(struct memalloc *mem, const char *when)
 {
 	struct memalloc_stats stats;
 	struct picture picture;
@@ -164,6 +164,14 @@ void show_region(struct memalloc *mem, const char *when)
 	printf("    so far %llu buffers were allocated, %llu came back, %llu requests failed\n",
 	       stats.allocs, stats.frees, stats.failures);
 	printf("    [%s]  # mine  + somebody else's  . free\n", picture.cells);
+	fflush(stdout);
+}
+
+void show_region(struct memalloc *mem, const char *when)
+{
+	int err;
+
+	show_picture(mem, when);
 	printf("            offset         length   block\n");
 	err = memalloc_visit_blocks(mem, list, NULL);
 	if (err)

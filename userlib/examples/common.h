@@ -27,7 +27,10 @@ int export_buffer(struct memalloc *mem, const struct memalloc_buffer *buffer);
  */
 void sync_buffer(int dmabuf, uint64_t flags);
 
-/* Statistics of the region, a picture of it and its blocks; @when is the title. */
+/* Statistics of the region and a picture of it; @when is the title. */
+void show_picture(struct memalloc *mem, const char *when);
+
+/* The same, and its blocks. */
 void show_region(struct memalloc *mem, const char *when);
 
 #endif /* COMMON_H */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The demo's part in the VM, run by scripts/demo: loads the drivers and the module,
 # and runs the example programs. The picture goes to $OUT. Any mismatch ends it.
-set -eu
+set -eu -o pipefail
 
 examples=$BUILD/examples
 
@@ -22,6 +22,9 @@ say "A camera writes into buffers that a program reads."
 
 say "A disk writes into a buffer that a graphics driver takes over."
 "$examples/disk" /dev/nvme0n1
+
+say "A request fits nowhere: buffers are moved for it, while a program and the camera use them."
+"$examples/pieces" "$examples/camera" "$OUT/moved.png" 60 | grep -v ' reads '
 
 say "All programs have ended, and everything came back."
 "$examples/layout" "after"
