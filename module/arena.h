@@ -111,9 +111,9 @@ void mal_arena_resize(struct mal_arena *arena, struct mal_block *block,
 		      struct mal_block *part, u32 granules, u64 length);
 
 /*
- * Take as @gap what @block needs of the free block before it to begin at the first place there that
- * @req allows, whose size is that of @block: up to @block, but no more than its size. -ENOENT: there
- * is no free block before it; -ENOMEM: @block could not begin there.
+ * Take as @gap what @block needs of the free block before it, to begin at the first place there
+ * that @req allows; no more than the size of both. -ENOENT: there is no free block before it;
+ * -ENOMEM: @block could not begin there.
  */
 int __must_check mal_arena_alloc_before(struct mal_arena *arena, const struct mal_block *block,
 					struct mal_block *gap, const struct mal_request *req);

@@ -78,7 +78,7 @@ struct mal_buffer {
 	 */
 	atomic_t pins;
 
-	/* Under region->compacting: it was moved in that second, since the start, so many times. */
+	/* Under region->compacting: see mal_buffer_moves(). */
 	u32 moves_second;
 	u32 moves;
 

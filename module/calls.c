@@ -166,7 +166,7 @@ static void fill_moves(struct memalloc_stats *stats, const struct mal_move_figur
 		stats->moves_refused += READ_ONCE(figures->stays[reason]);
 	stats->longest_move = READ_ONCE(figures->longest);
 	stats->served_by_moves = atomic64_read(&figures->served);
-	stats->over_budget = atomic64_read(&figures->over_budget);
+	stats->over_budget = READ_ONCE(figures->over_budget);
 }
 
 int mal_call_stats(struct mal_call *call)

@@ -60,9 +60,10 @@ struct mal_user {
 	struct mal_ward ward;
 	struct list_head magazines;	/* slices that are loaded; under users->magazines->lock */
 
-	/* Under region->compacting: in that second since the start, so many bytes were moved for it. */
+	/* Under region->compacting: in that second, so many bytes were moved for its requests. */
 	u64 moves_second;
 	u64 moved;
+	bool keeps_count;	/* such a user is kept until unload, for the sake of that */
 
 	spinlock_t lock;		/* of what follows, and of payers */
 	struct list_head creditors;	/* payers that have credit, or may have some */

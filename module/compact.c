@@ -51,6 +51,11 @@ static void look_at_piece(const struct mal_arena_piece *piece, void *data)
 		look->buffer = buffer;
 }
 
+static bool has_looked_enough(const struct mal_compaction *compaction)
+{
+	return compaction->looks_max && compaction->looks >= compaction->looks_max;
+}
+
 static void look_at(struct mal_room *room, u32 at, struct mal_seen *seen)
 {
 	struct mal_compaction *compaction = compaction_of(room);
@@ -61,7 +66,7 @@ static void look_at(struct mal_room *room, u32 at, struct mal_seen *seen)
 		return;
 	cond_resched();
 	/* What is behind looks like a block that stays: there is no more to look at. */
-	if (fatal_signal_pending(current)) {
+	if (fatal_signal_pending(current) || has_looked_enough(compaction)) {
 		seen->end = room->granules;
 		seen->used = true;
 		seen->stays = true;
@@ -75,10 +80,12 @@ static enum mal_outcome count_move(struct mal_compaction *compaction, struct mal
 	const u32 granules = seen->end - seen->first;
 
 	if (buffer->extent.block.first != seen->first) {
-		compaction->room.budget -= granules;
 		compaction->moves++;
 		compaction->moved += granules;
 	}
+	/* Its mappings are gone, and it may have been copied, also if it stays. */
+	if (stays != MAL_STAYS_NO_ROOM)
+		compaction->room.budget -= granules;
 	switch (stays) {
 	case MAL_MOVES:
 		return MAL_DONE;
@@ -184,13 +191,19 @@ enum mal_outcome mal_compact(struct mal_compaction *compaction)
 {
 	struct mal_region *region = compaction->region;
 	struct mal_room *room = &compaction->room;
+	enum mal_outcome outcome;
 
 	lockdep_assert_held(&region->compacting);
 	if (!mal_can_move(region))
 		return MAL_NO_PLACE;
 	room->mover = &buffer_mover;
 	room->granules = region->range.pages;
-	return room->req.size ? make_room(compaction) : make_most_room(compaction);
+	outcome = room->req.size ? make_room(compaction) : make_most_room(compaction);
+	if (outcome == MAL_NO_PLACE && fatal_signal_pending(current)) {
+		compaction->err = -EINTR;
+		return MAL_STOPPED;
+	}
+	return outcome == MAL_NO_PLACE && has_looked_enough(compaction) ? MAL_OVER_BUDGET : outcome;
 }
 
 static void count_piece(const struct mal_arena_piece *piece, void *data)

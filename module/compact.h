@@ -16,6 +16,7 @@ struct mal_compaction {
 
 	/* May @buffer be moved now? Called under the arena's lock. NULL: any may. */
 	bool (*may_move)(const struct mal_buffer *buffer);
+	u32 looks_max;		/* at so many blocks, the budget is used up; 0: no limit */
 
 	u32 looks;		/* at blocks, so many */
 	int err;		/* why it was stopped */
@@ -32,9 +33,9 @@ int __must_check mal_compact_begin(struct mal_region *region);
 void mal_compact_end(struct mal_region *region);
 
 /*
- * Between these two: move buffers to make room. The outcome is never MAL_STAYS. MAL_STOPPED: @compaction->err is
- * -ENOMEM, the kernel itself is out of memory, or -EINTR, a fatal signal arrived. If the region is
- * one whose buffers can't be moved, there is MAL_NO_PLACE. Sleeps.
+ * Between these two: move buffers to make room. The outcome is never MAL_STAYS. MAL_STOPPED:
+ * @compaction->err is -ENOMEM, the kernel itself is out of memory, or -EINTR, a fatal signal
+ * arrived. If the region is one whose buffers can't be moved, there is MAL_NO_PLACE. Sleeps.
  */
 enum mal_outcome mal_compact(struct mal_compaction *compaction);
 

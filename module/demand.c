@@ -13,8 +13,12 @@
 #include "demand.h"
 #include "region.h"
 
-/* In a second, so many budgets may be moved for a user. */
+/* In a second of the kernel's clock, so many budgets may be moved for a user. */
 #define MAL_USER_BUDGETS	4
+
+/* A request looks at so many blocks at most, and each look counts as much as that many bytes. */
+#define MAL_LOOKS_MAX		1000000
+#define MAL_LOOK_BYTES		64
 
 /* Others may take the room that was made: so often is it made for a request. */
 #define MAL_DEMAND_ROUNDS	4
@@ -25,10 +29,11 @@ struct demand {
 	struct mal_payer *payer;
 	const struct mal_request *req;
 	unsigned int rounds;
-	u64 moved;		/* bytes */
+	u64 spent;		/* bytes of its budget */
+	bool moved;		/* a buffer */
 };
 
-static bool may_move(const struct mal_buffer *buffer)
+static bool may_move_on_demand(const struct mal_buffer *buffer)
 {
 	const struct mal_region *region = buffer->extent.region;
 
@@ -49,39 +54,61 @@ static u64 budget_of(const struct demand *demand)
 		user->moves_second = second;
 		user->moved = 0;
 	}
-	return min(budget - min(budget, demand->moved), most - min(most, user->moved));
+	return min(budget - min(budget, demand->spent), most - min(most, user->moved));
 }
 
-static void count_moved(struct demand *demand, u64 bytes)
+static void spend(struct demand *demand, u64 bytes)
 {
-	demand->moved += bytes;
-	demand->payer->user->moved += bytes;
+	struct mal_user *user = demand->payer->user;
+
+	demand->spent += bytes;
+	user->moved += bytes;
+	/* Else the user could close all files, and begin again. */
+	if (!user->keeps_count) {
+		user->keeps_count = true;
+		mal_user_get(user);
+	}
 }
 
 /* 0: there was room for a moment. -ENOMEM, -EINTR. */
 static int move_buffers(struct demand *demand)
 {
 	struct mal_region *region = demand->region;
+	const u64 budget = budget_of(demand) >> PAGE_SHIFT;
 	struct mal_compaction compaction = {
 		.room.req = *demand->req,
-		.room.budget = budget_of(demand) >> PAGE_SHIFT,
+		.room.budget = budget,
 		.region = region,
 		.payer = demand->payer,
-		.may_move = may_move,
+		.may_move = may_move_on_demand,
+		.looks_max = MAL_LOOKS_MAX,
 	};
 	enum mal_outcome outcome;
 
 	/* What is being moved meanwhile is not counted as free. */
 	if (mal_arena_count_free(&region->arena) < demand->req->size)
 		return -ENOMEM;
-	outcome = compaction.room.budget ? mal_compact(&compaction) : MAL_OVER_BUDGET;
-	count_moved(demand, compaction.moved << PAGE_SHIFT);
+	outcome = budget ? mal_compact(&compaction) : MAL_OVER_BUDGET;
+	spend(demand, ((budget - compaction.room.budget) << PAGE_SHIFT) +
+		      (u64)compaction.looks * MAL_LOOK_BYTES);
+	demand->moved |= compaction.moves;
 	if (outcome == MAL_OVER_BUDGET)
-		atomic64_inc(&region->moves.over_budget);
+		WRITE_ONCE(region->moves.over_budget, region->moves.over_budget + 1);
 	if (outcome == MAL_STOPPED)
 		return compaction.err;
 	/* If nothing was in the way, it is the kernel's own memory that the request lacked. */
 	return outcome == MAL_DONE && (compaction.moves || !demand->rounds) ? 0 : -ENOMEM;
+}
+
+/* Granules. What a buffer is being moved to is not in use for long. */
+static u64 free_or_moving(struct mal_region *region)
+{
+	/* A move may begin before the count, and may end after it. */
+	const u32 before = READ_ONCE(region->moves.target);
+	const u64 free = mal_arena_count_free(&region->arena);
+	const u32 after = READ_ONCE(region->moves.target);
+
+	return free + max(before, after);
 }
 
 static bool can_be_served(const struct demand *demand)
@@ -90,11 +117,10 @@ static bool can_be_served(const struct demand *demand)
 
 	return READ_ONCE(region->compact.mode) != MAL_COMPACT_NEVER && mal_can_move(region) &&
 	       mal_request_place(demand->req, 0, region->range.pages) != MAL_NONE &&
-	       (mal_arena_count_free(&region->arena) >= demand->req->size ||
-		mutex_is_locked(&region->compacting));
+	       free_or_moving(region) >= demand->req->size;
 }
 
-static int make_room(struct demand *demand)
+static int make_room_for(struct demand *demand)
 {
 	int err;
 
@@ -111,13 +137,16 @@ static int make_room(struct demand *demand)
 
 struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_payer *payer,
 				       u64 length, const struct mal_request *req,
-				       mal_create_function *create)
+				       struct mal_buffer *(*create)(struct mal_region *region,
+								    struct mal_payer *payer,
+								    u64 length,
+								    const struct mal_request *req))
 {
 	struct demand demand = { .region = region, .payer = payer, .req = req };
 	struct mal_buffer *buffer;
 
 	do {
-		int err = make_room(&demand);
+		int err = make_room_for(&demand);
 
 		if (err)
 			return ERR_PTR(err);

@@ -6,9 +6,6 @@
 
 #include "buffer.h"
 
-typedef struct mal_buffer *mal_create_function(struct mal_region *region, struct mal_payer *payer,
-					       u64 length, const struct mal_request *req);
-
 /*
  * @create answered -ENOMEM. If there is no room, though enough is free, make room by moving other
  * buffers, within the settings of the region, and call @create again. Sleeps. -ENOMEM; -EINTR: a
@@ -16,7 +13,10 @@ typedef struct mal_buffer *mal_create_function(struct mal_region *region, struct
  */
 struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_payer *payer,
 				       u64 length, const struct mal_request *req,
-				       mal_create_function *create);
+				       struct mal_buffer *(*create)(struct mal_region *region,
+								    struct mal_payer *payer,
+								    u64 length,
+								    const struct mal_request *req));
 
 /* mal_buffer_create(), with moves if need be. */
 static inline struct mal_buffer *mal_demand_create(struct mal_region *region,

@@ -18,6 +18,7 @@ enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer);
  */
 u32 mal_buffer_moves(const struct mal_buffer *buffer);
 
+/* A buffer that was moved so often in a second is moved for no request until the next. */
 #define MAL_MOVES_MAX	16
 
 /*

@@ -112,7 +112,7 @@ int mal_parse_mode(const char *text, enum mal_compact_mode *mode)
 	const int found = sysfs_match_string(modes, text);
 
 	if (found < 0) {
-		pr_err("compact=%s is none of: never demand\n", text);
+		pr_err("compact=%.*s is none of: never demand\n", (int)strcspn(text, "\n"), text);
 		return -EINVAL;
 	}
 	*mode = found;

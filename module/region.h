@@ -20,7 +20,7 @@
 /* When buffers are moved to make room; an administrator's COMPACT moves them always. */
 enum mal_compact_mode {
 	MAL_COMPACT_NEVER,
-	MAL_COMPACT_ON_DEMAND,		/* for a request that finds no room, though enough is free */
+	MAL_COMPACT_ON_DEMAND,	/* for a request that finds no room, though enough is free */
 };
 
 /* Settings, which the administrator may change at any time: READ_ONCE(). */
@@ -44,8 +44,8 @@ enum mal_stay {
 };
 
 /*
- * What moves have done since the region was made. Only who moves buffers writes here; others read
- * by READ_ONCE().
+ * What moves have done since the region was made. Written under region->compacting, but @served;
+ * read by READ_ONCE().
  */
 struct mal_move_figures {
 	u64 moves;			/* buffers that were moved, */
@@ -53,7 +53,8 @@ struct mal_move_figures {
 	u64 stays[MAL_STAYS_REASONS];	/* moves that were tried, and why they were not done */
 	u64 longest;			/* nanoseconds for which a move had faults wait */
 	atomic64_t served;		/* requests that got memory only after moves */
-	atomic64_t over_budget;		/* and that would have, had more been allowed to move */
+	u64 over_budget;		/* requests for which bounds did not allow that */
+	u32 target;			/* now: granules that a buffer is being moved to */
 };
 
 /* A claimed range, and all that manages it. */

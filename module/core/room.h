@@ -25,7 +25,7 @@ struct mal_room;
 /* How a move ended, or all of them. */
 enum mal_outcome {
 	MAL_DONE,
-	MAL_NO_PLACE,		/* there is no place for the block; or too many blocks stay */
+	MAL_NO_PLACE,		/* there is none for the block; or too many stay, or plans */
 	MAL_STAYS,		/* the block can't be moved now */
 	MAL_OVER_BUDGET,	/* more would have to be moved than may be */
 	MAL_STOPPED,		/* nothing is to be moved any more */
@@ -39,7 +39,7 @@ struct mal_seen {
 	bool stays;		/* it is used, and can't be moved */
 };
 
-/* How blocks are seen and moved. All but look() subtract what they move from room->budget. */
+/* How blocks are seen and moved. All but look() subtract what that costs from room->budget. */
 struct mal_mover {
 	/* The block that holds granule @at. */
 	void (*look)(struct mal_room *room, u32 at, struct mal_seen *seen);
@@ -79,7 +79,7 @@ struct mal_room {
 	u32 first;			/* granules of the block that it begins with, */
 	bool first_is_used;
 	struct mal_window best;		/* and the best so far; its end is 0: none */
-	u32 too_large_below;		/* a block of that size has found no place below it */
+	u32 too_large_below;		/* one of that size has found no place below the window */
 };
 
 /*

@@ -60,7 +60,7 @@ MAL_BUFFER_EVENT(memalloc_quarantine);
 /* A buffer was moved. @first is where it was. */
 MAL_BUFFER_EVENT(memalloc_move);
 
-/* A move of a buffer was tried, and not done: why. */
+/* A move of a buffer was tried, and not done: why, see enum mal_stay. */
 TRACE_EVENT(memalloc_stay,
 	    TP_PROTO(const char *region, const struct mal_block *block, int reason),
 	    TP_ARGS(region, block, reason),

@@ -199,9 +199,9 @@ static bool lies_across(const struct mover_block *block, u32 at, u32 step)
 }
 
 /*
- * J. M. Robson, "Bounds for some functions concerning dynamic storage allocation", J. ACM 21 (1974):
- * against any strategy that does not move. Sizes double; of what is live, those blocks stay that
- * make most places of the next size unusable.
+ * J. M. Robson, "Bounds for some functions concerning dynamic storage allocation", J. ACM 21
+ * (1974): against any strategy that does not move. Sizes double; of what is live, those blocks stay
+ * that make most places of the next size unusable.
  */
 static void robson(const struct mal_fit *fit, u32 granules, u64 budget)
 {
@@ -252,7 +252,7 @@ static void shortened(const struct mal_fit *fit, u32 granules, u64 budget)
 	run_end(run);
 }
 
-/* An allocation that takes the place of a block, as resizing does where there is no room behind it. */
+/* To make a block longer is to free it, and to allocate again. */
 static void do_op(struct run *run, const struct op *op)
 {
 	const struct mover_block *block = &run->mover.blocks[op->block];

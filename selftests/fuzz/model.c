@@ -287,8 +287,10 @@ void predict_place(struct worker *w, struct call *c, const struct memalloc_alloc
 		room = pages <= SHARED_PAGES && end > region && first < region_end;
 	/* Root has CAP_SYS_RAWIO. */
 	if (!w->root && !mask_reaches(alloc->dma_mask_bits, w->base + w->info.region_length,
-				      w->memory_end))
-		room = can_be_made = false;
+				      w->memory_end)) {
+		room = false;
+		can_be_made = false;
+	}
 	c->may[ENOMEM] |= can_be_made;
 	may_fail(c, ENOMEM, !room && !can_be_made);
 }

@@ -64,7 +64,8 @@
  *   ERANGE      FREE: the length given is not the length that was asked for; RELEASE:
  *               the length given is not the block's
  *   EFBIG       the length is larger than the region
- *   ENOMEM      no room for that length now, or the kernel itself is out of memory
+ *   ENOMEM      no room for that length now, also not by moving other buffers within the
+ *               region's bounds; or the kernel itself is out of memory
  *   ENOSPC      RESIZE: this buffer has too few offsets for mmap(); a new buffer of that
  *               length would have enough
  *   EDQUOT      more than a limit of the client or of its user allows
@@ -87,13 +88,15 @@
  *
  * Observing. /sys/class/misc/NODE/, NODE being the region's, has a file for each of these
  * figures of STATS: size (region_length), used, free, largest_free, fragmentation, buffers,
- * quarantined; and fit, as in INFO. /proc/PID/fdinfo/FD of a client has the lines
- * memalloc-region (the region's name), memalloc-access (read-write or read-only, as the
- * device was opened), memalloc-handles, memalloc-buffers (that the client has handles for)
- * and memalloc-bytes (of these buffers, rounded up to granules).
+ * quarantined; fit, as in INFO; and settings of the region, see memalloc(4).
+ * /proc/PID/fdinfo/FD of a client has the lines memalloc-region (the region's name),
+ * memalloc-access (read-write or read-only, as the device was opened), memalloc-handles,
+ * memalloc-buffers (that the client has handles for) and memalloc-bytes (of these buffers, rounded
+ * up to granules).
  *
  * A call that fails changes nothing but counters of STATS, and writes nothing to its
- * argument, except what it may have copied before an EFAULT.
+ * argument, except what it may have copied before an EFAULT. But buffers may have been moved, by
+ * COMPACT, or for an allocation.
  */
 #ifndef _UAPI_LINUX_MEMALLOC_H
 #define _UAPI_LINUX_MEMALLOC_H
@@ -234,7 +237,10 @@ struct memalloc_info {
  * @window_end:    in: and the highest; both 0: any. Takes CAP_SYS_RAWIO
  *
  * All constraints hold at the same time, for all @real_length bytes. If a free place
- * meets them all, it is found.
+ * meets them all, it is found. If none does, though @real_length bytes are free in all, other
+ * buffers are moved to make room, as by MEMALLOC_IOC_COMPACT, while their programs use them; in a
+ * region with MEMALLOC_FEATURE_COMPACT, if its setting "compact" is "demand", and within its
+ * bounds. This buffer, too, may be moved later, for others.
  *
  * The result of an alignment or a boundary does not disclose where the region lies, as
  * the region starts at a multiple of the largest alignment. A DMA mask or a window that
@@ -372,13 +378,13 @@ struct memalloc_query {
  *                   there is
  * @moves:           out: buffers that were moved to other places since the region was made
  * @moved:           out: bytes of these, rounded up to granules
- * @moves_refused:   out: moves that were tried, and not done: something held a page, or the buffer
- *                   was mapped, freed or resized meanwhile
+ * @moves_refused:   out: moves that were tried, and not done: something held a page; or the buffer
+ *                   was mapped, freed or resized, or its address told, meanwhile
  * @longest_move:    out: nanoseconds for which a move, the longest so far, kept waiting who
  *                   touched the buffer
  * @served_by_moves: out: buffers that got memory only because others were moved for them
- * @over_budget:     out: how often that would have taken more bytes than may be moved: for one
- *                   request, or for a user in a second. The request then answered ENOMEM
+ * @over_budget:     out: requests for which no more could be moved, since the bounds for a request,
+ *                   or for a user in a second, did not allow it
  *
  * When a buffer is quarantined, the granules that nothing holds become free at once, and
  * are charged no longer. The buffer counts in @buffers, and is charged as one buffer, as
@@ -391,8 +397,8 @@ struct memalloc_query {
  * touches it gets SIGBUS, as with any memory, and the page is retired after that.
  *
  * The figures of one call are consistent, except @clients, @dirty, @abandoned_buffers,
- * @abandoned_bytes, @ready and those of moves: @region_length == @free + @used, @used == @allocated - @freed,
- * @buffers == @allocs - @frees.
+ * @abandoned_bytes, @ready and those of moves: @region_length == @free + @used,
+ * @used == @allocated - @freed, @buffers == @allocs - @frees.
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */

@@ -291,8 +291,8 @@ int main(int argc, char **argv)
 		if (number < count)
 			queue(camera, i, &frames[i]);
 	}
-	printf("  %d frames arrived, %u were lost. In each, all %d pixels below the counter have their\n"
-	       "  bar's colour, and the counter differs from the frame before. In the last one:\n",
+	printf("  %d frames arrived, %u were lost. In each, all %d pixels below the counter have\n"
+	       "  their bar's colour, and the counter differs from the frame before. In the last:\n",
 	       count, sequence - first + 1 - count, WIDTH * (HEIGHT - TEXT_ROWS));
 
 	sync_buffer(frames[i].dmabuf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);

@@ -5,12 +5,13 @@
  *
  *   pieces COMMAND...
  *
- * Leaves the region in pieces, runs the command, and asks meanwhile for more than the largest piece.
- * Another process writes to the buffers between the pieces all the time, and reads back what it
- * wrote.
+ * Leaves the region in pieces, runs the command, and asks meanwhile for more than the largest
+ * piece. Another process writes to the buffers between the pieces all the time, and reads back what
+ * it wrote.
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,16 +29,16 @@
 
 struct piece {
 	struct memalloc_buffer buffer;
-	volatile uint32_t *words;	/* what was written is read from memory again */
+	uint32_t *words;
 };
 
 /* In memory that both processes share. */
 struct tally {
-	volatile unsigned long rounds;
-	volatile unsigned long wrong;
+	unsigned long rounds;
+	unsigned long wrong;
 };
 
-static volatile uint32_t *word(const struct piece *piece, unsigned int i)
+static uint32_t *word(const struct piece *piece, unsigned int i)
 {
 	return piece->words + i * (4096 / sizeof(uint32_t));
 }
@@ -52,9 +53,12 @@ static void work(const struct piece *pieces, unsigned int n, struct tally *tally
 		for (i = 0; i < n; i++)
 			for (k = 0; k < WORDS; k++)
 				*word(&pieces[i], k) = round * (i + 1) + k;
+		/* What is read is read from memory again. */
+		atomic_thread_fence(memory_order_seq_cst);
 		for (i = 0; i < n; i++)
 			for (k = 0; k < WORDS; k++)
 				tally->wrong += *word(&pieces[i], k) != round * (i + 1) + k;
+		atomic_thread_fence(memory_order_seq_cst);
 		tally->rounds = round;
 	}
 }
@@ -111,7 +115,8 @@ int main(int argc, char **argv)
 	int status;
 
 	must(argc > 1, "usage: %s COMMAND...", argv[0]);
-	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (tally == MAP_FAILED)
 		die(-errno, "mmap()");
 	n = make_pieces(mem, pieces);
@@ -122,7 +127,8 @@ int main(int argc, char **argv)
 	sleep(1);
 
 	stats = stats_of(mem);
-	printf("  %llu MiB are free, in pieces of %llu MiB at most; %d MiB are asked for, %d times.\n",
+	printf("  %llu MiB are free, in pieces of %llu MiB at most; %d MiB are asked for, %d\n"
+	       "  times.\n",
 	       (unsigned long long)stats.free >> 20, (unsigned long long)stats.largest_free >> 20,
 	       LARGE >> 20, REQUESTS);
 	show_picture(mem, "in pieces");
@@ -141,9 +147,9 @@ int main(int argc, char **argv)
 
 	stats = stats_of(mem);
 	must(stats.served_by_moves == REQUESTS, "nothing had to be moved");
-	printf("\n  For them, %llu buffers were moved, %llu MiB. A program wrote to these all the time\n"
-	       "  and read back what it wrote, %lu times: no wrong word. The longest that it waited\n"
-	       "  for a buffer was %llu ms.\n",
+	printf("\n  For them, %llu buffers were moved, %llu MiB. A program wrote to these all the\n"
+	       "  time and read back what it wrote, %lu times: no wrong word. The longest that it\n"
+	       "  waited for a buffer was %llu ms.\n",
 	       (unsigned long long)stats.moves, (unsigned long long)stats.moved >> 20,
 	       tally->rounds, (unsigned long long)stats.longest_move / 1000000);
 	return 0;
