@@ -78,13 +78,14 @@ static enum mal_outcome count_move(struct mal_compaction *compaction, struct mal
 				   const struct mal_seen *seen, enum mal_stay stays)
 {
 	const u32 granules = seen->end - seen->first;
+	const bool moved = buffer->extent.block.first != seen->first;
 
-	if (buffer->extent.block.first != seen->first) {
+	if (moved) {
 		compaction->moves++;
 		compaction->moved += granules;
 	}
 	/* Its mappings are gone, and it may have been copied, also if it stays. */
-	if (stays != MAL_STAYS_NO_ROOM)
+	if (moved || (stays && stays != MAL_STAYS_NO_ROOM))
 		compaction->room.budget -= granules;
 	switch (stays) {
 	case MAL_MOVES:
@@ -125,8 +126,11 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	if (seen.end - seen.first > room->budget)
 		return MAL_OVER_BUDGET;
 	pages = seen.end - seen.first;
+	/* So many are in use meanwhile that are free before and after. */
+	WRITE_ONCE(compaction->region->moves.target, pages);
 	stays = slides ? mal_slide(look.buffer, pages, compaction->payer, lo) :
 			 mal_move(look.buffer, pages, compaction->payer, lo, hi);
+	WRITE_ONCE(compaction->region->moves.target, 0);
 	outcome = count_move(compaction, look.buffer, &seen, stays);
 	mal_buffer_end_claim(look.buffer);
 	return outcome;

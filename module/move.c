@@ -368,55 +368,33 @@ static struct mal_extent make_target(const struct mal_buffer *buffer, struct mal
 	};
 }
 
-/* Up to @pages are about to be taken that are free again when the move ends. */
-static void begin_move(struct mal_region *region, u32 pages)
-{
-	/* Before the arena's lock is taken: see free_or_moving(). */
-	WRITE_ONCE(region->moves.target, pages);
-}
-
-static void end_move(struct mal_region *region)
-{
-	WRITE_ONCE(region->moves.target, 0);
-}
-
 enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo,
 		       u32 hi)
 {
 	struct mal_extent target = make_target(buffer, payer, pages);
 	struct mal_request req;
-	enum mal_stay stays;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, hi, &req))
 		return MAL_STAYS_NO_ROOM;
-	begin_move(target.region, pages);
 	/* Nothing is ready: what would be released here might be what is claimed. */
 	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
-	if (!err)
-		stays = move_to_target(buffer, &target, pages);
-	else
-		stays = err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
-	end_move(target.region);
-	return stays;
+	if (err)
+		return err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
+	return move_to_target(buffer, &target, pages);
 }
 
 enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo)
 {
 	struct mal_extent target = make_target(buffer, payer, pages);
 	struct mal_request req;
-	enum mal_stay stays;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, 0, &req))
 		return MAL_STAYS_NO_ROOM;
-	begin_move(target.region, pages);
 	err = mal_arena_alloc_before(&target.region->arena, &buffer->extent.block, &target.block,
 				     &req);
-	if (!err)
-		stays = move_to_target(buffer, &target, pages);
-	else
-		stays = err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
-	end_move(target.region);
-	return stays;
+	if (err)
+		return err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
+	return move_to_target(buffer, &target, pages);
 }
