@@ -132,7 +132,7 @@ unload_while_traced() {
 	[ ! -e "$events" ]
 	load_ok
 	[ "$(cd "$events" && echo memalloc_*)" = "memalloc_alloc memalloc_export memalloc_failure\
- memalloc_free memalloc_map memalloc_move memalloc_quarantine" ]
+ memalloc_free memalloc_map memalloc_move memalloc_quarantine memalloc_stay" ]
 	echo 1 >"$events/enable"
 	start hold descriptor
 	let_go

@@ -342,14 +342,19 @@ TEST_DMA(device_only_writes_what_is_write_only)
 	EXPECT_EQ(0, attach(self->edu, write_only, EDU_FROM_DEVICE));
 }
 
-/* All is in use but two pieces: one behind the buffer, and one at the end that it fits into. */
-static int leave_two_holes(int fd)
+/*
+ * All is in use but two pieces: one behind the buffer, and one at the end that it fits into. What
+ * is between stays, since its address is known.
+ */
+static int leave_two_holes(int fd, struct memalloc_alloc *most)
 {
-	struct memalloc_alloc hole, most, last;
+	struct memalloc_alloc hole, last;
+	struct memalloc_query query;
 	struct memalloc_stats stats;
 
 	return alloc_buffer(fd, LENGTH, &hole) ?: get_stats(fd, &stats) ?:
-	       alloc_buffer(fd, stats.largest_free - LENGTH, &most) ?:
+	       alloc_buffer(fd, stats.largest_free - LENGTH, most) ?:
+	       query_physical(fd, most->handle, &query) ?:
 	       alloc_buffer(fd, LENGTH, &last) ?:
 	       free_buffer(fd, hole.handle) ?: free_buffer(fd, last.handle);
 }
@@ -358,9 +363,10 @@ static int leave_two_holes(int fd)
 TEST_DMA(device_finds_what_was_moved)
 {
 	struct memalloc_compact answer;
+	struct memalloc_alloc most;
 	__s64 was = offset_of_handle(self->fd, self->buffer.handle);
 
-	ASSERT_EQ(0, leave_two_holes(self->fd));
+	ASSERT_EQ(0, leave_two_holes(self->fd, &most));
 	ASSERT_EQ(0, cpu_fills(self->dmabuf, self->map, HALF, 1));
 	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
 	ASSERT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
@@ -381,6 +387,7 @@ TEST_DMA(device_finds_what_was_moved)
 	ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, HALF, 2 * PAGE));
 	EXPECT_EQ(2 * PAGE, cpu_finds(self->dmabuf, self->map + HALF, 2 * PAGE, 2));
 	ASSERT_EQ(0, detach(self->edu));
+	EXPECT_EQ(0, free_buffer(self->fd, most.handle));
 }
 
 /* A part of a buffer; of segments of 256 KiB, or of 48 KiB, it takes in none, one or more. */
