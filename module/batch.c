@@ -99,8 +99,9 @@ static int make_buffers(const struct alloc_batch *batch, u64 bytes)
 
 		cond_resched();
 		batch->buffers[n] = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
-				    mal_demand_create_charged(client->region, client->payer,
-							      entry->alloc.length, &entry->req);
+				    mal_demand_create(client->region, client->payer,
+						      entry->alloc.length, &entry->req,
+						      mal_buffer_create_charged);
 		err = PTR_ERR_OR_ZERO(batch->buffers[n]);
 		if (err) {
 			mal_alloc_failed(client->region, entry->alloc.length, err);

@@ -92,7 +92,8 @@ int mal_call_alloc(struct mal_call *call)
 	err = mal_call_place(client, alloc, &req);
 	if (err)
 		goto failure;
-	buffer = mal_demand_create(client->region, client->payer, alloc->length, &req);
+	buffer = mal_demand_create(client->region, client->payer, alloc->length, &req,
+				   mal_buffer_create);
 	err = PTR_ERR_OR_ZERO(buffer);
 	if (err)
 		goto failure;

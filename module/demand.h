@@ -18,28 +18,18 @@ struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_pay
 								    u64 length,
 								    const struct mal_request *req));
 
-/* mal_buffer_create(), with moves if need be. */
-static inline struct mal_buffer *mal_demand_create(struct mal_region *region,
-						   struct mal_payer *payer, u64 length,
-						   const struct mal_request *req)
+/* @create, which is mal_buffer_create() or mal_buffer_create_charged(), with moves if need be. */
+static __always_inline struct mal_buffer *
+mal_demand_create(struct mal_region *region, struct mal_payer *payer, u64 length,
+		  const struct mal_request *req,
+		  struct mal_buffer *(*create)(struct mal_region *region, struct mal_payer *payer,
+					       u64 length, const struct mal_request *req))
 {
-	struct mal_buffer *buffer = mal_buffer_create(region, payer, length, req);
+	struct mal_buffer *buffer = create(region, payer, length, req);
 
 	if (likely(buffer != ERR_PTR(-ENOMEM)))
 		return buffer;
-	return mal_create_by_moves(region, payer, length, req, mal_buffer_create);
-}
-
-/* mal_buffer_create_charged(), likewise. */
-static inline struct mal_buffer *mal_demand_create_charged(struct mal_region *region,
-							   struct mal_payer *payer, u64 length,
-							   const struct mal_request *req)
-{
-	struct mal_buffer *buffer = mal_buffer_create_charged(region, payer, length, req);
-
-	if (likely(buffer != ERR_PTR(-ENOMEM)))
-		return buffer;
-	return mal_create_by_moves(region, payer, length, req, mal_buffer_create_charged);
+	return mal_create_by_moves(region, payer, length, req, create);
 }
 
 #endif /* MAL_DEMAND_H */

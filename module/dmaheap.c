@@ -57,7 +57,8 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 	/* The kernel's heaps have one error for too large and for no room now. */
 	if (fd)
 		return fd == -EFBIG ? -ENOMEM : fd;
-	buffer = mal_demand_create(heap->region, heap->payer, data->len, &req);
+	buffer = mal_demand_create(heap->region, heap->payer, data->len, &req,
+				   mal_buffer_create);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
 	fd = mal_dmabuf_export(buffer, data->fd_flags, file);

@@ -78,28 +78,18 @@ static void run_end(struct run *run)
 	free(run);
 }
 
-static u32 place_block(struct run *run, u32 block, const struct mal_request *req)
-{
-	u32 cursor = 0;
-	u32 place = mal_heap_alloc(&run->heap, req, block);
-
-	if (place == MAL_NONE && mal_heap_undecided(&run->heap, req))
-		place = mal_heap_sweep(&run->heap, req, block, &cursor, MAL_NONE);
-	return place;
-}
-
 /* False: it failed. */
 static bool run_alloc(struct run *run, u32 block, u32 size, u32 align)
 {
 	const struct mal_request req = { .size = size, .align = align };
 	const u64 moved = run->mover.moved;
-	u32 place = place_block(run, block, &req);
+	u32 place = mover_place(&run->heap, &req, block);
 
 	run->requests++;
 	if (place == MAL_NONE && run->heap.free >= size) {
 		run->in_pieces++;
 		if (run->budget && mover_make_room(&run->mover, &req, run->budget) == MAL_DONE)
-			place = place_block(run, block, &req);
+			place = mover_place(&run->heap, &req, block);
 		run->failed += place == MAL_NONE;
 		if (run->mover.moved - moved > run->most)
 			run->most = run->mover.moved - moved;

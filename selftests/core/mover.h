@@ -57,6 +57,17 @@ static enum mal_outcome mover_stays(struct mover_block *block)
 	return MAL_STAYS;
 }
 
+/* As a request is served: by the fit, and else by a look at all blocks. */
+static inline u32 mover_place(struct mal_heap *heap, const struct mal_request *req, u64 owner)
+{
+	u32 cursor = 0;
+	u32 place = mal_heap_alloc(heap, req, owner);
+
+	if (place == MAL_NONE && mal_heap_undecided(heap, req))
+		place = mal_heap_sweep(heap, req, owner, &cursor, MAL_NONE);
+	return place;
+}
+
 static enum mal_outcome mover_move(struct mal_room *room, u32 at, u32 lo, u32 hi)
 {
 	struct mover *mover = mover_of(room);
@@ -67,15 +78,11 @@ static enum mal_outcome mover_move(struct mal_room *room, u32 at, u32 lo, u32 hi
 		.lo = lo,
 		.hi = hi,
 	};
-	const u64 owner = block - mover->blocks;
-	u32 cursor = 0;
 	u32 place;
 
 	if (block->is_held)
 		return mover_stays(block);
-	place = mal_heap_alloc(mover->heap, &req, owner);
-	if (place == MAL_NONE && mal_heap_undecided(mover->heap, &req))
-		place = mal_heap_sweep(mover->heap, &req, owner, &cursor, MAL_NONE);
+	place = mover_place(mover->heap, &req, block - mover->blocks);
 	if (place == MAL_NONE)
 		return MAL_NO_PLACE;
 	mal_heap_free(mover->heap, block->place, block->size);

@@ -27,24 +27,19 @@
 #define REQUESTS	2
 #define WORDS		(PIECE / 4096)	/* one of each page is written to and read back */
 
-struct piece {
-	struct memalloc_buffer buffer;
-	uint32_t *words;
-};
-
 /* In memory that both processes share. */
 struct tally {
 	unsigned long rounds;
 	unsigned long wrong;
 };
 
-static uint32_t *word(const struct piece *piece, unsigned int i)
+static uint32_t *word(uint32_t *piece, unsigned int i)
 {
-	return piece->words + i * (4096 / sizeof(uint32_t));
+	return piece + i * (4096 / sizeof(uint32_t));
 }
 
 /* The program that has the buffers: writes a number everywhere, and finds it again. */
-static void work(const struct piece *pieces, unsigned int n, struct tally *tally)
+static void work(uint32_t **pieces, unsigned int n, struct tally *tally)
 {
 	uint32_t round;
 	unsigned int i, k;
@@ -52,19 +47,19 @@ static void work(const struct piece *pieces, unsigned int n, struct tally *tally
 	for (round = 1;; round++) {
 		for (i = 0; i < n; i++)
 			for (k = 0; k < WORDS; k++)
-				*word(&pieces[i], k) = round * (i + 1) + k;
+				*word(pieces[i], k) = round * (i + 1) + k;
 		/* What is read is read from memory again. */
 		atomic_thread_fence(memory_order_seq_cst);
 		for (i = 0; i < n; i++)
 			for (k = 0; k < WORDS; k++)
-				tally->wrong += *word(&pieces[i], k) != round * (i + 1) + k;
+				tally->wrong += *word(pieces[i], k) != round * (i + 1) + k;
 		atomic_thread_fence(memory_order_seq_cst);
 		tally->rounds = round;
 	}
 }
 
 /* Fill the region with pieces, and free every second one: how many are left. */
-static unsigned int make_pieces(struct memalloc *mem, struct piece *pieces)
+static unsigned int make_pieces(struct memalloc *mem, uint32_t **pieces)
 {
 	struct memalloc_buffer buffers[PIECES_MAX];
 	unsigned int n = 0, left = 0, i;
@@ -74,12 +69,10 @@ static unsigned int make_pieces(struct memalloc *mem, struct piece *pieces)
 	must(n >= 8 && n < PIECES_MAX, "the region has to be of %d to %d MiB", 8 * PIECE >> 20,
 	     PIECES_MAX * PIECE >> 20);
 	for (i = 0; i < n; i++) {
-		if (i % 2) {
+		if (i % 2)
 			memalloc_buffer_free(mem, &buffers[i]);
-		} else {
-			pieces[left].buffer = buffers[i];
-			pieces[left++].words = map_buffer(mem, &buffers[i]);
-		}
+		else
+			pieces[left++] = map_buffer(mem, &buffers[i]);
 	}
 	return left;
 }
@@ -107,7 +100,7 @@ static pid_t start(char **command)
 int main(int argc, char **argv)
 {
 	struct memalloc *mem = open_device();
-	struct piece pieces[PIECES_MAX];
+	uint32_t *pieces[PIECES_MAX];
 	struct memalloc_stats stats;
 	struct tally *tally;
 	unsigned int n, i;
