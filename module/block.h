@@ -20,7 +20,9 @@ struct mal_block {
 	 */
 	u32 granules;
 	u64 length;		/* bytes that were asked for */
-	struct mal_payer *payer;	/* charged for all granules but those back or retired */
+
+	/* Charged for all granules but those back or retired. NULL: a buffer is moved there now. */
+	struct mal_payer *payer;
 
 	bool is_buffer;		/* counted as a buffer; false: a part of one, see resize.h */
 

@@ -490,7 +490,6 @@ int mal_call_compact(struct mal_call *call)
 		.room.req.align = 1,
 		.room.budget = compact->budget >> PAGE_SHIFT,
 		.region = region,
-		.payer = call->client->payer,
 	};
 	u64 stays[MAL_STAYS_REASONS] = {};
 	enum mal_outcome outcome;

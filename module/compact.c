@@ -128,8 +128,7 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	pages = seen.end - seen.first;
 	/* So many are in use meanwhile that are free before and after. */
 	WRITE_ONCE(compaction->region->moves.target, pages);
-	stays = slides ? mal_slide(look.buffer, pages, compaction->payer, lo) :
-			 mal_move(look.buffer, pages, compaction->payer, lo, hi);
+	stays = slides ? mal_slide(look.buffer, pages, lo) : mal_move(look.buffer, pages, lo, hi);
 	WRITE_ONCE(compaction->region->moves.target, 0);
 	outcome = count_move(compaction, look.buffer, &seen, stays);
 	mal_buffer_end_claim(look.buffer);

@@ -12,7 +12,6 @@ struct mal_compaction {
 	/* For what there is to be room, and what that may cost; of size 0: for all that is free. */
 	struct mal_room room;
 	struct mal_region *region;
-	struct mal_payer *payer;	/* for mal_move() */
 
 	/* May @buffer be moved now? Called under the arena's lock. NULL: any may. */
 	bool (*may_move)(const struct mal_buffer *buffer);

@@ -79,7 +79,6 @@ static int move_buffers(struct demand *demand)
 		.room.req = *demand->req,
 		.room.budget = budget,
 		.region = region,
-		.payer = demand->payer,
 		.may_move = may_move_on_demand,
 		.looks_max = MAL_LOOKS_MAX,
 	};

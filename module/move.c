@@ -356,22 +356,19 @@ static bool limit_request(const struct mal_buffer *buffer, u32 pages, u32 lo, u3
 	return !req->hi || req->lo < req->hi;
 }
 
-/* What @buffer, of @pages, moves to, or by. It has no place yet. */
-static struct mal_extent make_target(const struct mal_buffer *buffer, struct mal_payer *payer,
-				     u32 pages)
+/* What @buffer, of @pages, moves to, or by. It has no place yet, and nobody pays for it. */
+static struct mal_extent make_target(const struct mal_buffer *buffer, u32 pages)
 {
 	return (struct mal_extent) {
-		.block.payer = payer,
 		.block.first = MAL_NONE,
 		.block.granules = pages,
 		.region = buffer->extent.region,
 	};
 }
 
-enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo,
-		       u32 hi)
+enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi)
 {
-	struct mal_extent target = make_target(buffer, payer, pages);
+	struct mal_extent target = make_target(buffer, pages);
 	struct mal_request req;
 	int err;
 
@@ -384,9 +381,9 @@ enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, struct mal_payer *p
 	return move_to_target(buffer, &target, pages);
 }
 
-enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, struct mal_payer *payer, u32 lo)
+enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo)
 {
-	struct mal_extent target = make_target(buffer, payer, pages);
+	struct mal_extent target = make_target(buffer, pages);
 	struct mal_request req;
 	int err;
 

@@ -29,7 +29,7 @@ struct entry {
 	u64 offset;
 	u64 length;
 	u32 state;
-	bool has_extent;
+	bool has_payer;
 	bool touched;
 	bool disclosed;
 	bool attached;
@@ -51,6 +51,7 @@ struct layout {
 static void copy_piece(const struct mal_arena_piece *piece, void *data)
 {
 	const struct mal_extent *extent = mal_extent_of(piece->block);
+	const struct mal_payer *payer = piece->block ? READ_ONCE(piece->block->payer) : NULL;
 	struct layout *layout = data;
 	struct entry *entry = &layout->entries[layout->read++];
 
@@ -59,14 +60,14 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 		.offset = (u64)piece->first << PAGE_SHIFT,
 		.length = (u64)piece->granules << PAGE_SHIFT,
 		.state = piece->state,
-		.has_extent = piece->block,
+		.has_payer = payer,
 	};
-	if (!piece->block)
+	if (!payer)
 		return;
 	entry->touched = READ_ONCE(extent->touched);
 	entry->requested = READ_ONCE(extent->block.length);
 	memcpy(entry->name, extent->block.name, sizeof(entry->name));
-	entry->payer = READ_ONCE(extent->block.payer)->opener;
+	entry->payer = payer->opener;
 	if (extent->block.is_buffer) {
 		const struct mal_buffer *buffer = mal_buffer_of(extent);
 
@@ -127,7 +128,7 @@ static int layout_show(struct seq_file *seq, void *v)
 	if (!entry->offset)
 		seq_puts(seq, "offset length state requested references flags pid uid comm name\n");
 	seq_printf(seq, "%llu %llu %s", entry->offset, entry->length, states[entry->state]);
-	if (!entry->has_extent) {
+	if (!entry->has_payer) {
 		seq_putc(seq, '\n');
 		return 0;
 	}
