@@ -26,10 +26,17 @@ struct look {
 	struct mal_buffer *buffer;	/* and is this; NULL: there is none that can be moved */
 };
 
+static bool is_within_bounds(const struct mal_buffer *buffer)
+{
+	const struct mal_region *region = buffer->extent.region;
+
+	return mal_extent_size(&buffer->extent) <= READ_ONCE(region->compact.buffer_max) &&
+	       mal_buffer_moves(buffer) < MAL_MOVES_MAX;
+}
+
 static bool may_move(const struct mal_compaction *compaction, const struct mal_buffer *buffer)
 {
-	return !mal_buffer_stays(buffer) &&
-	       (!compaction->may_move || compaction->may_move(buffer));
+	return !mal_buffer_stays(buffer) && (!compaction->bounded || is_within_bounds(buffer));
 }
 
 static void look_at_piece(const struct mal_arena_piece *piece, void *data)

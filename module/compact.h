@@ -13,8 +13,7 @@ struct mal_compaction {
 	struct mal_room room;
 	struct mal_region *region;
 
-	/* May @buffer be moved now? Called under the arena's lock. NULL: any may. */
-	bool (*may_move)(const struct mal_buffer *buffer);
+	bool bounded;		/* large buffers stay, and those that have been moved enough */
 	u32 looks_max;		/* at so many blocks, the budget is used up; 0: no limit */
 
 	u32 looks;		/* at blocks, so many */

@@ -33,14 +33,6 @@ struct demand {
 	bool moved;		/* a buffer */
 };
 
-static bool may_move_on_demand(const struct mal_buffer *buffer)
-{
-	const struct mal_region *region = buffer->extent.region;
-
-	return mal_extent_size(&buffer->extent) <= READ_ONCE(region->compact.buffer_max) &&
-	       mal_buffer_moves(buffer) < MAL_MOVES_MAX;
-}
-
 /* How many bytes may still be moved: for this request, and for the user in this second. */
 static u64 budget_of(const struct demand *demand)
 {
@@ -79,7 +71,7 @@ static int move_buffers(struct demand *demand)
 		.room.req = *demand->req,
 		.room.budget = budget,
 		.region = region,
-		.may_move = may_move_on_demand,
+		.bounded = true,
 		.looks_max = MAL_LOOKS_MAX,
 	};
 	enum mal_outcome outcome;

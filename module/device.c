@@ -8,6 +8,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "background.h"
 #include "buffer.h"
 #include "client.h"
 #include "device.h"
@@ -110,8 +111,9 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	mutex_init(&region->compacting);
-	region->compact = spec->compact;
 	INIT_LIST_HEAD(&region->client_list);
+	region->compact = spec->compact;
+	mal_background_init(region);
 	return region;
 
 destroy_spaces:
@@ -130,8 +132,10 @@ free_device:
 int mal_device_register(struct mal_region *region)
 {
 	struct mal_device *device = device_of(region);
-	int err;
+	int err = mal_background_set_mode(region, region->compact.mode);
 
+	if (err)
+		return err;
 	region->misc.minor = MISC_DYNAMIC_MINOR;
 	region->misc.name = device->node_name;
 	region->misc.fops = &device_fops;
@@ -203,6 +207,7 @@ void mal_device_vacate(struct mal_region *region)
 void mal_device_destroy(struct mal_region *region)
 {
 	mal_device_remove_nodes(region);
+	mal_background_end(region);
 	/* While all is there that it takes to release what is ready. */
 	mal_arena_stop(&region->arena);
 	mal_users_destroy(&region->users);

@@ -30,7 +30,8 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 				     void (*lose)(struct mal_range *range));
 
 /*
- * Make the region's nodes. Until mal_device_start(), they can't be opened. Sleeps. -ENOMEM;
+ * Make the region's nodes, and have its buffers moved in the background if that is wanted. Until
+ * mal_device_start(), the nodes can't be opened. Sleeps. -ENOMEM; -EINTR: a fatal signal arrived;
  * -ENOSPC: the kernel has no number left for a node; -EEXIST: the second name of its node in
  * /dev/dma_heap/ is taken.
  */

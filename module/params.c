@@ -44,7 +44,7 @@ MODULE_PARM_DESC(arenas, "CPUs and clients keep freed blocks ready, with good fi
 
 static char *compact = "demand";
 module_param(compact, charp, 0444);
-MODULE_PARM_DESC(compact, "when buffers are moved to make room: never, or on demand, for a request that finds none though enough is free (default: demand)");
+MODULE_PARM_DESC(compact, "when buffers are moved to make room: never; on demand, for a request that finds none though enough is free; or also in the background (default: demand)");
 
 static char *compact_budget = "64M";
 module_param(compact_budget, charp, 0444);
@@ -53,6 +53,10 @@ MODULE_PARM_DESC(compact_budget, "most bytes that are moved for a request; 0: no
 static char *compact_buffer = "16M";
 module_param(compact_buffer, charp, 0444);
 MODULE_PARM_DESC(compact_buffer, "bytes of the largest buffer that is moved for a request; 0: no limit (default: 16M)");
+
+static char *compact_threshold = "500";
+module_param(compact_threshold, charp, 0444);
+MODULE_PARM_DESC(compact_threshold, "fragmentation, in thousandths, above which buffers are moved in the background (default: 500)");
 
 static char *user_bytes = "default";
 static char *user_buffers = "0";
@@ -91,6 +95,7 @@ static int parse_limits(struct mal_limits *limits)
 static int parse_compact(struct mal_compact_settings *settings)
 {
 	return mal_parse_mode(compact, &settings->mode) ?:
+	       mal_parse_threshold(compact_threshold, &settings->threshold) ?:
 	       mal_parse_limit("compact_budget", compact_budget, &settings->budget) ?:
 	       mal_parse_limit("compact_buffer", compact_buffer, &settings->buffer_max);
 }

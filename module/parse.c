@@ -105,6 +105,7 @@ int mal_format_limit(char *text, u64 limit)
 static const char *const modes[] = {
 	[MAL_COMPACT_NEVER] = "never",
 	[MAL_COMPACT_ON_DEMAND] = "demand",
+	[MAL_COMPACT_BACKGROUND] = "background",
 };
 
 int mal_parse_mode(const char *text, enum mal_compact_mode *mode)
@@ -112,10 +113,24 @@ int mal_parse_mode(const char *text, enum mal_compact_mode *mode)
 	const int found = sysfs_match_string(modes, text);
 
 	if (found < 0) {
-		pr_err("compact=%.*s is none of: never demand\n", (int)strcspn(text, "\n"), text);
+		pr_err("compact=%.*s is none of: never demand background\n",
+		       (int)strcspn(text, "\n"), text);
 		return -EINVAL;
 	}
 	*mode = found;
+	return 0;
+}
+
+int mal_parse_threshold(const char *text, u32 *threshold)
+{
+	u32 value;
+
+	if (kstrtou32(text, 10, &value) || value > 1000) {
+		pr_err("compact_threshold=%.*s is not a number from 0 to 1000\n",
+		       (int)strcspn(text, "\n"), text);
+		return -EINVAL;
+	}
+	*threshold = value;
 	return 0;
 }
 

@@ -44,6 +44,9 @@ int mal_format_limit(char *text, u64 limit);
 int mal_parse_mode(const char *text, enum mal_compact_mode *mode);
 const char *mal_mode_name(enum mal_compact_mode mode);
 
+/* Of the fragmentation, in thousandths. -EINVAL, which the log explains. */
+int mal_parse_threshold(const char *text, u32 *threshold);
+
 /* NULL: there is no such fit; the log says which there are. */
 const struct mal_fit *mal_parse_fit(const char *text);
 

@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/memalloc.h>
 
@@ -17,17 +18,22 @@
 #include "space.h"
 #include "ward.h"
 
-/* When buffers are moved to make room; an administrator's COMPACT moves them always. */
+/*
+ * When buffers are moved to make room; an administrator's COMPACT moves them always. Each mode has
+ * what the one before it has.
+ */
 enum mal_compact_mode {
 	MAL_COMPACT_NEVER,
 	MAL_COMPACT_ON_DEMAND,	/* for a request that finds no room, though enough is free */
+	MAL_COMPACT_BACKGROUND,	/* before there is such a request, see background.c */
 };
 
 /* Settings, which the administrator may change at any time: READ_ONCE(). */
 struct mal_compact_settings {
 	enum mal_compact_mode mode;
 	u64 budget;		/* bytes that may be copied for one request */
-	u64 buffer_max;		/* bytes of a buffer; a larger one is not moved for a request */
+	u64 buffer_max;		/* bytes of a buffer; a larger one only an administrator moves */
+	u32 threshold;		/* in the background, they move while fragmentation is above */
 };
 
 /* Why a buffer stays where it is. */
@@ -55,6 +61,12 @@ struct mal_move_figures {
 	atomic64_t served;		/* requests that got memory only after moves */
 	u64 over_budget;		/* requests for which bounds did not allow that */
 	u32 target;			/* now: granules that a buffer is being moved to */
+};
+
+/* Who moves buffers in the background, see background.c. */
+struct mal_background {
+	struct task_struct *task;	/* NULL: the region has never been in that mode */
+	wait_queue_head_t waiters;	/* for the mode */
 };
 
 /* A claimed range, and all that manages it. */
@@ -86,6 +98,7 @@ struct mal_region {
 	atomic64_t abandoned_bytes;
 	struct mutex compacting;	/* held by who moves buffers; before their locks */
 	struct mal_compact_settings compact;
+	struct mal_background background;
 	struct mal_move_figures moves;
 	struct mal_spaces spaces;
 	struct miscdevice misc;		/* the node that clients open */

@@ -9,6 +9,7 @@
 #include <linux/sysfs.h>
 #include <linux/memalloc.h>
 
+#include "background.h"
 #include "core/fit.h"
 #include "parse.h"
 #include "region.h"
@@ -89,12 +90,9 @@ static ssize_t compact_store(struct device *dev, struct device_attribute *attr, 
 			     size_t length)
 {
 	enum mal_compact_mode mode;
-	int err = mal_parse_mode(text, &mode);
+	int err = mal_parse_mode(text, &mode) ?: mal_background_set_mode(region_of(dev), mode);
 
-	if (err)
-		return err;
-	WRITE_ONCE(region_of(dev)->compact.mode, mode);
-	return length;
+	return err ?: length;
 }
 static DEVICE_ATTR_RW(compact);
 
@@ -119,6 +117,25 @@ static DEVICE_ATTR_RW(compact_##what)
 
 MAL_COMPACT(budget, budget);
 MAL_COMPACT(buffer, buffer_max);
+
+static ssize_t compact_threshold_show(struct device *dev, struct device_attribute *attr,
+				      char *text)
+{
+	return sysfs_emit(text, "%u\n", READ_ONCE(region_of(dev)->compact.threshold));
+}
+
+static ssize_t compact_threshold_store(struct device *dev, struct device_attribute *attr,
+				       const char *text, size_t length)
+{
+	u32 threshold;
+	int err = mal_parse_threshold(text, &threshold);
+
+	if (err)
+		return err;
+	WRITE_ONCE(region_of(dev)->compact.threshold, threshold);
+	return length;
+}
+static DEVICE_ATTR_RW(compact_threshold);
 
 /* What has been allocated stays when a limit is lowered. */
 static ssize_t store_limit(struct mal_users *users, u64 *limit, const char *name,
@@ -166,6 +183,7 @@ static struct attribute *mal_region_attrs[] = {
 	&dev_attr_compact.attr,
 	&dev_attr_compact_budget.attr,
 	&dev_attr_compact_buffer.attr,
+	&dev_attr_compact_threshold.attr,
 	&dev_attr_user_bytes.attr,
 	&dev_attr_user_buffers.attr,
 	&dev_attr_client_bytes.attr,

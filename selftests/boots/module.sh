@@ -67,6 +67,24 @@ each_limit_is_set() {
 	unload_ok
 }
 
+# compact_is MODE THRESHOLD
+compact_is() {
+	[ "$(cat /sys/class/misc/memalloc/compact{,_threshold} | xargs)" = "$*" ]
+}
+
+each_mode_is_chosen() {
+	local mode
+	for mode in never demand background; do
+		load_ok size=4M compact="$mode" compact_threshold=250
+		compact_is "$mode" 250
+		unload_ok
+	done
+	load_ok size=4M
+	compact_is demand 500
+	[ -z "$(pgrep memalloc/)" ]
+	unload_ok
+}
+
 size_of() {
 	load_ok size="$1"
 	is length "$2"
@@ -276,6 +294,8 @@ check_module efbig_size_above_memory refuses EFBIG "16384 MiB.*$largest" size=16
 check_module enomem_size_of_nearly_all_memory refuses ENOMEM "$largest" size="$nearly_all"
 check_module einval_fit_unknown refuses EINVAL 'fit=nosuch ' fit=nosuch
 check_module einval_node_unknown refuses EINVAL 'node=99 ' node=99
+check_module einval_compact_unknown refuses EINVAL 'compact=often ' compact=often
+check_module einval_compact_threshold_large refuses EINVAL 'compact_threshold=1001 ' compact_threshold=1001
 check_module einval_user_bytes_garbage refuses EINVAL 'user_bytes=lots ' user_bytes=lots
 check_module einval_user_buffers_negative refuses EINVAL 'user_buffers=-1 ' user_buffers=-1
 check_module einval_client_bytes_bad_suffix refuses EINVAL 'client_bytes=1Q ' client_bytes=1Q
@@ -285,6 +305,7 @@ check_module size_in_bytes size_of 8454144 8454144
 check_module size_in_kib size_of 64k 65536
 check_module fit_by_name each_fit_is_chosen
 check_module limits_by_number each_limit_is_set
+check_module moves_by_mode each_mode_is_chosen
 check_module log_line says_one_line_without_address
 check_module parameters_are_described every_parameter_is_described
 check_module load_is_killed_while_it_clears load_is_killed

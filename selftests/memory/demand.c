@@ -3,13 +3,10 @@
  * Requests that find no room in one piece, though enough is free: buffers of others are moved for
  * them, who notice nothing, and within bounds.
  */
-#include "memalloc_test.h"
+#include "pieces.h"
 #include "dmaheap.h"
 #include "pins.h"
 
-#define PIECES		32
-#define PIECE_PAGES	64
-#define PIECE		(PIECE_PAGES * PAGE)
 #define LARGE		(PIECES / 4 * PIECE)	/* half of what it takes to make room is in use */
 #define MOVED		(LARGE / 2)
 #define STRANGER	4242	/* a user */
@@ -21,64 +18,23 @@ static __attribute__((constructor)) void needs_memory_that_moves(void)
 }
 
 FIXTURE(demand) {
+	struct pieces pieces;
 	int fd;
-	struct memalloc_alloc buffers[PIECES];
-	char *maps[PIECES];
-	struct memalloc_stats before;
 };
 
-/* The first pieces of the region are buffers, every second of which is freed; the rest is full. */
 FIXTURE_SETUP(demand)
 {
-	struct memalloc_alloc rest;
-	int i;
-
-	self->fd = open_idle_device();
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, no_limits());
-	for (i = 0; i < PIECES; i++) {
-		ASSERT_EQ(0, alloc_buffer(self->fd, PIECE, &self->buffers[i]));
-		self->maps[i] = map_buffer(self->fd, &self->buffers[i]);
-		ASSERT_NE(MAP_FAILED, self->maps[i]);
-		fill(self->maps[i], PIECE, i);
-	}
-	ASSERT_EQ(0, get_stats(self->fd, &self->before));
-	ASSERT_EQ(0, alloc_buffer(self->fd, self->before.free, &rest));
-	for (i = 1; i < PIECES; i += 2) {
-		munmap(self->maps[i], PIECE);
-		ASSERT_EQ(0, free_buffer(self->fd, self->buffers[i].handle));
-	}
-	ASSERT_EQ(0, get_stats(self->fd, &self->before));
-	ASSERT_EQ(PIECE, self->before.largest_free);
+	ASSERT_EQ(0, make_pieces(&self->pieces));
+	self->fd = self->pieces.fd;
+	ASSERT_EQ(PIECE, self->pieces.before.largest_free);
 }
 
 FIXTURE_TEARDOWN(demand)
 {
-	int i;
-
-	for (i = 0; i < PIECES; i += 2) {
-		EXPECT_EQ(PIECE, first_difference(self->maps[i], PIECE, i)) TH_LOG("piece %d", i);
-		munmap(self->maps[i], PIECE);
-	}
-	close(self->fd);
+	EXPECT_EQ(-1, end_pieces(&self->pieces));
 	EXPECT_EQ(0, move_on_demand(true));
 	EXPECT_EQ(0, set_attribute("compact_budget", "64M"));
 	EXPECT_EQ(0, set_attribute("compact_buffer", "16M"));
-}
-
-/* The statistics now, without what they were before. */
-static struct memalloc_stats since(FIXTURE_DATA(demand) * self)
-{
-	struct memalloc_stats now = {};
-
-	get_stats(self->fd, &now);
-	now.moves -= self->before.moves;
-	now.moved -= self->before.moved;
-	now.moves_refused -= self->before.moves_refused;
-	now.served_by_moves -= self->before.served_by_moves;
-	now.over_budget -= self->before.over_budget;
-	now.failures -= self->before.failures;
-	return now;
 }
 
 TEST_F(demand, is_served)
@@ -88,7 +44,7 @@ TEST_F(demand, is_served)
 	char *map;
 
 	ASSERT_EQ(0, alloc_buffer(self->fd, LARGE, &large));
-	stats = since(self);
+	stats = since(&self->pieces);
 	EXPECT_EQ(PIECES / 8, stats.moves);
 	EXPECT_EQ(MOVED, stats.moved);
 	EXPECT_EQ(1, stats.served_by_moves);
@@ -108,7 +64,7 @@ TEST_F(demand, of_others)
 
 	ASSERT_LE(0, stranger);
 	EXPECT_EQ(0, alloc_buffer(stranger, LARGE, &large));
-	EXPECT_EQ(1, since(self).served_by_moves);
+	EXPECT_EQ(1, since(&self->pieces).served_by_moves);
 	close(stranger);
 }
 
@@ -117,7 +73,7 @@ TEST_F(demand, of_a_batch)
 	struct memalloc_alloc buffers[3];
 
 	ASSERT_EQ(0, alloc_batch(self->fd, buffers, 3, LARGE / 2));
-	EXPECT_LE(1, since(self).served_by_moves);
+	EXPECT_LE(1, since(&self->pieces).served_by_moves);
 }
 
 TEST_F(demand, of_a_dmaheap)
@@ -128,7 +84,7 @@ TEST_F(demand, of_a_dmaheap)
 	ASSERT_LE(0, heap);
 	dmabuf = dmaheap_alloc(heap, LARGE, O_RDWR | O_CLOEXEC);
 	EXPECT_LE(0, dmabuf);
-	EXPECT_EQ(1, since(self).served_by_moves);
+	EXPECT_EQ(1, since(&self->pieces).served_by_moves);
 	close(dmabuf);
 	close(heap);
 }
@@ -141,17 +97,17 @@ TEST_F(demand, with_constraints)
 
 	ASSERT_EQ(0, alloc_aligned(self->fd, 3 * PIECE, alignment, &aligned));
 	EXPECT_EQ(0, offset_of_handle(self->fd, aligned.handle) % alignment);
-	EXPECT_EQ(1, since(self).served_by_moves);
+	EXPECT_EQ(1, since(&self->pieces).served_by_moves);
 }
 
 TEST_F(demand, as_much_as_is_free)
 {
 	struct memalloc_alloc all, more;
 
-	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, self->before.free + PAGE, &more));
-	EXPECT_EQ(0, since(self).moves);
-	EXPECT_EQ(0, alloc_buffer(self->fd, self->before.free, &all));
-	EXPECT_EQ(0, since(self).free);
+	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, self->pieces.before.free + PAGE, &more));
+	EXPECT_EQ(0, since(&self->pieces).moves);
+	EXPECT_EQ(0, alloc_buffer(self->fd, self->pieces.before.free, &all));
+	EXPECT_EQ(0, since(&self->pieces).free);
 	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, PAGE, &more));
 }
 
@@ -163,12 +119,12 @@ TEST_F(demand, never)
 	EXPECT_EQ(-EINVAL, set_attribute("compact", "sometimes"));
 	ASSERT_EQ(0, move_on_demand(false));
 	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, LARGE, &large));
-	EXPECT_EQ(0, since(self).moves);
-	EXPECT_EQ(1, since(self).failures);
+	EXPECT_EQ(0, since(&self->pieces).moves);
+	EXPECT_EQ(1, since(&self->pieces).failures);
 	/* The administrator still can. */
 	ASSERT_EQ(0, compact(self->fd, LARGE, &answer));
 	EXPECT_EQ(0, alloc_buffer(self->fd, LARGE, &large));
-	EXPECT_EQ(0, since(self).served_by_moves);
+	EXPECT_EQ(0, since(&self->pieces).served_by_moves);
 }
 
 /* Of a second that has just begun, so that nothing was moved in it for others. */
@@ -184,12 +140,12 @@ TEST_F(demand, within_the_budget)
 
 	ASSERT_EQ(0, set_budget(MOVED - PAGE));
 	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, LARGE, &large));
-	EXPECT_EQ(0, since(self).moves);
-	EXPECT_EQ(1, since(self).over_budget);
-	EXPECT_EQ(1, since(self).failures);
+	EXPECT_EQ(0, since(&self->pieces).moves);
+	EXPECT_EQ(1, since(&self->pieces).over_budget);
+	EXPECT_EQ(1, since(&self->pieces).failures);
 	ASSERT_EQ(0, set_budget(MOVED));
 	EXPECT_EQ(0, alloc_buffer(self->fd, LARGE, &large));
-	EXPECT_EQ(MOVED, since(self).moved);
+	EXPECT_EQ(MOVED, since(&self->pieces).moved);
 }
 
 TEST_F(demand, large_buffers_stay)
@@ -198,7 +154,7 @@ TEST_F(demand, large_buffers_stay)
 
 	ASSERT_EQ(0, set_number("compact_buffer", PIECE - PAGE));
 	EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, LARGE, &large));
-	EXPECT_EQ(0, since(self).moves);
+	EXPECT_EQ(0, since(&self->pieces).moves);
 	ASSERT_EQ(0, set_number("compact_buffer", PIECE));
 	EXPECT_EQ(0, alloc_buffer(self->fd, LARGE, &large));
 }
@@ -213,10 +169,10 @@ TEST_F(demand, held_buffers_are_left_alone)
 	int i;
 
 	for (i = 0; i < PIECES; i += 2)
-		ASSERT_EQ(0, pin_page(&pins, self->maps[i] + PIECE - PAGE));
+		ASSERT_EQ(0, pin_page(&pins, self->pieces.maps[i] + PIECE - PAGE));
 	for (i = 0; i < 20; i++)
 		EXPECT_EQ(-ENOMEM, alloc_buffer(self->fd, LARGE, &large));
-	stats = since(self);
+	stats = since(&self->pieces);
 	EXPECT_EQ(0, stats.moves);
 	EXPECT_LT(0, stats.moves_refused);
 	EXPECT_GE(PIECES / 2 * ((now_ms() - begin) / A_SECOND + 2), stats.moves_refused);
@@ -265,7 +221,7 @@ TEST_F(demand, within_the_users_bound)
 		refused += !!alloc_buffer(stranger, LARGE / 2, &large);
 		close(stranger);
 	}
-	stats = since(self);
+	stats = since(&self->pieces);
 	EXPECT_LT(0, stats.served_by_moves);
 	/* Seconds begin and end in between. */
 	EXPECT_GE(4 * 2 * MOVED * ((now_ms() - begin) / A_SECOND + 2), stats.moved);

@@ -239,8 +239,8 @@ struct memalloc_info {
  * All constraints hold at the same time, for all @real_length bytes. If a free place
  * meets them all, it is found. If none does, though @real_length bytes are free in all, other
  * buffers are moved to make room, as by MEMALLOC_IOC_COMPACT, while their programs use them; in a
- * region with MEMALLOC_FEATURE_COMPACT, if its setting "compact" is "demand", and within its
- * bounds. This buffer, too, may be moved later, for others.
+ * region with MEMALLOC_FEATURE_COMPACT, unless its setting "compact" is "never", and within its
+ * bounds. This buffer, too, may be moved later, for others or in the background.
  *
  * The result of an alignment or a boundary does not disclose where the region lies, as
  * the region starts at a multiple of the largest alignment. A DMA mask or a window that
