@@ -16,6 +16,7 @@
 #include <linux/memalloc.h>
 
 #include "alloc.h"
+#include "attachment.h"
 #include "buffer.h"
 #include "call.h"
 #include "calls.h"
@@ -409,10 +410,10 @@ int mal_call_sync(struct mal_call *call)
 	if (sync->offset >= length || sync->length > length - sync->offset)
 		err = -EINVAL;
 	else if (sync->flags & MEMALLOC_SYNC_END)
-		mal_dmabuf_end_cpu_access(buffer, sync->offset, sync->length);
+		mal_end_cpu_access(buffer, sync->offset, sync->length);
 	else
-		err = mal_dmabuf_begin_cpu_access(buffer, sync->offset, sync->length,
-						  sync->flags & MEMALLOC_SYNC_WRITE);
+		err = mal_begin_cpu_access(buffer, sync->offset, sync->length,
+					   sync->flags & MEMALLOC_SYNC_WRITE);
 	mal_buffer_put(buffer);
 	return err;
 }

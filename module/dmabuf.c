@@ -4,29 +4,17 @@
  * read-only dma-buf nobody can write, through a write-only dma-buf nobody can read.
  */
 #include <linux/dma-buf.h>
-#include <linux/dma-mapping.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
-#include <linux/slab.h>
 
+#include "attachment.h"
 #include "buffer.h"
 #include "dmabuf.h"
 #include "look/trace.h"
 #include "mapping.h"
 #include "region.h"
-
-/* A device that may map a buffer for DMA. */
-struct mal_attachment {
-	struct list_head node;		/* in buffer->attachments */
-	struct device *dev;
-
-	/* Under attach_lock: */
-	struct sg_table sgt;
-	u32 place;			/* of the buffer in @sgt; MAL_NONE: @sgt is empty */
-	enum dma_data_direction dir;	/* DMA_NONE: not mapped */
-};
 
 static bool dmabuf_readable(const struct dma_buf *dmabuf)
 {
@@ -38,220 +26,39 @@ static bool dmabuf_writable(const struct dma_buf *dmabuf)
 	return dmabuf->file->f_mode & FMODE_WRITE;
 }
 
-/* The longest piece at @phys, up to @length, that @dev takes as one segment. */
-static size_t segment_length(struct device *dev, phys_addr_t phys, size_t length)
-{
-	unsigned long boundary = dma_get_seg_boundary(dev);
-	unsigned long before_boundary = boundary - (phys & boundary);
-	size_t max = min3((size_t)dma_get_max_seg_size(dev), dma_max_mapping_size(dev),
-			  (size_t)UINT_MAX);	/* the width of scatterlist.length */
-
-	length = min_t(size_t, length, max_t(size_t, ALIGN_DOWN(max, PAGE_SIZE), PAGE_SIZE));
-	return length - 1 > before_boundary ? before_boundary + 1 : length;
-}
-
-static void free_sg_table(struct mal_attachment *attachment)
-{
-	if (attachment->place != MAL_NONE)
-		sg_free_table(&attachment->sgt);
-	attachment->place = MAL_NONE;
-}
-
-/* The table gets the pages of @buffer, in segments that the device takes. */
-static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buffer *buffer)
-{
-	phys_addr_t phys = mal_extent_phys(&buffer->extent);
-	size_t size = mal_extent_size(&buffer->extent);
-	struct sg_table *sgt = &attachment->sgt;
-	struct scatterlist *sg;
-	unsigned int segments = 0;
-	unsigned int i;
-	size_t done;
-	size_t n;
-	int err;
-
-	for (done = 0; done < size; done += n) {
-		n = segment_length(attachment->dev, phys + done, size - done);
-		segments++;
-	}
-	err = sg_alloc_table(sgt, segments, GFP_KERNEL_ACCOUNT);
-	if (err)
-		return err;
-
-	done = 0;
-	for_each_sgtable_sg(sgt, sg, i) {
-		n = segment_length(attachment->dev, phys + done, size - done);
-		sg_set_page(sg, mal_extent_page(&buffer->extent, done >> PAGE_SHIFT), n,
-			    offset_in_page(done));
-		done += n;
-	}
-	attachment->place = buffer->extent.block.first;
-	return 0;
-}
-
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	struct mal_buffer *buffer = dmabuf->priv;
-	struct mal_range *range = &buffer->extent.region->range;
-	struct mal_attachment *attachment;
-
-	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
-	if (!mal_range_has_pages(range))
-		return -EOPNOTSUPP;
-	if (!mal_range_hold(range))
-		return -ENODEV;
-	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
-	if (!attachment) {
-		mal_range_drop(range);
-		return -ENOMEM;
-	}
-	attachment->dev = attach->dev;
-	attachment->place = MAL_NONE;
-	attachment->dir = DMA_NONE;
-	attach->priv = attachment;
-
-	mutex_lock(&buffer->attach_lock);
-	list_add(&attachment->node, &buffer->attachments);
-	mutex_unlock(&buffer->attach_lock);
-	return 0;
+	return mal_attach(dmabuf->priv, attach);
 }
 
 static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	struct mal_buffer *buffer = dmabuf->priv;
-	struct mal_attachment *attachment = attach->priv;
-
-	mutex_lock(&buffer->attach_lock);
-	list_del(&attachment->node);
-	mutex_unlock(&buffer->attach_lock);
-	free_sg_table(attachment);
-	kfree(attachment);
-	mal_range_drop(&buffer->extent.region->range);
+	mal_detach(dmabuf->priv, attach);
 }
 
-/* The device gets the buffer where it is now; @buffer has a pin. Under attach_lock. */
-static int map_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment,
-			  enum dma_data_direction dir)
-{
-	int err;
-
-	lockdep_assert_held(&buffer->attach_lock);
-	if (attachment->dir != DMA_NONE)
-		return -EBUSY;
-	/* A device that maps the buffer for each frame needs one table, until the buffer moves. */
-	if (attachment->place != buffer->extent.block.first) {
-		free_sg_table(attachment);
-		err = fill_sg_table(attachment, buffer);
-		if (err)
-			return err;
-	}
-	err = dma_map_sgtable(attachment->dev, &attachment->sgt, dir, 0);
-	if (!err)
-		attachment->dir = dir;
-	return err;
-}
-
-/* Some importers call this without the reservation lock, so attach_lock is needed. */
 static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
 {
-	struct mal_buffer *buffer = attach->dmabuf->priv;
-	struct mal_attachment *attachment = attach->priv;
-	int err;
-
 	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
 	if (dir != DMA_FROM_DEVICE && !dmabuf_readable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
-
-	mal_buffer_pin(buffer);
-	mutex_lock(&buffer->attach_lock);
-	err = map_attachment(buffer, attachment, dir);
-	mutex_unlock(&buffer->attach_lock);
-	if (!err)
-		return &attachment->sgt;
-	mal_buffer_unpin(buffer);
-	return ERR_PTR(err);
+	return mal_map_attachment(attach->dmabuf->priv, attach->priv, dir);
 }
 
 static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 			 enum dma_data_direction dir)
 {
-	struct mal_buffer *buffer = attach->dmabuf->priv;
-	struct mal_attachment *attachment = attach->priv;
-
-	mutex_lock(&buffer->attach_lock);
-	attachment->dir = DMA_NONE;
-	dma_unmap_sgtable(attachment->dev, sgt, dir, 0);
-	mutex_unlock(&buffer->attach_lock);
-	mal_buffer_unpin(buffer);
-}
-
-typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,
-			enum dma_data_direction dir);
-
-/*
- * The DMA segments cover the buffer, in order. There may be fewer than there are entries in the
- * table.
- */
-static void sync_segments(struct mal_attachment *attachment, u64 offset, u64 length, sync_fn sync)
-{
-	struct scatterlist *sg;
-	unsigned int i;
-
-	for_each_sgtable_dma_sg(&attachment->sgt, sg, i) {
-		size_t n;
-
-		if (offset >= sg_dma_len(sg)) {
-			offset -= sg_dma_len(sg);
-			continue;
-		}
-		n = min_t(u64, sg_dma_len(sg) - offset, length);
-		sync(attachment->dev, sg_dma_address(sg) + offset, n, attachment->dir);
-		length -= n;
-		if (!length)
-			break;
-		offset = 0;
-	}
-}
-
-/* Hand a range over between the CPU and each device that has the buffer mapped. */
-static void sync_attachments(struct mal_buffer *buffer, u64 offset, u64 length, sync_fn sync)
-{
-	struct mal_attachment *attachment;
-
-	mutex_lock(&buffer->attach_lock);
-	list_for_each_entry(attachment, &buffer->attachments, node) {
-		if (attachment->dir != DMA_NONE)
-			sync_segments(attachment, offset, length, sync);
-	}
-	mutex_unlock(&buffer->attach_lock);
-}
-
-int mal_dmabuf_begin_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length, bool write)
-{
-	/* Data can't be handed over before devices have finished with it. */
-	long left = dma_resv_wait_timeout(&buffer->extent.resv, dma_resv_usage_rw(write), true,
-					  MAX_SCHEDULE_TIMEOUT);
-
-	if (left < 0)
-		return left;
-	sync_attachments(buffer, offset, length, dma_sync_single_for_cpu);
-	return 0;
-}
-
-void mal_dmabuf_end_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length)
-{
-	sync_attachments(buffer, offset, length, dma_sync_single_for_device);
+	mal_unmap_attachment(attach->dmabuf->priv, attach->priv);
 }
 
 static int dmabuf_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	return mal_dmabuf_begin_cpu_access(dmabuf->priv, 0, dmabuf->size, dir != DMA_FROM_DEVICE);
+	return mal_begin_cpu_access(dmabuf->priv, 0, dmabuf->size, dir != DMA_FROM_DEVICE);
 }
 
 static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	mal_dmabuf_end_cpu_access(dmabuf->priv, 0, dmabuf->size);
+	mal_end_cpu_access(dmabuf->priv, 0, dmabuf->size);
 	return 0;
 }
 

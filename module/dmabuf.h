@@ -22,13 +22,4 @@ int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct
  */
 struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *writable);
 
-/*
- * The CPU is going to access @length bytes of @buffer from @offset on, or has done so. The
- * bytes are synchronized between the CPU and each device that has the buffer mapped. The
- * beginning also waits for devices that still work on the buffer: for their writes, and if
- * the CPU is going to @write, for their reads, too. -ERESTARTSYS: a signal arrived.
- */
-int mal_dmabuf_begin_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length, bool write);
-void mal_dmabuf_end_cpu_access(struct mal_buffer *buffer, u64 offset, u64 length);
-
 #endif /* MAL_DMABUF_H */
