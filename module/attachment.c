@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Devices that may map a buffer for DMA, through any of its dma-bufs. What a device has mapped
- * stays where it is.
+ * stays where it is. But there are importers that can be asked to let go of it, and map it again
+ * for what they do next.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
@@ -15,6 +16,8 @@
 struct mal_attachment {
 	struct list_head node;		/* in buffer->attachments */
 	struct device *dev;
+	struct dma_buf *dmabuf;
+	bool yields;			/* the importer can be asked to unmap it */
 
 	/* Under attach_lock: */
 	struct sg_table sgt;
@@ -89,13 +92,17 @@ int mal_attach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
 		return -ENOMEM;
 	}
 	attachment->dev = attach->dev;
+	attachment->dmabuf = attach->dmabuf;
+	attachment->yields = mal_importer_yields(attach);
 	attachment->place = MAL_NONE;
 	attachment->dir = DMA_NONE;
 	attach->priv = attachment;
 
+	dma_resv_lock(&buffer->extent.resv, NULL);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
+	dma_resv_unlock(&buffer->extent.resv);
 	return 0;
 }
 
@@ -103,9 +110,11 @@ void mal_detach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
 {
 	struct mal_attachment *attachment = attach->priv;
 
+	dma_resv_lock(&buffer->extent.resv, NULL);
 	mutex_lock(&buffer->attach_lock);
 	list_del(&attachment->node);
 	mutex_unlock(&buffer->attach_lock);
+	dma_resv_unlock(&buffer->extent.resv);
 	free_sg_table(attachment);
 	kfree(attachment);
 	mal_range_drop(&buffer->extent.region->range);
@@ -143,10 +152,13 @@ struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attach
 	mutex_lock(&buffer->attach_lock);
 	err = map_attachment(buffer, attachment, dir);
 	mutex_unlock(&buffer->attach_lock);
-	if (!err)
-		return &attachment->sgt;
-	mal_buffer_unpin(buffer);
-	return ERR_PTR(err);
+	if (err) {
+		mal_buffer_unpin(buffer);
+		return ERR_PTR(err);
+	}
+	if (attachment->yields)
+		WRITE_ONCE(buffer->yielding, buffer->yielding + 1);
+	return &attachment->sgt;
 }
 
 void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment)
@@ -155,7 +167,53 @@ void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *atta
 	dma_unmap_sgtable(attachment->dev, &attachment->sgt, attachment->dir, 0);
 	attachment->dir = DMA_NONE;
 	mutex_unlock(&buffer->attach_lock);
+	if (attachment->yields)
+		WRITE_ONCE(buffer->yielding, buffer->yielding - 1);
 	mal_buffer_unpin(buffer);
+}
+
+bool mal_buffer_is_pinned(const struct mal_buffer *buffer)
+{
+	/* What was done by way of a pin that is gone was done before: as in mal_buffer_unpin(). */
+	return atomic_read_acquire(&buffer->pins) > READ_ONCE(buffer->yielding);
+}
+
+/* Importers unmap the buffer while they are asked, or soon after. */
+static void ask_importers(struct mal_buffer *buffer)
+{
+	struct mal_attachment *attachment;
+
+	dma_resv_assert_held(&buffer->extent.resv);
+	if (!buffer->yielding || mal_buffer_is_pinned(buffer))
+		return;
+	/* None is detached meanwhile, so their dma-bufs stay. */
+	list_for_each_entry(attachment, &buffer->attachments, node)
+		if (attachment->yields && attachment->dir != DMA_NONE)
+			dma_buf_invalidate_mappings(attachment->dmabuf);
+}
+
+bool mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience)
+{
+	struct dma_resv *resv = &buffer->extent.resv;
+	long left;
+
+	/* Who has it works on the buffer, or waits for a device. */
+	if (!dma_resv_trylock(resv))
+		return false;
+	ask_importers(buffer);
+	if (mal_extent_devices_are_done(&buffer->extent))
+		return true;
+	left = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, true, *patience);
+	*patience = max(left, 0L);
+	if (left > 0)
+		return true;
+	dma_resv_unlock(resv);
+	return false;
+}
+
+void mal_resume_devices(struct mal_buffer *buffer)
+{
+	dma_resv_unlock(&buffer->extent.resv);
 }
 
 typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,

@@ -26,6 +26,18 @@ struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attach
 				    enum dma_data_direction dir);
 void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment);
 
+/* Does a device that can't be asked to let go of the buffer, or the kernel, have it mapped? */
+bool mal_buffer_is_pinned(const struct mal_buffer *buffer);
+
+/*
+ * Ask the importers that can be asked to let go of the buffer, and wait for what devices have
+ * begun: up to *@patience, in jiffies, of which that is subtracted. True: until
+ * mal_resume_devices(), none begins anything new; but one that has not let go may still have the
+ * buffer mapped. False: devices have not finished, or a signal arrived. Sleeps.
+ */
+bool __must_check mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience);
+void mal_resume_devices(struct mal_buffer *buffer);
+
 /*
  * The CPU is going to access @length bytes of @buffer from @offset on, or has done so. The
  * bytes are synchronized between the CPU and each device that has the buffer mapped. The

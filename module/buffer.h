@@ -78,12 +78,15 @@ struct mal_buffer {
 	 */
 	atomic_t pins;
 
+	/* So many of these are devices' that can be asked to go. Under the lock of extent.resv. */
+	u32 yielding;
+
 	/* Under region->compacting: see mal_buffer_moves(). */
 	u32 moves_second;
 	u32 moves;
 
-	struct mutex attach_lock;	/* of @attachments; after dma_resv locks */
-	struct list_head attachments;	/* of devices, through any dma-buf */
+	struct mutex attach_lock;	/* after dma_resv locks */
+	struct list_head attachments;	/* of devices, through any dma-buf; changes under both */
 };
 
 /*

@@ -13,6 +13,9 @@
 /* Blocks that are looked at between two chances for others to run. */
 #define MAL_LOOK_SLICE		32
 
+/* For so long, devices are waited for that have buffers which are to be moved. */
+#define MAL_PATIENCE_MS		50
+
 static struct mal_compaction *compaction_of(struct mal_room *room)
 {
 	return container_of(room, struct mal_compaction, room);
@@ -135,7 +138,8 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	pages = seen.end - seen.first;
 	/* So many are in use meanwhile that are free before and after. */
 	WRITE_ONCE(compaction->region->moves.target, pages);
-	stays = slides ? mal_slide(look.buffer, pages, lo) : mal_move(look.buffer, pages, lo, hi);
+	stays = slides ? mal_slide(look.buffer, pages, lo, &compaction->patience) :
+			 mal_move(look.buffer, pages, lo, hi, &compaction->patience);
 	WRITE_ONCE(compaction->region->moves.target, 0);
 	outcome = count_move(compaction, look.buffer, &seen, stays);
 	mal_buffer_end_claim(look.buffer);
@@ -206,6 +210,7 @@ enum mal_outcome mal_compact(struct mal_compaction *compaction)
 	lockdep_assert_held(&region->compacting);
 	if (!mal_can_move(region))
 		return MAL_NO_PLACE;
+	compaction->patience = msecs_to_jiffies(MAL_PATIENCE_MS);
 	room->mover = &buffer_mover;
 	room->granules = region->range.pages;
 	outcome = room->req.size ? make_room(compaction) : make_most_room(compaction);

@@ -16,6 +16,7 @@ struct mal_compaction {
 	bool bounded;		/* large buffers stay, and those that have been moved enough */
 	u32 looks_max;		/* at so many blocks, the budget is used up; 0: no limit */
 
+	unsigned long patience;	/* jiffies for which devices may still be waited for */
 	u32 looks;		/* at blocks, so many */
 	int err;		/* why it was stopped */
 	u64 moves;		/* buffers that were moved */

@@ -66,6 +66,21 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 	(!IS_ENABLED(CONFIG_ARM64) || LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 118)))
 
 /*
+ * An importer that can be asked to let go of what its device has mapped. Before, an exporter that
+ * asks would have everything mapped for all others for as long as they are attached. 7.3 was looked
+ * at.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define MAL_IMPORTERS_YIELD			false
+#define mal_importer_yields(attach)		false
+#define dma_buf_invalidate_mappings(dmabuf)	do { (void)(dmabuf); } while (0)
+#else
+#define MAL_IMPORTERS_YIELD			true
+#define mal_importer_yields(attach)	\
+	((attach)->importer_ops && (attach)->importer_ops->invalidate_mappings)
+#endif
+
+/*
  * For a variable that is set before it is read. Distributions have the compiler zero all variables
  * on the stack; in a call that would be a tenth of it.
  */

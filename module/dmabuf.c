@@ -36,6 +36,17 @@ static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *att
 	mal_detach(dmabuf->priv, attach);
 }
 
+static int dmabuf_pin(struct dma_buf_attachment *attach)
+{
+	mal_buffer_pin(attach->dmabuf->priv);
+	return 0;
+}
+
+static void dmabuf_unpin(struct dma_buf_attachment *attach)
+{
+	mal_buffer_unpin(attach->dmabuf->priv);
+}
+
 static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
 {
 	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
@@ -98,6 +109,8 @@ static void dmabuf_release(struct dma_buf *dmabuf)
 #define DMABUF_OPS					\
 	.attach = dmabuf_attach,			\
 	.detach = dmabuf_detach,			\
+	.pin = MAL_IMPORTERS_YIELD ? dmabuf_pin : NULL,	\
+	.unpin = MAL_IMPORTERS_YIELD ? dmabuf_unpin : NULL, \
 	.map_dma_buf = dmabuf_map,			\
 	.unmap_dma_buf = dmabuf_unmap,			\
 	.begin_cpu_access = dmabuf_begin_cpu_access,	\

@@ -2,11 +2,12 @@
 /*
  * Moving a buffer while programs use it.
  *
- * The buffer's size_lock is held for writing, so that no page fault maps a page, and nobody pins
- * the buffer. All mappings are removed. Then the reference count of each page is frozen at 0, which
- * works only if nobody holds the page; and who would take a reference now finds that there is no
- * page, and ends in a page fault. What was mapped and not held can't be reached any more: it is
- * copied, the blocks change places, and the faults that wait map the new pages.
+ * Devices that can be asked let go of the buffer. Its size_lock is held for writing, so that no
+ * page fault maps a page, and nobody pins the buffer. All mappings are removed. Then the reference
+ * count of each page is frozen at 0, which works only if nobody holds the page; and who would take a
+ * reference now finds that there is no page, and ends in a page fault. What was mapped and not held
+ * can't be reached any more: it is copied, the blocks change places, and the faults that wait map
+ * the new pages.
  *
  * What can fail has failed before the first page is frozen, or is undone page by page. The idiom of
  * freezing is that of the kernel's page migration (mm/migrate.c).
@@ -17,6 +18,7 @@
 #include <linux/wait_bit.h>
 
 #include "alloc.h"
+#include "attachment.h"
 #include "look/trace.h"
 #include "mapping.h"
 #include "move.h"
@@ -38,8 +40,7 @@ enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer)
 {
 	if (READ_ONCE(buffer->disclosed))
 		return MAL_STAYS_DISCLOSED;
-	/* What was done by way of a pin that is gone was done before: as in mal_buffer_unpin(). */
-	if (atomic_read_acquire(&buffer->pins))
+	if (mal_buffer_is_pinned(buffer))
 		return MAL_STAYS_MAPPED;
 	/*
 	 * Since 6.12, fork() copies huge entries while others unmap them. What has a file is no new
@@ -241,7 +242,8 @@ static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *targe
 	if (extent->block.granules != pages)
 		return MAL_STAYS_GOING;
 	stays = mal_buffer_stays(buffer);
-	if (!stays && !mal_extent_devices_are_done(extent))
+	/* Not even one that yields. */
+	if (!stays && atomic_read_acquire(&buffer->pins))
 		stays = MAL_STAYS_MAPPED;
 	if (stays)
 		return stays;
@@ -261,18 +263,37 @@ static enum mal_stay move_to(struct mal_buffer *buffer, struct mal_extent *targe
 	return stays;
 }
 
+/* The same, with all locks. */
+static enum mal_stay stop_and_move(struct mal_buffer *buffer, struct mal_extent *target, u32 pages,
+				   unsigned long *patience)
+{
+	struct mal_extent *extent = &buffer->extent;
+	u64 *longest = &extent->region->moves.longest;
+	enum mal_stay stays;
+	u64 start;
+
+	if (!mal_stop_devices(buffer, patience))
+		return MAL_STAYS_MAPPED;
+	start = ktime_get_ns();
+	down_write(&extent->size_lock);
+	stays = move_to(buffer, target, pages);
+	up_write(&extent->size_lock);
+	WRITE_ONCE(*longest, max(*longest, ktime_get_ns() - start));
+	mal_resume_devices(buffer);
+	return stays;
+}
+
 u32 mal_buffer_moves(const struct mal_buffer *buffer)
 {
 	lockdep_assert_held(&buffer->extent.region->compacting);
 	return buffer->moves_second == (u32)ktime_get_seconds() ? buffer->moves : 0;
 }
 
-/* A move of @buffer, of @pages, has ended, for which faults had to wait since @start. */
-static void account_move(struct mal_buffer *buffer, u32 pages, u64 start, enum mal_stay stays)
+/* A move of @buffer, of @pages, has ended. */
+static void account_move(struct mal_buffer *buffer, u32 pages, enum mal_stay stays)
 {
 	struct mal_move_figures *figures = &buffer->extent.region->moves;
 
-	WRITE_ONCE(figures->longest, max(figures->longest, ktime_get_ns() - start));
 	/* Its mappings are gone all the same: enough for this second. */
 	buffer->moves = stays ? MAL_MOVES_MAX : mal_buffer_moves(buffer) + 1;
 	buffer->moves_second = ktime_get_seconds();
@@ -311,14 +332,14 @@ static enum mal_stay keep_offset(struct mal_buffer *buffer)
  * Move the buffer of @pages to @target, or to a place that begins there and ends before the buffer
  * does. Nothing may be ready.
  */
-static enum mal_stay move_to_target(struct mal_buffer *buffer, struct mal_extent *target, u32 pages)
+static enum mal_stay move_to_target(struct mal_buffer *buffer, struct mal_extent *target, u32 pages,
+				    unsigned long *patience)
 {
 	struct mal_extent *extent = &buffer->extent;
 	struct mal_region *region = extent->region;
 	struct mal_block *block = &target->block;
 	enum mal_stay stays = keep_offset(buffer);
 	bool poisoned = false;
-	u64 start;
 
 	if (stays)
 		goto free;
@@ -329,11 +350,8 @@ static enum mal_stay move_to_target(struct mal_buffer *buffer, struct mal_extent
 	poisoned = is_poisoned(target);
 	stays = MAL_STAYS_NO_ROOM;
 	if (!poisoned) {
-		start = ktime_get_ns();
-		down_write(&extent->size_lock);
-		stays = move_to(buffer, target, pages);
-		up_write(&extent->size_lock);
-		account_move(buffer, pages, start, stays);
+		stays = stop_and_move(buffer, target, pages, patience);
+		account_move(buffer, pages, stays);
 	}
 	mal_clean_mark_dirty(&region->clean, block->first, block->granules, target->written);
 free:
@@ -366,7 +384,8 @@ static struct mal_extent make_target(const struct mal_buffer *buffer, u32 pages)
 	};
 }
 
-enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi)
+enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi,
+		       unsigned long *patience)
 {
 	struct mal_extent target = make_target(buffer, pages);
 	struct mal_request req;
@@ -378,10 +397,10 @@ enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi)
 	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
 	if (err)
 		return err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
-	return move_to_target(buffer, &target, pages);
+	return move_to_target(buffer, &target, pages, patience);
 }
 
-enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo)
+enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo, unsigned long *patience)
 {
 	struct mal_extent target = make_target(buffer, pages);
 	struct mal_request req;
@@ -393,5 +412,5 @@ enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo)
 				     &req);
 	if (err)
 		return err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
-	return move_to_target(buffer, &target, pages);
+	return move_to_target(buffer, &target, pages, patience);
 }

@@ -32,14 +32,16 @@ void mal_buffer_end_claim(struct mal_buffer *buffer);
 /*
  * Move the claimed buffer, of @pages, to a place that its constraints allow, from granule @lo on
  * and before granule @hi, or before the end of the region if @hi is 0. Nothing is charged. Nothing
- * may be ready. Who touches a mapping waits. Sleeps.
+ * may be ready. Who touches a mapping waits. What devices have begun is waited for, see
+ * mal_stop_devices(). Sleeps.
  */
-enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi);
+enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi,
+		       unsigned long *patience);
 
 /*
  * The same down to the lowest place that begins in the free block before the buffer, from granule
  * @lo on. The new place may reach into the old one. If there is no such block, nothing is moved.
  */
-enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo);
+enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo, unsigned long *patience);
 
 #endif /* MAL_MOVE_H */

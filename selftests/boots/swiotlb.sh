@@ -18,6 +18,10 @@ load_ok size=64M
 insmod "${MEMALLOC_KO%/*}/edu/edu.ko"
 modprobe vgem
 run_program dma
+# Where both kinds of importers can be, see module/compat.h.
+if [ "$(uname -r | cut -d. -f1)" -ge 7 ]; then
+	run_program yields
+fi
 
 echo "# program: swiotlb"
 check nothing_is_left_used is used 0

@@ -7,6 +7,7 @@
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/fs.h>
 #include <linux/iopoll.h>
 #include <linux/miscdevice.h>
@@ -15,6 +16,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 
 #include "edu.h"
 
@@ -45,6 +47,7 @@ struct edu_import {
 	struct dma_buf_attachment *attachment;	/* NULL: nothing is imported */
 	struct sg_table *sgt;			/* NULL: it is not mapped */
 	enum dma_data_direction direction;
+	u32 yields;				/* then @sgt is under the lock of the dma-buf's resv */
 };
 
 static_assert(EDU_BOTH_WAYS == DMA_BIDIRECTIONAL);
@@ -68,6 +71,18 @@ static bool segments_fit(struct sg_table *sgt, struct device *dev, size_t size)
 		size -= sg_dma_len(sg);
 	}
 	return !size;
+}
+
+static void lock_mapping(struct edu_import *import)
+{
+	if (import->attachment && import->yields)
+		dma_resv_lock(import->attachment->dmabuf->resv, NULL);
+}
+
+static void unlock_mapping(struct edu_import *import)
+{
+	if (import->attachment && import->yields)
+		dma_resv_unlock(import->attachment->dmabuf->resv);
 }
 
 /* -ENXIO: it is not mapped. */
@@ -95,11 +110,35 @@ static int map(struct edu_import *import)
 	return 0;
 }
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+static struct dma_buf_attachment *attach_yielding(struct edu_import *import, struct dma_buf *dmabuf)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+#else
+static void let_go(struct dma_buf_attachment *attachment)
+{
+	struct edu_import *import = attachment->importer_priv;
+
+	if (import->yields != EDU_KEEPS)
+		unmap(import);
+}
+
+static struct dma_buf_attachment *attach_yielding(struct edu_import *import, struct dma_buf *dmabuf)
+{
+	static const struct dma_buf_attach_ops yielding = { .invalidate_mappings = let_go };
+
+	return dma_buf_dynamic_attach(dmabuf, import->edu->dev, &yielding, import);
+}
+#endif
+
 static void detach(struct edu_import *import)
 {
 	struct dma_buf *dmabuf = import->attachment->dmabuf;
 
+	lock_mapping(import);
 	unmap(import);
+	unlock_mapping(import);
 	dma_buf_detach(dmabuf, import->attachment);
 	dma_buf_put(dmabuf);
 	import->attachment = NULL;
@@ -121,13 +160,17 @@ static int attach(struct edu_import *import, struct edu_attach *arg)
 	dmabuf = dma_buf_get(arg->fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	import->attachment = dma_buf_attach(dmabuf, dev);
+	import->yields = arg->yields;
+	import->attachment = import->yields ? attach_yielding(import, dmabuf) :
+					      dma_buf_attach(dmabuf, dev);
 	if (IS_ERR(import->attachment)) {
 		err = PTR_ERR(import->attachment);
 		goto put;
 	}
 	import->direction = arg->direction;
+	lock_mapping(import);
 	err = map(import);
+	unlock_mapping(import);
 	if (err) {
 		dma_buf_detach(dmabuf, import->attachment);
 		goto put;
@@ -220,7 +263,13 @@ static long edu_ioctl(struct file *file, unsigned int command, unsigned long use
 			ret = -EFAULT;
 		break;
 	case EDU_IOC_TRANSFER:
-		ret = copy_from_user(&what, arg, sizeof(what)) ? -EFAULT : transfer(import, &what);
+		if (copy_from_user(&what, arg, sizeof(what))) {
+			ret = -EFAULT;
+			break;
+		}
+		lock_mapping(import);
+		ret = transfer(import, &what);
+		unlock_mapping(import);
 		break;
 	case EDU_IOC_DETACH:
 		if (import->attachment)
@@ -229,10 +278,14 @@ static long edu_ioctl(struct file *file, unsigned int command, unsigned long use
 			ret = -ENXIO;
 		break;
 	case EDU_IOC_UNMAP:
+		lock_mapping(import);
 		ret = unmap(import);
+		unlock_mapping(import);
 		break;
 	case EDU_IOC_MAP:
+		lock_mapping(import);
 		ret = map(import);
+		unlock_mapping(import);
 		break;
 	default:
 		ret = -ENOTTY;

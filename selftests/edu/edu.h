@@ -18,6 +18,8 @@
 #define EDU_TO_DEVICE	1U
 #define EDU_FROM_DEVICE	2U
 
+#define EDU_KEEPS	2U
+
 /**
  * struct edu_attach - import a dma-buf and map it
  * @fd:          in: the dma-buf
@@ -26,8 +28,10 @@
  * @boundary:    in: a power of two of which no segment may cross a multiple; 0: 4 GiB
  * @max_mapping: out: the longest segment that the kernel can map for the device
  * @segments:    out: in how many the dma-buf came
+ * @yields:      in: not 0: the exporter can ask for it to be unmapped, as for UNMAP, which is done;
+ *               but not if this is EDU_KEEPS
  *
- * Errors: EBUSY one is imported already, EINVAL @direction, ERANGE the exporter's
+ * Errors: EOPNOTSUPP importers of this kernel are not asked with others beside them, EBUSY one is imported already, EINVAL @direction, ERANGE the exporter's
  * segments are not what the device takes or not the whole dma-buf, and those of
  * dma_buf_get(), dma_buf_attach() and dma_buf_map_attachment().
  */
@@ -38,7 +42,7 @@ struct edu_attach {
 	__u32 boundary;
 	__aligned_u64 max_mapping;
 	__u32 segments;
-	__u32 reserved;
+	__u32 yields;
 };
 
 /* The device has 4096 bytes, but QEMU 7.2 ends when the last of them is used. */

@@ -27,46 +27,6 @@ FIXTURE(dma) {
 	int edu_too;
 };
 
-static int transfer(int edu, __u64 offset, __u32 length, __u32 direction)
-{
-	struct edu_transfer arg = { .offset = offset, .length = length, .direction = direction };
-
-	return call(edu, EDU_IOC_TRANSFER, &arg);
-}
-
-/* Two open files of one device, or twice the same: what @source has, @target gets. */
-static int device_copies(int source, __u64 from, int target, __u64 to, size_t length)
-{
-	size_t done, n;
-	int ret = 0;
-
-	for (done = 0; !ret && done < length; done += n) {
-		n = length - done < EDU_MAX_LENGTH ? length - done : EDU_MAX_LENGTH;
-		ret = transfer(source, from + done, n, EDU_TO_DEVICE) ?:
-			transfer(target, to + done, n, EDU_FROM_DEVICE);
-	}
-	return ret;
-}
-
-static int cpu_fills(int dmabuf, void *memory, size_t length, __u32 seed)
-{
-	int ret = cpu_begins(dmabuf, DMA_BUF_SYNC_WRITE);
-
-	if (ret)
-		return ret;
-	fill(memory, length, seed);
-	return cpu_ends(dmabuf, DMA_BUF_SYNC_WRITE);
-}
-
-/* The answer of first_difference(), or a negative errno. */
-static __s64 cpu_finds(int dmabuf, const void *memory, size_t length, __u32 seed)
-{
-	int ret = cpu_begins(dmabuf, DMA_BUF_SYNC_READ);
-	__s64 difference = first_difference(memory, length, seed);
-
-	return ret ?: cpu_ends(dmabuf, DMA_BUF_SYNC_READ) ?: difference;
-}
-
 FIXTURE_SETUP(dma)
 {
 	self->fd = open_idle_device();
@@ -342,23 +302,6 @@ TEST_DMA(device_only_writes_what_is_write_only)
 	EXPECT_EQ(0, attach(self->edu, write_only, EDU_FROM_DEVICE));
 }
 
-/*
- * All is in use but two pieces: one behind the buffer, and one at the end that it fits into. What
- * is between stays, since its address is known.
- */
-static int leave_two_holes(int fd, struct memalloc_alloc *most)
-{
-	struct memalloc_alloc hole, last;
-	struct memalloc_query query;
-	struct memalloc_stats stats;
-
-	return alloc_buffer(fd, LENGTH, &hole) ?: get_stats(fd, &stats) ?:
-	       alloc_buffer(fd, stats.largest_free - LENGTH, most) ?:
-	       query_physical(fd, most->handle, &query) ?:
-	       alloc_buffer(fd, LENGTH, &last) ?:
-	       free_buffer(fd, hole.handle) ?: free_buffer(fd, last.handle);
-}
-
 /* It stays while the device has it mapped. Then it moves, and the next mapping finds it. */
 TEST_DMA(device_finds_what_was_moved)
 {
@@ -366,7 +309,7 @@ TEST_DMA(device_finds_what_was_moved)
 	struct memalloc_alloc most;
 	__s64 was = offset_of_handle(self->fd, self->buffer.handle);
 
-	ASSERT_EQ(0, leave_two_holes(self->fd, &most));
+	ASSERT_EQ(0, leave_two_holes(self->fd, LENGTH, &most));
 	ASSERT_EQ(0, cpu_fills(self->dmabuf, self->map, HALF, 1));
 	ASSERT_EQ(0, attach(self->edu, self->dmabuf, EDU_BOTH_WAYS));
 	ASSERT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
@@ -614,6 +557,33 @@ TEST_DMA(begin_waits_for_the_device)
 		EXPECT_EQ(0, wait_child(child))
 			TH_LOG("way %d", way);
 	}
+}
+
+/* It moves when the device has finished, which is waited for, but not for long. */
+TEST_DMA(move_waits_for_the_device)
+{
+	const __s64 was = offset_of_handle(self->fd, self->buffer.handle);
+	struct memalloc_compact answer;
+	struct memalloc_alloc most;
+	int card = open_vgem();
+	__s64 fence;
+	pid_t child;
+
+	ASSERT_LE(0, card);
+	ASSERT_EQ(0, leave_two_holes(self->fd, LENGTH, &most));
+	fence = device_begins(card, self->dmabuf);
+	EXPECT_LT(0, fence);
+	EXPECT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
+	EXPECT_EQ(was, offset_of_handle(self->fd, self->buffer.handle));
+	child = fork_child();
+	if (!child) {
+		sleep_ms(20);
+		_exit(-card_ends(card, fence));
+	}
+	EXPECT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
+	EXPECT_NE(was, offset_of_handle(self->fd, self->buffer.handle));
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(0, free_buffer(self->fd, most.handle));
 }
 
 TEST_HARNESS_MAIN

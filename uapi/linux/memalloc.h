@@ -767,7 +767,8 @@ struct memalloc_name {
  * @moves:        out: buffers that were moved
  * @moved:        out: bytes of these, rounded up to granules
  * @held:         out: bytes of buffers that were to be moved, but something held a page
- * @mapped:       out: bytes of buffers that devices, or the kernel, have mapped now
+ * @mapped:       out: bytes of buffers that devices, or the kernel, have mapped now; without those
+ *                of devices that can let go
  * @disclosed:    out: bytes of buffers of which somebody knows the address
  * @huge:         out: bytes of buffers of MEMALLOC_ALLOC_HUGE that programs have mapped, once
  *
@@ -775,8 +776,9 @@ struct memalloc_name {
  * handles, mmap offsets and mappings stay as they are: who touches a buffer while it is being
  * moved waits. A buffer keeps to the constraints that ALLOC was given. These buffers are not
  * moved: those of which a page is held, as by direct I/O or io_uring; those that a device has
- * mapped for DMA, by a dma-buf, or has not finished with; those of which QUERY has disclosed
- * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped.
+ * mapped for DMA, by a dma-buf, or has not finished with soon; those of which QUERY has disclosed
+ * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped. Since Linux 7.3, drivers that can
+ * let go of what they have mapped are asked to.
  *
  * In a region without MEMALLOC_FEATURE_COMPACT, nothing is moved.
  *
