@@ -4,8 +4,8 @@
  * made larger, so that the next large request need not wait for that. One step at a time is taken,
  * which moves a bounded number of bytes, and the pauses are many times as long as the steps.
  *
- * A pause ends when a CPU has nothing better to do. But while it takes a step, the thread is as
- * important as any other: who touches what is being moved, or needs room now, waits for it.
+ * A pause ends at the lowest priority. But while it takes a step, the thread is as important as any
+ * other: who touches what is being moved, or needs room now, waits for it.
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
@@ -21,32 +21,48 @@
 #define MAL_STEP_BYTES		(16UL << 20)
 #define MAL_STEP_LOOKS		200000
 
-/* The pause after a step, and how many times as long as the step it is at least. */
-#define MAL_PAUSE_MS		100
+/* The pause after a step, and how many times as long as the step it is in between. */
+#define MAL_PAUSE_MIN_MS	100
+#define MAL_PAUSE_MAX_MS	2000
 #define MAL_PAUSE_STEPS		20
 
-/* How often is looked whether there is something to be done; and how seldom, after vain steps. */
+/* How often is looked whether there is something to be done; and how seldom, when that is vain. */
 #define MAL_POLL_MS		500
 #define MAL_POLL_MAX_MS		32000
 
-/* The same figure as STATS.fragmentation, but what is ready is in nobody's way. */
-static bool is_fragmented(struct mal_region *region)
-{
-	const u64 free = mal_arena_count_free(&region->arena);
-	const u64 largest = mal_arena_largest(&region->arena);
+/* How the steps go. */
+struct progress {
+	u32 free;	/* granules that were free, */
+	u32 best;	/* and the most of these that were in one block */
+	u32 more;	/* by so many granules, that is to grow next; 0: by as many as it has */
+	u64 poll;	/* milliseconds to the next look */
+};
 
+static const struct progress no_progress = { .poll = MAL_POLL_MS };
+
+/* Memory that can't be moved is never in the mode, whatever its settings say. */
+static bool is_wanted(const struct mal_region *region)
+{
+	return READ_ONCE(region->compact.mode) == MAL_COMPACT_BACKGROUND && mal_can_move(region);
+}
+
+/* As STATS.fragmentation has it. */
+static bool is_fragmented(const struct mal_region *region, u64 free, u64 largest)
+{
 	return free > largest &&
 	       1000 * (free - largest) > free * READ_ONCE(region->compact.threshold);
 }
 
-/*
- * Make the largest free block larger: twice as large if that can be had, else by half of that, and
- * so on. Returns how many buffers were moved.
- */
-static u64 enlarge(struct mal_region *region)
+/* What is ready for somebody counts as in use here: so that is sometimes seen too early. */
+static bool seems_fragmented(struct mal_region *region)
 {
-	const u32 free = mal_arena_count_free(&region->arena);
-	const u32 largest = mal_arena_largest(&region->arena);
+	return is_fragmented(region, mal_arena_count_free(&region->arena),
+			     mal_arena_largest(&region->arena));
+}
+
+/* Make the largest free block larger. False: it is not larger than any was. */
+static bool enlarge(struct mal_region *region, struct progress *progress, u32 free, u32 largest)
+{
 	struct mal_compaction step = {
 		.room.req.align = 1,
 		.room.budget = MAL_STEP_BYTES >> PAGE_SHIFT,
@@ -54,62 +70,70 @@ static u64 enlarge(struct mal_region *region)
 		.bounded = true,
 		.looks_max = MAL_STEP_LOOKS,
 	};
-	u32 more;
+	const u32 most = min(free - largest, largest ?: 1);
 
-	for (more = min(free - largest, largest ?: 1); more && !step.moves; more /= 2) {
-		step.room.req.size = largest + more;
-		if (mal_compact(&step) == MAL_STOPPED)
-			break;
+	if (progress->free != free) {
+		progress->free = free;
+		progress->best = largest;
 	}
-	return step.moves;
-}
-
-/* False: there was nothing to move, or it could not be moved. */
-static bool take_step(struct mal_region *region)
-{
-	u64 moves = 0;
-
-	if (mal_compact_begin(region))
+	if (!progress->more || progress->more > most)
+		progress->more = most;
+	step.room.req.size = largest + progress->more;
+	(void)mal_compact(&step);
+	/* Steps that make it as large as it was before would never end. */
+	largest = mal_arena_largest(&region->arena);
+	if (largest <= progress->best)
 		return false;
-	/* What was ready is in the heap now. */
-	if (is_fragmented(region))
-		moves = enlarge(region);
-	mal_compact_end(region);
-	return moves;
+	progress->best = largest;
+	return true;
 }
 
-/* Returns how long to pause, in milliseconds; *@poll: the last pause after a vain step. */
-static u64 take_step_if_needed(struct mal_region *region, u64 *poll)
+/* Returns how long to pause, in milliseconds. */
+static u64 take_step(struct mal_region *region, struct progress *progress)
 {
 	const u64 start = ktime_get_ns();
-	bool moved;
+	const u32 free = mal_arena_count_free(&region->arena);
+	const u32 largest = mal_arena_largest(&region->arena);
+	u64 pause;
 
-	if (!is_fragmented(region)) {
-		*poll = MAL_POLL_MS;
-		return *poll;
+	if (!is_wanted(region) || !is_fragmented(region, free, largest))
+		return MAL_POLL_MS;
+	if (enlarge(region, progress, free, largest)) {
+		progress->more *= 2;
+		progress->poll = MAL_POLL_MS;
+	} else {
+		progress->more /= 2;
 	}
-	set_user_nice(current, 0);
-	moved = take_step(region);
-	set_user_nice(current, MAX_NICE);
-	if (!moved) {
-		*poll = min_t(u64, *poll * 2, MAL_POLL_MAX_MS);
-		return *poll;
+	/* Nothing at all is to be had. */
+	if (!progress->more) {
+		progress->poll = min_t(u64, progress->poll * 2, MAL_POLL_MAX_MS);
+		return progress->poll;
 	}
-	*poll = MAL_POLL_MS;
-	return max_t(u64, MAL_PAUSE_MS,
-		     div_u64((ktime_get_ns() - start) * MAL_PAUSE_STEPS, NSEC_PER_MSEC));
+	pause = div_u64((ktime_get_ns() - start) * MAL_PAUSE_STEPS, NSEC_PER_MSEC);
+	return clamp_t(u64, pause, MAL_PAUSE_MIN_MS, MAL_PAUSE_MAX_MS);
 }
 
-static bool is_wanted(const struct mal_region *region)
+static u64 take_step_if_needed(struct mal_region *region, struct progress *progress)
 {
-	return READ_ONCE(region->compact.mode) == MAL_COMPACT_BACKGROUND && mal_can_move(region);
+	u64 pause = MAL_POLL_MS;
+
+	if (!seems_fragmented(region))
+		return pause;
+	set_user_nice(current, 0);
+	/* If somebody else moves buffers, that is as good. */
+	if (mal_compact_try_begin(region)) {
+		pause = take_step(region, progress);
+		mal_compact_end(region);
+	}
+	set_user_nice(current, MAX_NICE);
+	return pause;
 }
 
 static int move_in_background(void *data)
 {
 	struct mal_region *region = data;
 	wait_queue_head_t *waiters = &region->background.waiters;
-	u64 poll = MAL_POLL_MS;
+	struct progress progress = no_progress;
 	u64 pause;
 
 	set_user_nice(current, MAX_NICE);
@@ -117,8 +141,11 @@ static int move_in_background(void *data)
 		wait_event_idle(*waiters, is_wanted(region) || kthread_should_stop());
 		if (kthread_should_stop())
 			return 0;
-		pause = take_step_if_needed(region, &poll);
-		wait_event_idle_timeout(*waiters, kthread_should_stop(), msecs_to_jiffies(pause));
+		pause = take_step_if_needed(region, &progress);
+		wait_event_idle_timeout(*waiters, !is_wanted(region) || kthread_should_stop(),
+					msecs_to_jiffies(pause));
+		if (!is_wanted(region))
+			progress = no_progress;
 	}
 }
 
@@ -152,6 +179,9 @@ int mal_background_set_mode(struct mal_region *region, enum mal_compact_mode mod
 		return err;
 	WRITE_ONCE(region->compact.mode, mode);
 	wake_up(&region->background.waiters);
+	/* A step that has begun ends first. */
+	if (mode != MAL_COMPACT_BACKGROUND && !mutex_lock_killable(&region->compacting))
+		mutex_unlock(&region->compacting);
 	return 0;
 }
 

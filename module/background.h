@@ -8,8 +8,8 @@
 void mal_background_init(struct mal_region *region);
 
 /*
- * From now on, buffers of the region are moved when @mode says. Sleeps. -ENOMEM, -EINTR: there can
- * be no thread for it, or a fatal signal arrived; the mode stays.
+ * From now on, buffers of the region are moved only when @mode says. Sleeps. -ENOMEM, -EINTR: there
+ * can be no thread for it, or a fatal signal arrived; the mode stays.
  */
 int __must_check mal_background_set_mode(struct mal_region *region, enum mal_compact_mode mode);
 

@@ -195,6 +195,14 @@ int mal_compact_begin(struct mal_region *region)
 	return 0;
 }
 
+bool mal_compact_try_begin(struct mal_region *region)
+{
+	if (!mutex_trylock(&region->compacting))
+		return false;
+	mal_arena_pause_ready(&region->arena);
+	return true;
+}
+
 void mal_compact_end(struct mal_region *region)
 {
 	mal_arena_resume_ready(&region->arena);

@@ -29,6 +29,9 @@ struct mal_compaction {
  * fatal signal arrived, and nothing is to be ended.
  */
 int __must_check mal_compact_begin(struct mal_region *region);
+
+/* The same, at once. False: somebody else moves buffers, and nothing is to be ended. */
+bool __must_check mal_compact_try_begin(struct mal_region *region);
 void mal_compact_end(struct mal_region *region);
 
 /*

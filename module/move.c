@@ -4,8 +4,8 @@
  *
  * Devices that can be asked let go of the buffer. Its size_lock is held for writing, so that no
  * page fault maps a page, and nobody pins the buffer. All mappings are removed. Then the reference
- * count of each page is frozen at 0, which works only if nobody holds the page; and who would take a
- * reference now finds that there is no page, and ends in a page fault. What was mapped and not held
+ * count of each page is frozen at 0, which works only if nobody holds the page; and who would take
+ * a reference now finds that there is no page, and ends in a page fault. What was mapped and not held
  * can't be reached any more: it is copied, the blocks change places, and the faults that wait map
  * the new pages.
  *

@@ -77,7 +77,9 @@ each_mode_is_chosen() {
 	for mode in never demand background; do
 		load_ok size=4M compact="$mode" compact_threshold=250
 		compact_is "$mode" 250
+		[ "$mode" != background ] || pgrep memalloc/
 		unload_ok
+		[ -z "$(pgrep memalloc/)" ]
 	done
 	load_ok size=4M
 	compact_is demand 500

@@ -287,6 +287,7 @@ static bool run_part(unsigned int n, bool root, __u64 seed, unsigned long steps)
 	end_strangers();
 	switch_to("good");
 	set_attribute("compact", "demand");
+	set_attribute("compact_threshold", "500");
 	close(observer);
 	observer = open_device();
 	leftovers += !nothing_is_left();
