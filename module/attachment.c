@@ -189,7 +189,7 @@ static void ask_importers(struct mal_buffer *buffer)
 	/* None is detached meanwhile, so their dma-bufs stay. */
 	list_for_each_entry(attachment, &buffer->attachments, node)
 		if (attachment->yields && attachment->dir != DMA_NONE)
-			dma_buf_invalidate_mappings(attachment->dmabuf);
+			mal_invalidate_mappings(attachment->dmabuf);
 }
 
 bool mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience)
@@ -200,13 +200,20 @@ bool mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience)
 	/* Who has it works on the buffer, or waits for a device. */
 	if (!dma_resv_trylock(resv))
 		return false;
+	/* Before anybody lets go of it for nothing. */
+	if (!*patience && !mal_extent_devices_are_done(&buffer->extent))
+		goto unlock;
 	ask_importers(buffer);
 	if (mal_extent_devices_are_done(&buffer->extent))
 		return true;
-	left = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, true, *patience);
+	/* For so short a time, no signal ends this: ALLOC would fail for one that kills nobody. */
+	left = *patience;
+	if (left)
+		left = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false, left);
 	*patience = max(left, 0L);
 	if (left > 0)
 		return true;
+unlock:
 	dma_resv_unlock(resv);
 	return false;
 }

@@ -33,7 +33,7 @@ bool mal_buffer_is_pinned(const struct mal_buffer *buffer);
  * Ask the importers that can be asked to let go of the buffer, and wait for what devices have
  * begun: up to *@patience, in jiffies, of which that is subtracted. True: until
  * mal_resume_devices(), none begins anything new; but one that has not let go may still have the
- * buffer mapped. False: devices have not finished, or a signal arrived. Sleeps.
+ * buffer mapped. False: devices have not finished. Sleeps.
  */
 bool __must_check mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience);
 void mal_resume_devices(struct mal_buffer *buffer);

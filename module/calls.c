@@ -26,6 +26,7 @@
 #include "core/fit.h"
 #include "demand.h"
 #include "dmabuf.h"
+#include "gather.h"
 #include "mapping.h"
 #include "placement.h"
 #include "quarantine.h"
@@ -145,6 +146,8 @@ int mal_call_query(struct mal_call *call)
 		return -ENOENT;
 	query->physical = 0;
 	/* First: size and place stay from then on. */
+	if (physical)
+		mal_gather(buffer);
 	if (physical)
 		err = mal_handle_disclose(&call->client->handles, query->handle);
 	query->access = access_bits(writable);

@@ -29,7 +29,7 @@ struct look {
 	struct mal_buffer *buffer;	/* and is this; NULL: there is none that can be moved */
 };
 
-static bool is_within_bounds(const struct mal_buffer *buffer)
+bool mal_compact_allows(const struct mal_buffer *buffer)
 {
 	const struct mal_region *region = buffer->extent.region;
 
@@ -39,7 +39,7 @@ static bool is_within_bounds(const struct mal_buffer *buffer)
 
 static bool may_move(const struct mal_compaction *compaction, const struct mal_buffer *buffer)
 {
-	return !mal_buffer_stays(buffer) && (!compaction->bounded || is_within_bounds(buffer));
+	return !mal_buffer_stays(buffer) && (!compaction->bounded || mal_compact_allows(buffer));
 }
 
 static void look_at_piece(const struct mal_arena_piece *piece, void *data)
@@ -136,11 +136,8 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	if (seen.end - seen.first > room->budget)
 		return MAL_OVER_BUDGET;
 	pages = seen.end - seen.first;
-	/* So many are in use meanwhile that are free before and after. */
-	WRITE_ONCE(compaction->region->moves.target, pages);
 	stays = slides ? mal_slide(look.buffer, pages, lo, &compaction->patience) :
 			 mal_move(look.buffer, pages, lo, hi, &compaction->patience);
-	WRITE_ONCE(compaction->region->moves.target, 0);
 	outcome = count_move(compaction, look.buffer, &seen, stays);
 	mal_buffer_end_claim(look.buffer);
 	return outcome;

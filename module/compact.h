@@ -41,6 +41,9 @@ void mal_compact_end(struct mal_region *region);
  */
 enum mal_outcome mal_compact(struct mal_compaction *compaction);
 
+/* Between these two: is @buffer within the bounds for moves that no administrator asked for? */
+bool mal_compact_allows(const struct mal_buffer *buffer);
+
 /* Add granules of buffers of @region that can be seen to stay now, and why. Sleeps. */
 void mal_compact_count_stays(struct mal_region *region, u64 *stays);
 

@@ -12,6 +12,7 @@
 #include "attachment.h"
 #include "buffer.h"
 #include "dmabuf.h"
+#include "gather.h"
 #include "look/trace.h"
 #include "mapping.h"
 #include "region.h"
@@ -28,6 +29,7 @@ static bool dmabuf_writable(const struct dma_buf *dmabuf)
 
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
+	mal_gather(dmabuf->priv);
 	return mal_attach(dmabuf->priv, attach);
 }
 

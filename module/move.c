@@ -5,9 +5,9 @@
  * Devices that can be asked let go of the buffer. Its size_lock is held for writing, so that no
  * page fault maps a page, and nobody pins the buffer. All mappings are removed. Then the reference
  * count of each page is frozen at 0, which works only if nobody holds the page; and who would take
- * a reference now finds that there is no page, and ends in a page fault. What was mapped and not held
- * can't be reached any more: it is copied, the blocks change places, and the faults that wait map
- * the new pages.
+ * a reference now finds that there is no page, and ends in a page fault. What was mapped and not
+ * held can't be reached any more: it is copied, the blocks change places, and the faults that wait
+ * map the new pages.
  *
  * What can fail has failed before the first page is frozen, or is undone page by page. The idiom of
  * freezing is that of the kernel's page migration (mm/migrate.c).
@@ -388,29 +388,41 @@ enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi,
 		       unsigned long *patience)
 {
 	struct mal_extent target = make_target(buffer, pages);
+	struct mal_move_figures *figures = &target.region->moves;
+	enum mal_stay stays;
 	struct mal_request req;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, hi, &req))
 		return MAL_STAYS_NO_ROOM;
+	WRITE_ONCE(figures->target, pages);
 	/* Nothing is ready: what would be released here might be what is claimed. */
 	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
 	if (err)
-		return err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
-	return move_to_target(buffer, &target, pages, patience);
+		stays = err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
+	else
+		stays = move_to_target(buffer, &target, pages, patience);
+	WRITE_ONCE(figures->target, 0);
+	return stays;
 }
 
 enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo, unsigned long *patience)
 {
 	struct mal_extent target = make_target(buffer, pages);
+	struct mal_move_figures *figures = &target.region->moves;
+	enum mal_stay stays;
 	struct mal_request req;
 	int err;
 
 	if (!limit_request(buffer, pages, lo, 0, &req))
 		return MAL_STAYS_NO_ROOM;
+	WRITE_ONCE(figures->target, pages);
 	err = mal_arena_alloc_before(&target.region->arena, &buffer->extent.block, &target.block,
 				     &req);
 	if (err)
-		return err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
-	return move_to_target(buffer, &target, pages, patience);
+		stays = err == -ENOENT ? MAL_MOVES : MAL_STAYS_NO_ROOM;
+	else
+		stays = move_to_target(buffer, &target, pages, patience);
+	WRITE_ONCE(figures->target, 0);
+	return stays;
 }

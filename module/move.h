@@ -9,7 +9,7 @@
 /* Can buffers of @region be moved at all? */
 bool mal_can_move(const struct mal_region *region);
 
-/* What is to be seen without a look at pages. The caller has the arena's lock, or a claim. */
+/* What is to be seen without a look at pages. The caller has the arena's lock, or a reference. */
 enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer);
 
 /*

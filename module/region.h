@@ -24,7 +24,7 @@
  */
 enum mal_compact_mode {
 	MAL_COMPACT_NEVER,
-	MAL_COMPACT_ON_DEMAND,	/* for a request that finds no room, though enough is free */
+	MAL_COMPACT_ON_DEMAND,	/* for a request that finds no room; and before one is pinned */
 	MAL_COMPACT_BACKGROUND,	/* before there is such a request, see background.c */
 };
 

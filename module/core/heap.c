@@ -188,6 +188,21 @@ u32 mal_request_place(const struct mal_request *req, u32 start, u32 end)
 	return place_between(req, start, end);
 }
 
+u32 mal_request_last_place(const struct mal_request *req, u32 start, u32 end)
+{
+	u32 place;
+
+	if (req->hi && req->hi < end)
+		end = req->hi;
+	if (req->size > end || req->size - 1 > req->boundary - 1)
+		return MAL_NONE;
+	place = (end - req->size) & ~(req->align - 1);
+	/* As in place_between(): then it ends at the boundary, or before. */
+	if (req->boundary && place % req->boundary + req->size > req->boundary)
+		place = ((place | (req->boundary - 1)) + 1 - req->size) & ~(req->align - 1);
+	return place >= max(start, req->lo) ? place : MAL_NONE;
+}
+
 /* The first place in the free block at @head for @req, which is_possible(); or MAL_NONE. */
 static u32 placement(const struct mal_heap *heap, u32 head, const struct mal_request *req)
 {

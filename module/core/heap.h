@@ -90,8 +90,12 @@ struct mal_request {
 	u32 hi;
 };
 
-/* The first place for @req, whose size is not 0, in [@start, @end); MAL_NONE: there is none. */
+/*
+ * The first place, or the last one, for @req, whose size is not 0, in [@start, @end); MAL_NONE:
+ * there is none.
+ */
 u32 mal_request_place(const struct mal_request *req, u32 start, u32 end);
+u32 mal_request_last_place(const struct mal_request *req, u32 start, u32 end);
 
 /*
  * The bytes of memory that a heap of @granules, 1 to MAL_HEAP_MAX, needs. The memory has

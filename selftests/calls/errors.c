@@ -357,8 +357,8 @@ FIXTURE_SETUP(release)
 	struct memalloc_stats stats;
 
 	ASSERT_EQ(0, set_up(&self->c));
-	self->offset = offset_of_handle(self->c.fd, self->c.buffer.handle);
 	ASSERT_EQ(0, query_physical(self->c.fd, self->c.buffer.handle, &query));
+	self->offset = offset_of_handle(self->c.fd, self->c.buffer.handle);
 	close(self->c.fd);
 	ASSERT_TRUE(WAIT_UNTIL(!get_stats(self->c.other, &stats) && stats.retained));
 }

@@ -274,7 +274,56 @@ static void exchange(void)
 	}
 }
 
+#define SPAN	18		/* granules, of which parts are asked for */
+
+static bool is_place(const struct mal_request *req, u32 place, u32 start, u32 end)
+{
+	return place % req->align == 0 && place >= start && place >= req->lo &&
+	       place + req->size <= end && (!req->hi || place + req->size <= req->hi) &&
+	       (!req->boundary ||
+		place / req->boundary == (place + req->size - 1) / req->boundary);
+}
+
+static void expect_first_and_last(const struct mal_request *req, u32 start, u32 end)
+{
+	u32 first = MAL_NONE, last = MAL_NONE;
+	u32 place;
+
+	for (place = 0; place < SPAN; place++) {
+		if (!is_place(req, place, start, end))
+			continue;
+		first = min(first, place);
+		last = place;
+	}
+	EXPECT(mal_request_place(req, start, end) == first);
+	EXPECT(mal_request_last_place(req, start, end) == last);
+}
+
+static void expect_in_all_ranges(const struct mal_request *req)
+{
+	u32 start, end;
+
+	for (start = 0; start < SPAN; start++)
+		for (end = start + 1; end <= SPAN; end++)
+			expect_first_and_last(req, start, end);
+}
+
+/* Every small request in every small range, against a look at each place. */
+static void first_and_last_place(void)
+{
+	struct mal_request req;
+
+	for (req.size = 1; req.size <= 7; req.size++)
+		for (req.align = 1; req.align <= 8; req.align *= 2)
+			for (req.boundary = 0; req.boundary <= 16;
+			     req.boundary = req.boundary * 2 ?: 2)
+				for (req.lo = 0; req.lo < SPAN; req.lo += 3)
+					for (req.hi = 0; req.hi < SPAN; req.hi += 5)
+						expect_in_all_ranges(&req);
+}
+
 static const struct tap_test tests[] = {
+	{ "first and last place", first_and_last_place },
 	{ "exchange", exchange },
 	{ "at a place", at_a_place },
 	{ "at a place outside: EINVAL", at_a_place_outside },

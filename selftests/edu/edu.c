@@ -148,6 +148,7 @@ static int attach(struct edu_import *import, struct edu_attach *arg)
 {
 	struct device *dev = import->edu->dev;
 	struct dma_buf *dmabuf;
+	bool fits;
 	int err;
 
 	if (import->attachment)
@@ -170,17 +171,19 @@ static int attach(struct edu_import *import, struct edu_attach *arg)
 	import->direction = arg->direction;
 	lock_mapping(import);
 	err = map(import);
+	fits = !err && segments_fit(import->sgt, dev, dmabuf->size);
+	if (fits)
+		arg->segments = import->sgt->nents;
 	unlock_mapping(import);
 	if (err) {
 		dma_buf_detach(dmabuf, import->attachment);
 		goto put;
 	}
-	if (!segments_fit(import->sgt, dev, dmabuf->size)) {
+	if (!fits) {
 		detach(import);
 		return -ERANGE;
 	}
 	arg->max_mapping = dma_max_mapping_size(dev);
-	arg->segments = import->sgt->nents;
 	return 0;
 
 put:

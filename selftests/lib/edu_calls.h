@@ -88,7 +88,8 @@ static inline __s64 cpu_finds(int dmabuf, const void *memory, size_t length, __u
 
 /*
  * All is in use but two pieces of @length: one behind what was allocated last, and one at the end.
- * What is between stays, since its address is known.
+ * What is between stays, since its address is known. And nothing moves but for COMPACT, until
+ * move_on_demand(true).
  */
 static inline int leave_two_holes(int fd, __u64 length, struct memalloc_alloc *most)
 {
@@ -96,7 +97,7 @@ static inline int leave_two_holes(int fd, __u64 length, struct memalloc_alloc *m
 	struct memalloc_query query;
 	struct memalloc_stats stats;
 
-	return alloc_buffer(fd, length, &hole) ?: get_stats(fd, &stats) ?:
+	return move_on_demand(false) ?: alloc_buffer(fd, length, &hole) ?: get_stats(fd, &stats) ?:
 	       alloc_buffer(fd, stats.largest_free - length, most) ?:
 	       query_physical(fd, most->handle, &query) ?:
 	       alloc_buffer(fd, length, &last) ?:

@@ -21,6 +21,8 @@ FIXTURE_SETUP(disclosed)
 {
 	self->watcher = open_idle_device();
 	ASSERT_LE(0, self->watcher);
+	/* It has its place before it is told, too. */
+	ASSERT_EQ(0, move_on_demand(false));
 	self->fd = open_device();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
@@ -31,6 +33,7 @@ FIXTURE_TEARDOWN(disclosed)
 {
 	release_all(self->watcher);
 	keep_ready(true);
+	move_on_demand(true);
 }
 
 /* The region's first physical address, as QUERY tells it of this buffer. */

@@ -12,6 +12,8 @@
 #include "drivers.h"
 #include "edu_calls.h"
 
+#include <sys/time.h>
+
 #define LENGTH	(4 * MIB)
 #define HALF	(LENGTH / 2)
 #define SECONDS	100000
@@ -44,6 +46,7 @@ FIXTURE_SETUP(dma)
 
 FIXTURE_TEARDOWN(dma)
 {
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 /* Without this the other tests would find nothing. */
@@ -559,7 +562,25 @@ TEST_DMA(begin_waits_for_the_device)
 	}
 }
 
-/* It moves when the device has finished, which is waited for, but not for long. */
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* Every @ms; 0: not any more. */
+static int set_alarm(unsigned int ms)
+{
+	const struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	const struct timeval time = { .tv_usec = ms * 1000L };
+	const struct itimerval timer = { .it_interval = time, .it_value = time };
+
+	return sigaction(SIGALRM, &action, NULL) ?: setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/*
+ * It moves when the device has finished, which is waited for, but not for long. Signals that kill
+ * nobody change nothing.
+ */
 TEST_DMA(move_waits_for_the_device)
 {
 	const __s64 was = offset_of_handle(self->fd, self->buffer.handle);
@@ -580,7 +601,9 @@ TEST_DMA(move_waits_for_the_device)
 		sleep_ms(20);
 		_exit(-card_ends(card, fence));
 	}
+	EXPECT_EQ(0, set_alarm(5));
 	EXPECT_EQ(0, compact(self->fd, 2 * LENGTH, &answer));
+	EXPECT_EQ(0, set_alarm(0));
 	EXPECT_NE(was, offset_of_handle(self->fd, self->buffer.handle));
 	EXPECT_EQ(0, wait_child(child));
 	EXPECT_EQ(0, free_buffer(self->fd, most.handle));

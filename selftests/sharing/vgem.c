@@ -164,6 +164,21 @@ TEST_F(vgem, keeps_a_buffer_that_is_freed)
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
 }
 
+/* What a card has mapped for long does not lie between what can be moved. */
+TEST_F(vgem, buffer_goes_to_the_end_first)
+{
+	struct memalloc_info info;
+	__s64 handle;
+
+	ASSERT_EQ(0, get_info(self->fd, &info));
+	handle = prime_import(self->card, self->dmabuf);
+	ASSERT_LT(0, handle);
+	EXPECT_EQ(info.region_length - LENGTH,
+		  offset_of_handle(self->fd, self->buffer.handle));
+	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 1));
+	ASSERT_EQ(0, gem_close(self->card, handle));
+}
+
 /* The driver lets go of the buffer before its card has finished: it is not free yet. */
 TEST_F(vgem, fence_keeps_the_memory_in_quarantine)
 {

@@ -41,6 +41,7 @@ FIXTURE_SETUP(yields)
 FIXTURE_TEARDOWN(yields)
 {
 	EXPECT_EQ(0, free_buffer(self->fd, self->most.handle));
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 static int attach_yielding(int edu, int dmabuf)

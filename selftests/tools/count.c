@@ -137,6 +137,34 @@ static int touch_and_free(int fd, __u64 length)
 	return map_touch_and_unmap(fd, &buffers[0]) || free_buffer(fd, buffers[0].handle);
 }
 
+/* A buffer that is mapped and touched, behind as much that is free. */
+static int place_for_move(int fd, __u64 length)
+{
+	static char *map;
+	int err = 0;
+	__u64 at;
+
+	if (map)
+		err = munmap(map, length) || free_buffer(fd, buffers[1].handle);
+	err = err || wait_until_clean(fd, length) || alloc_buffer(fd, length, &buffers[0]) ||
+	      alloc_buffer(fd, length, &buffers[1]) || free_buffer(fd, buffers[0].handle);
+	if (err)
+		return err;
+	map = map_buffer(fd, &buffers[1]);
+	if (map == MAP_FAILED)
+		return -1;
+	for (at = 0; at < length; at += PAGE)
+		__atomic_store_n(map + at, 1, __ATOMIC_RELAXED);
+	return wait_until_clean(fd, length);
+}
+
+static int compact_all(int fd, __u64 length)
+{
+	struct memalloc_compact answer;
+
+	return compact(fd, 0, &answer) || answer.moved != length;
+}
+
 static int fill_batch(int fd, __u64 length)
 {
 	int i;
@@ -206,6 +234,8 @@ static const struct operation marked[] = {
 	  .prepare = wait_until_clean_and_ready, .calls = 4 },
 	{ "memalloc: mmap, touch, munmap, FREE: a page", MAPPED, .round = touch_and_free,
 	  .prepare = alloc_for_round, .calls = 3, .parts = MAPPED / (4 * KIB), .rounds = 9 },
+	{ "memalloc: COMPACT moves a buffer: a page", MAPPED, .round = compact_all,
+	  .prepare = place_for_move, .calls = 1, .parts = MAPPED / (4 * KIB), .rounds = 9 },
 	{ "memalloc: ALLOC + FREE beside 4,000 others", 4 * KIB, .round = alloc_and_free,
 	  .prepare = have_live_buffers, .calls = 2 },
 };

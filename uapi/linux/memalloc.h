@@ -28,7 +28,8 @@
  * region but a sixteenth.
  *
  * Physical addresses. QUERY discloses the address of a buffer to those who may access
- * hardware. The buffer then does not move, and each handle through which the address was
+ * hardware. Before, the buffer may be moved to the end of the region, as it may before a device is
+ * attached to a dma-buf. Then it does not move, and each handle through which the address was
  * disclosed has to be given up by FREE: this is the promise that no device uses the
  * address any more. If such a handle ends with its client instead, a device may still
  * write to the buffer. So once all users of the buffer are gone, also those who did not
@@ -96,7 +97,7 @@
  *
  * A call that fails changes nothing but counters of STATS, and writes nothing to its
  * argument, except what it may have copied before an EFAULT. But buffers may have been moved, by
- * COMPACT, or for an allocation.
+ * COMPACT, for an allocation, or before an address was to be told.
  */
 #ifndef _UAPI_LINUX_MEMALLOC_H
 #define _UAPI_LINUX_MEMALLOC_H
