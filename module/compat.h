@@ -73,7 +73,7 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define MAL_IMPORTERS_YIELD			false
 #define mal_importer_yields(attach)		false
-#define mal_invalidate_mappings(dmabuf)		do { (void)(dmabuf); } while (0)
+#define mal_invalidate_mappings(dmabuf)		((void)(dmabuf))
 #else
 #define MAL_IMPORTERS_YIELD			true
 #define mal_invalidate_mappings(dmabuf)		dma_buf_invalidate_mappings(dmabuf)

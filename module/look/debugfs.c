@@ -218,6 +218,29 @@ static const struct seq_operations clients_sops = {
 };
 DEFINE_SEQ_ATTRIBUTE(clients);
 
+static int moves_show(struct seq_file *seq, void *v)
+{
+	static const char *const reasons[MAL_STAYS_REASONS] = {
+		[MAL_STAYS_HELD] = "held",
+		[MAL_STAYS_MAPPED] = "mapped",
+		[MAL_STAYS_DISCLOSED] = "disclosed",
+		[MAL_STAYS_HUGE] = "huge",
+		[MAL_STAYS_NO_ROOM] = "no-room",
+		[MAL_STAYS_NO_MEMORY] = "no-memory",
+		[MAL_STAYS_GOING] = "going",
+	};
+	const struct mal_region *region = seq->private;
+	const struct mal_move_figures *figures = &region->moves;
+	unsigned int reason;
+
+	seq_printf(seq, "moves %llu\n", READ_ONCE(figures->moves));
+	seq_printf(seq, "bytes %llu\n", READ_ONCE(figures->moved) << PAGE_SHIFT);
+	for (reason = MAL_MOVES + 1; reason < MAL_STAYS_REASONS; reason++)
+		seq_printf(seq, "%s %llu\n", reasons[reason], READ_ONCE(figures->stays[reason]));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(moves);
+
 static int check_show(struct seq_file *seq, void *v)
 {
 	struct mal_region *region = seq->private;
@@ -240,6 +263,7 @@ struct dentry *mal_debugfs_create(struct mal_region *region)
 
 	debugfs_create_file("layout", 0400, folder, region, &layout_fops);
 	debugfs_create_file("clients", 0400, folder, region, &clients_fops);
+	debugfs_create_file("moves", 0400, folder, region, &moves_fops);
 	debugfs_create_file("check", 0400, folder, region, &check_fops);
 	return folder;
 }

@@ -121,7 +121,7 @@ stays_while_held_by() {
 stays_while_debugfs_is_open() {
 	local file fd
 	load_ok
-	for file in layout clients check; do
+	for file in layout clients moves check; do
 		exec {fd}<"/sys/kernel/debug/memalloc/$file"
 		[ "$(unload)" = EAGAIN ]
 		grep -q . <&"$fd"

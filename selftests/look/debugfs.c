@@ -4,6 +4,7 @@
  * client, and what the module says when it checks itself.
  */
 #include "drivers.h"
+#include "pins.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -22,11 +23,14 @@ FIXTURE_SETUP(debugfs)
 	ASSERT_EQ(0, prctl(PR_SET_NAME, "holder"));
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
+	/* Buffers lie where the fit puts them, also when they are told. */
+	ASSERT_EQ(0, move_on_demand(false));
 }
 
 FIXTURE_TEARDOWN(debugfs)
 {
 	release_all(self->fd);
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 /* The file, read in pieces of @piece, as a string that the next call overwrites. */
@@ -409,6 +413,44 @@ TEST_F(debugfs, all_can_be_read_at_any_time)
 	}
 	EXPECT_TRUE(has_line("check", "quarantine: ok\n"));
 	switch_to("good");
+}
+
+/* A figure of the file moves; -1: it is not there. */
+static long long moves_figure(const char *name)
+{
+	const char *line = strstr(text_of("moves"), name);
+
+	return line && line[strlen(name)] == ' ' ? atoll(line + strlen(name)) : -1;
+}
+
+TEST_F(debugfs, moves_tells_how_often_and_why_not)
+{
+	const long long moves = moves_figure("moves"), bytes = moves_figure("bytes");
+	const long long held = moves_figure("held");
+	const bool can = memory_moves();
+	struct memalloc_alloc hole, buffer;
+	struct memalloc_compact answer;
+	struct pins pins = {};
+	char *map;
+
+	EXPECT_TRUE(moves >= 0 && bytes >= 0 && held >= 0);
+	EXPECT_LE(0, moves_figure("no-memory"));
+	ASSERT_EQ(0, alloc_buffer(self->fd, MIB, &hole));
+	ASSERT_EQ(0, alloc_buffer(self->fd, MIB, &buffer));
+	map = map_buffer(self->fd, &buffer);
+	ASSERT_NE(MAP_FAILED, map);
+	*map = 1;
+	ASSERT_EQ(0, free_buffer(self->fd, hole.handle));
+	if (can) {
+		ASSERT_EQ(0, pin_page(&pins, map));
+		ASSERT_EQ(0, compact(self->fd, 0, &answer));
+		EXPECT_LT(held, moves_figure("held"));
+		EXPECT_EQ(moves, moves_figure("moves"));
+		unpin(&pins, 0, 1);
+	}
+	ASSERT_EQ(0, compact(self->fd, 0, &answer));
+	EXPECT_EQ(moves + can, moves_figure("moves"));
+	EXPECT_EQ(bytes + can * (long long)MIB, moves_figure("bytes"));
 }
 
 TEST_HARNESS_MAIN

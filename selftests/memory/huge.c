@@ -127,7 +127,7 @@ TEST_F(huge, takes_a_fault_each)
 
 TEST_F(huge, is_zero_at_first_and_for_the_next)
 {
-	const __u64 rest = 100;		/* milliseconds, before the background zeroes what was freed */
+	const __u64 rest = 100;		/* ms, before the background zeroes it */
 	__u64 begin;
 
 	EXPECT_EQ(self->length, first_nonzero(self->map, self->length));

@@ -145,8 +145,8 @@ TEST_F(poison, in_a_huge_entry)
 	if (!info.huge_mapping || info.huge_mapping > 4 * MIB)
 		SKIP(return, "there are no huge entries, or they are too large for that");
 	ASSERT_EQ(0, alloc_huge(self->fd, 2 * info.huge_mapping, &buffer));
-	offset = offset_of_handle(self->fd, buffer.handle);
 	ASSERT_EQ(0, query_physical(self->fd, buffer.handle, &query));
+	offset = offset_of_handle(self->fd, buffer.handle);
 	EXPECT_EQ(-EBUSY, poison(query.physical + BAD * PAGE));
 	map = map_at(self->fd, buffer.mmap_offset, buffer.real_length, PROT_READ | PROT_WRITE);
 	ASSERT_NE(MAP_FAILED, (void *)map);
