@@ -167,13 +167,14 @@ TEST_F(vgem, keeps_a_buffer_that_is_freed)
 /* What a card has mapped for long does not lie between what can be moved. */
 TEST_F(vgem, buffer_goes_to_the_end_first)
 {
+	const __s64 was = offset_of_handle(self->fd, self->buffer.handle);
 	struct memalloc_info info;
 	__s64 handle;
 
 	ASSERT_EQ(0, get_info(self->fd, &info));
 	handle = prime_import(self->card, self->dmabuf);
 	ASSERT_LT(0, handle);
-	EXPECT_EQ(info.region_length - LENGTH,
+	EXPECT_EQ(memory_moves() ? (__s64)(info.region_length - LENGTH) : was,
 		  offset_of_handle(self->fd, self->buffer.handle));
 	EXPECT_EQ(LENGTH, first_difference(self->map, LENGTH, 1));
 	ASSERT_EQ(0, gem_close(self->card, handle));
