@@ -406,6 +406,7 @@ FIXTURE_VARIANT_ADD(call, query_address) {
 	.act = query_address,
 	.holds = is_address,
 	.answers = { EFAULT },
+	.moves = true,
 };
 
 FIXTURE_VARIANT_ADD(call, release) {

@@ -380,6 +380,7 @@ FIXTURE_VARIANT_ADD(call, vgem_import) {
 	.act = card_imports,
 	.holds = is_object,
 	.answers = { EFAULT, ENOMEM },
+	.moves = true,
 };
 
 FIXTURE_VARIANT_ADD(call, vivid_queue) {
@@ -387,6 +388,7 @@ FIXTURE_VARIANT_ADD(call, vivid_queue) {
 	.act = camera_takes,
 	.holds = is_queued,
 	.answers = { EFAULT, ENOMEM },
+	.moves = true,
 };
 
 FIXTURE_VARIANT_ADD(call, fit) {

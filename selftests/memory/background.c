@@ -115,6 +115,9 @@ TEST_F(background, held_buffers_are_left_alone)
 	/* All in all, four times; some are seen in a second twice, when that ends meanwhile. */
 	EXPECT_GE(PIECES / 2 * 7, since(&self->pieces).moves_refused);
 	unpin(&pins, 0, 1);
+	/* Who chooses the mode anew need not wait. */
+	ASSERT_EQ(0, set_attribute("compact", "demand"));
+	ASSERT_EQ(0, set_attribute("compact", "background"));
 	EXPECT_TRUE(are_put_together(&self->pieces));
 }
 
