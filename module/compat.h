@@ -71,11 +71,11 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
  * at.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
-#define MAL_IMPORTERS_YIELD			false
+#define MAL_IMPORTERS_YIELD			0
 #define mal_importer_yields(attach)		false
 #define mal_invalidate_mappings(dmabuf)		((void)(dmabuf))
 #else
-#define MAL_IMPORTERS_YIELD			true
+#define MAL_IMPORTERS_YIELD			1
 #define mal_invalidate_mappings(dmabuf)		dma_buf_invalidate_mappings(dmabuf)
 #define mal_importer_yields(attach)	\
 	((attach)->importer_ops && (attach)->importer_ops->invalidate_mappings)

@@ -16,7 +16,6 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/version.h>
 
 #include "edu.h"
 
@@ -47,7 +46,7 @@ struct edu_import {
 	struct dma_buf_attachment *attachment;	/* NULL: nothing is imported */
 	struct sg_table *sgt;			/* NULL: it is not mapped */
 	enum dma_data_direction direction;
-	u32 yields;				/* then @sgt is under the lock of the dma-buf's resv */
+	u32 yields;			/* then @sgt is under the dma-buf's reservation lock */
 };
 
 static_assert(EDU_BOTH_WAYS == DMA_BIDIRECTIONAL);
@@ -110,7 +109,7 @@ static int map(struct edu_import *import)
 	return 0;
 }
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#if !MAL_IMPORTERS_YIELD
 static struct dma_buf_attachment *attach_yielding(struct edu_import *import, struct dma_buf *dmabuf)
 {
 	return ERR_PTR(-EOPNOTSUPP);
@@ -383,5 +382,4 @@ module_pci_driver(edu_driver);
 
 MODULE_DESCRIPTION("Test driver: DMA to and from dma-bufs by QEMU's edu device");
 MODULE_LICENSE("GPL");
-/* As MODULE_IMPORT_NS() would, whose argument became a string in 6.13. */
-MODULE_INFO(import_ns, "DMA_BUF");
+MODULE_IMPORT_NS("DMA_BUF");

@@ -28,12 +28,13 @@
  * @boundary:    in: a power of two of which no segment may cross a multiple; 0: 4 GiB
  * @max_mapping: out: the longest segment that the kernel can map for the device
  * @segments:    out: in how many the dma-buf came
- * @yields:      in: not 0: the exporter can ask for it to be unmapped, as for UNMAP, which is done;
- *               but not if this is EDU_KEEPS
+ * @yields:      in: not 0: the exporter can ask for it to be unmapped, as for UNMAP, which is
+ *               done; but not if this is EDU_KEEPS
  *
- * Errors: EOPNOTSUPP importers of this kernel are not asked with others beside them, EBUSY one is imported already, EINVAL @direction, ERANGE the exporter's
- * segments are not what the device takes or not the whole dma-buf, and those of
- * dma_buf_get(), dma_buf_attach() and dma_buf_map_attachment().
+ * Errors: EBUSY one is imported already, EINVAL @direction, ERANGE the exporter's
+ * segments are not what the device takes or not the whole dma-buf, EOPNOTSUPP @yields, on
+ * kernels where the module asks nobody, and those of dma_buf_get(), dma_buf_attach() and
+ * dma_buf_map_attachment().
  */
 struct edu_attach {
 	__s32 fd;

@@ -778,8 +778,8 @@ struct memalloc_name {
  * moved waits. A buffer keeps to the constraints that ALLOC was given. These buffers are not
  * moved: those of which a page is held, as by direct I/O or io_uring; those that a device has
  * mapped for DMA, by a dma-buf, or has not finished with soon; those of which QUERY has disclosed
- * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped. Since Linux 7.3, drivers that can
- * let go of what they have mapped are asked to.
+ * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped. Since Linux 7.3, drivers that
+ * can let go of what they have mapped are asked to.
  *
  * In a region without MEMALLOC_FEATURE_COMPACT, nothing is moved.
  *
