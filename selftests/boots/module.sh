@@ -189,7 +189,7 @@ nodes_come_and_go() {
 	load_ok
 	[ -c /dev/memalloc ]
 	[ -c /dev/dma_heap/memalloc ]
-	[ "$(cd /sys/kernel/debug/memalloc && echo *)" = "check clients layout" ]
+	[ "$(cd /sys/kernel/debug/memalloc && echo *)" = "check clients layout moves" ]
 	[ "$(ls /dev/dma_heap)" = "$(sort <<<"$before${before:+$'\n'}memalloc")" ]
 	unload_ok
 	[ ! -e /dev/memalloc ]
