@@ -274,6 +274,12 @@ static enum mal_stay stop_and_move(struct mal_buffer *buffer, struct mal_extent 
 
 	if (!mal_stop_devices(buffer, patience))
 		return MAL_STAYS_MAPPED;
+	/*
+	 * Most of the unmapping is done while faults need not wait: only what is touched meanwhile
+	 * comes back. Once there is a file, it is known whether entries may be huge.
+	 */
+	if (READ_ONCE(buffer->mapping_file) && !mal_buffer_stays(buffer))
+		mal_unmap(buffer, 0, pages);
 	start = ktime_get_ns();
 	down_write(&extent->size_lock);
 	stays = move_to(buffer, target, pages);

@@ -216,6 +216,8 @@ static const struct operation usual[] = {
 	{ "memalloc: ALLOC + FREE, clean", 4 * KIB, .round = alloc_and_free },
 	{ "memalloc: ALLOC + FREE, clean", MIB, .round = alloc_and_free },
 	{ "memalloc: ALLOC, mmap, touch, munmap, FREE", MIB, .round = alloc_touch_and_free },
+	{ "memalloc: COMPACT moves a buffer: a page", MAPPED, .round = compact_all,
+	  .prepare = place_for_move, .parts = MAPPED / (4 * KIB), .rounds = 9 },
 };
 
 /* The first one is what each call takes at least, and the last one leaves buffers in use. */
@@ -299,6 +301,19 @@ static bool count(const struct operation *operation, int fd)
 	return true;
 }
 
+/* A nanosecond is an instruction here, too. */
+static bool show_longest_wait(int fd)
+{
+	struct memalloc_stats stats;
+
+	if (get_stats(fd, &stats))
+		return false;
+	printf("%-42s %8llu KiB %9llu instructions at most\n",
+	       "memalloc: a touch waits meanwhile: a page", (__u64)MAPPED / KIB,
+	       stats.longest_move / (MAPPED / (4 * KIB)));
+	return true;
+}
+
 static bool count_all(const struct operation *operations, size_t n, int fd)
 {
 	size_t i;
@@ -336,6 +351,7 @@ int main(int argc, char **argv)
 		    count_all(usual, ARRAY_SIZE(usual), fd);
 	if (list && !get_info(fd, &info) && info.huge_mapping)
 		ok = ok && count_all(of_huge, ARRAY_SIZE(of_huge), fd);
+	ok = ok && show_longest_wait(fd);
 	if (heap < 0)
 		printf("no %s on this kernel to compare with\n", system_heap);
 	else
