@@ -141,6 +141,8 @@ FIXTURE_SETUP(caches)
 	ASSERT_EQ(0, set_probes());
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
+	/* Its place is known before a device comes. */
+	ASSERT_EQ(0, move_on_demand(false));
 	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &self->buffer));
 	self->map = map_buffer(self->fd, &self->buffer);
 	ASSERT_NE(MAP_FAILED, (void *)self->map);
@@ -160,6 +162,7 @@ FIXTURE_TEARDOWN(caches)
 	rmdir(INSTANCE);
 	write_file(TRACEFS "/kprobe_events", "");
 	free_buffer(self->fd, self->buffer.handle);
+	EXPECT_EQ(0, move_on_demand(true));
 }
 
 TEST_F(caches, device_gets_the_buffer_and_gives_it_back)
