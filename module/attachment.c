@@ -142,6 +142,15 @@ static int map_attachment(struct mal_buffer *buffer, struct mal_attachment *atta
 	return err;
 }
 
+static void count_yielding(struct mal_buffer *buffer, const struct mal_attachment *attachment,
+			   int change)
+{
+	if (!attachment->yields)
+		return;
+	dma_resv_assert_held(&buffer->extent.resv);
+	WRITE_ONCE(buffer->yielding, buffer->yielding + change);
+}
+
 struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment,
 				    enum dma_data_direction dir)
 {
@@ -156,8 +165,7 @@ struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attach
 		mal_buffer_unpin(buffer);
 		return ERR_PTR(err);
 	}
-	if (attachment->yields)
-		WRITE_ONCE(buffer->yielding, buffer->yielding + 1);
+	count_yielding(buffer, attachment, 1);
 	return &attachment->sgt;
 }
 
@@ -167,8 +175,7 @@ void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *atta
 	dma_unmap_sgtable(attachment->dev, &attachment->sgt, attachment->dir, 0);
 	attachment->dir = DMA_NONE;
 	mutex_unlock(&buffer->attach_lock);
-	if (attachment->yields)
-		WRITE_ONCE(buffer->yielding, buffer->yielding - 1);
+	count_yielding(buffer, attachment, -1);
 	mal_buffer_unpin(buffer);
 }
 

@@ -146,10 +146,10 @@ int mal_call_query(struct mal_call *call)
 		return -ENOENT;
 	query->physical = 0;
 	/* First: size and place stay from then on. */
-	if (physical)
+	if (physical) {
 		mal_gather(buffer);
-	if (physical)
 		err = mal_handle_disclose(&call->client->handles, query->handle);
+	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);
 	if (physical)

@@ -73,17 +73,22 @@ static int alloc_and_free(int fd, __u64 length)
 	return alloc_buffer(fd, length, &buffer) || free_buffer(fd, buffer.handle);
 }
 
-static int map_touch_and_unmap(int fd, const struct memalloc_alloc *buffer)
+static char *map_and_touch(int fd, const struct memalloc_alloc *buffer)
 {
 	const __u64 length = buffer->length;
 	__u64 at;
 	char *map = map_buffer(fd, buffer);
 
-	if (map == MAP_FAILED)
-		return -1;
-	for (at = 0; at < length; at += PAGE)
+	for (at = 0; map != MAP_FAILED && at < length; at += PAGE)
 		__atomic_store_n(map + at, 1, __ATOMIC_RELAXED);
-	return munmap(map, length);
+	return map;
+}
+
+static int map_touch_and_unmap(int fd, const struct memalloc_alloc *buffer)
+{
+	char *map = map_and_touch(fd, buffer);
+
+	return map == MAP_FAILED ? -1 : munmap(map, buffer->length);
 }
 
 static int alloc_touch_and_free(int fd, __u64 length)
@@ -142,7 +147,6 @@ static int place_for_move(int fd, __u64 length)
 {
 	static char *map;
 	int err = 0;
-	__u64 at;
 
 	if (map)
 		err = munmap(map, length) || free_buffer(fd, buffers[1].handle);
@@ -150,12 +154,8 @@ static int place_for_move(int fd, __u64 length)
 	      alloc_buffer(fd, length, &buffers[1]) || free_buffer(fd, buffers[0].handle);
 	if (err)
 		return err;
-	map = map_buffer(fd, &buffers[1]);
-	if (map == MAP_FAILED)
-		return -1;
-	for (at = 0; at < length; at += PAGE)
-		__atomic_store_n(map + at, 1, __ATOMIC_RELAXED);
-	return wait_until_clean(fd, length);
+	map = map_and_touch(fd, &buffers[1]);
+	return map == MAP_FAILED || wait_until_clean(fd, length);
 }
 
 static int compact_all(int fd, __u64 length)
