@@ -23,6 +23,7 @@ endif
 BUILD := $(CURDIR)/build
 PREFIX := /usr/local
 MINUTES := 10
+MOVES := 1000000
 setup := $(CURDIR)/scripts/setup
 
 # Expanded when a recipe uses it, because scripts/setup may have installed the headers just before.
@@ -57,7 +58,7 @@ other = $(filter-out stock,$(KERNEL))
 tested = $(if $(other),$(addsuffix /build,$(shell scripts/kernel $(other))),$(stock))
 vm_kernel = $(if $(other),--kernel $(other))
 
-.PHONY: all module drivers lib examples tests demo test test-faults vm setup clean help
+.PHONY: all module drivers lib examples tests demo test test-faults test-moves vm setup clean help
 .PHONY: install modules_install system_install deb test-install
 .PHONY: coverage-core coverage-module mutate-core fuzz fuzz-core
 .PHONY: bench-core bench-kernel bench-calls bench-held bench-claim bench-malloc
@@ -136,6 +137,10 @@ coverage-module: tests		## lines and branches of the module that the tests in VM
 
 mutate-core: setup		## whether the tests notice each small change to the core (slow)
 	@scripts/mutate-core
+
+test-moves: vm-module tests	## moves of buffers that are in use, in a VM (MOVES=1000000)
+	@scripts/vm $(vm_kernel) --name moves --timeout 14400 selftests/boots/one.sh hostile/moves \
+		MOVES=$(MOVES)
 
 fuzz: vm-module tests		## random calls, compared with a model, in a VM (MINUTES=10, SEED=n)
 	@scripts/vm $(vm_kernel) --timeout $$(($(MINUTES) * 60 + 300)) selftests/boots/fuzz.sh \

@@ -13,6 +13,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/timekeeping.h>
 
 #include "buffer.h"
 #include "look/trace.h"
@@ -206,13 +207,25 @@ static vm_fault_t map_around(struct vm_fault *vmf)
 	return err && err != -EBUSY ? vmf_error(err) : VM_FAULT_NOPAGE;
 }
 
+/* Until the buffer has a place, and a size: it may be moved now, or resized. */
+static void wait_for_place(struct mal_extent *extent, bool user)
+{
+	u64 start;
+
+	if (down_read_trylock(&extent->size_lock))
+		return;
+	start = ktime_get_ns();
+	down_read(&extent->size_lock);
+	trace_memalloc_wait(extent->region->name, &extent->block, ktime_get_ns() - start, user);
+}
+
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
 	struct mal_buffer *buffer = vmf->vma->vm_private_data;
 	struct mal_range *range = &buffer->extent.region->range;
 	vm_fault_t result = VM_FAULT_SIGBUS;
 
-	down_read(&buffer->extent.size_lock);
+	wait_for_place(&buffer->extent, vmf->flags & FAULT_FLAG_USER);
 	if (mal_range_enter(range)) {
 		result = map_around(vmf);
 		mal_range_leave(range);

@@ -67,16 +67,42 @@ TRACE_EVENT(memalloc_stay,
 	    TP_STRUCT__entry(__array(char, region, MEMALLOC_NAME_LEN)
 			     __field(u32, block)
 			     __field(u32, pages)
+			     __field(u64, length)
 			     __field(int, reason)),
 	    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
 			   __entry->block = block->first;
 			   __entry->pages = block->granules;
+			   __entry->length = block->length;
 			   __entry->reason = reason;),
-	    TP_printk("region=%s block=%u pages=%u reason=%s", __entry->region, __entry->block,
-		      __entry->pages,
+	    TP_printk("region=%s block=%u pages=%u length=%llu reason=%s", __entry->region,
+		      __entry->block, __entry->pages, __entry->length,
 		      __print_symbolic(__entry->reason, { 1, "held" }, { 2, "mapped" },
 				       { 3, "disclosed" }, { 4, "huge" }, { 5, "no_room" },
 				       { 6, "no_memory" }, { 7, "going" })));
+
+/*
+ * A page fault has waited for @ns nanoseconds, for a move of the buffer or for RESIZE. @user: a
+ * program's instruction caused the fault; else, the kernel touched the buffer for the program, as
+ * direct I/O does.
+ */
+TRACE_EVENT(memalloc_wait,
+	    TP_PROTO(const char *region, const struct mal_block *block, u64 ns, bool user),
+	    TP_ARGS(region, block, ns, user),
+	    TP_STRUCT__entry(__array(char, region, MEMALLOC_NAME_LEN)
+			     __field(u32, block)
+			     __field(u32, pages)
+			     __field(u64, length)
+			     __field(u64, ns)
+			     __field(bool, user)),
+	    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
+			   __entry->block = block->first;
+			   __entry->pages = block->granules;
+			   __entry->length = block->length;
+			   __entry->ns = ns;
+			   __entry->user = user;),
+	    TP_printk("region=%s block=%u pages=%u length=%llu ns=%llu user=%d", __entry->region,
+		      __entry->block, __entry->pages, __entry->length, __entry->ns,
+		      __entry->user));
 
 /*
  * An allocation of @length bytes failed with @error, a negative errno. @length is 0 if a batch

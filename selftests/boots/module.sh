@@ -152,7 +152,8 @@ unload_while_traced() {
 	[ ! -e "$events" ]
 	load_ok
 	[ "$(cd "$events" && echo memalloc_*)" = "memalloc_alloc memalloc_export memalloc_failure\
- memalloc_free memalloc_map memalloc_move memalloc_quarantine memalloc_stay" ]
+ memalloc_free memalloc_map memalloc_move memalloc_quarantine memalloc_stay\
+ memalloc_wait" ]
 	echo 1 >"$events/enable"
 	start hold descriptor
 	let_go
