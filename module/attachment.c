@@ -17,6 +17,7 @@ struct mal_attachment {
 	struct list_head node;		/* in buffer->attachments */
 	struct device *dev;
 	struct dma_buf *dmabuf;
+	struct mal_span span;		/* of the buffer, which the device sees */
 	bool yields;			/* the importer can be asked to unmap it */
 
 	/* Under attach_lock: */
@@ -44,11 +45,12 @@ static void free_sg_table(struct mal_attachment *attachment)
 	attachment->place = MAL_NONE;
 }
 
-/* The table gets the pages of @buffer, in segments that the device takes. */
+/* The table gets the pages of the span of @buffer, in segments that the device takes. */
 static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buffer *buffer)
 {
-	phys_addr_t phys = mal_extent_phys(&buffer->extent);
-	size_t size = mal_extent_size(&buffer->extent);
+	const struct mal_span *span = &attachment->span;
+	phys_addr_t phys = mal_extent_phys(&buffer->extent) + mal_span_offset(span);
+	size_t size = mal_span_size(span);
 	struct sg_table *sgt = &attachment->sgt;
 	struct scatterlist *sg;
 	unsigned int segments = 0;
@@ -68,15 +70,17 @@ static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buf
 	done = 0;
 	for_each_sgtable_sg(sgt, sg, i) {
 		n = segment_length(attachment->dev, phys + done, size - done);
-		sg_set_page(sg, mal_extent_page(&buffer->extent, done >> PAGE_SHIFT), n,
-			    offset_in_page(done));
+		sg_set_page(sg, mal_extent_page(&buffer->extent,
+						span->first + (done >> PAGE_SHIFT)),
+			    n, offset_in_page(done));
 		done += n;
 	}
 	attachment->place = buffer->extent.block.first;
 	return 0;
 }
 
-int mal_attach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
+int mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
+	       struct dma_buf_attachment *attach)
 {
 	struct mal_range *range = &buffer->extent.region->range;
 	struct mal_attachment *attachment;
@@ -93,6 +97,7 @@ int mal_attach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
 	}
 	attachment->dev = attach->dev;
 	attachment->dmabuf = attach->dmabuf;
+	attachment->span = *span;
 	attachment->yields = mal_importer_yields(attach);
 	attachment->place = MAL_NONE;
 	attachment->dir = DMA_NONE;
@@ -234,14 +239,22 @@ typedef void (*sync_fn)(struct device *dev, dma_addr_t address, size_t length,
 			enum dma_data_direction dir);
 
 /*
- * The DMA segments cover the buffer, in order. There may be fewer than there are entries in the
- * table.
+ * Of the range of the buffer, what the device sees. The DMA segments cover the device's span, in
+ * order. There may be fewer than there are entries in the table.
  */
 static void sync_segments(struct mal_attachment *attachment, u64 offset, u64 length, sync_fn sync)
 {
+	const u64 start = mal_span_offset(&attachment->span);
+	const u64 end = min(offset + length, start + mal_span_size(&attachment->span));
 	struct scatterlist *sg;
 	unsigned int i;
 
+	if (offset < start)
+		offset = start;
+	if (offset >= end)
+		return;
+	length = end - offset;
+	offset -= start;
 	for_each_sgtable_dma_sg(&attachment->sgt, sg, i) {
 		size_t n;
 

@@ -8,18 +8,21 @@
 struct dma_buf_attachment;
 struct mal_attachment;
 struct mal_buffer;
+struct mal_span;
 struct sg_table;
 
 /*
- * A device is attached to a dma-buf of @buffer, and may map it until it is detached; @attach gets
- * its struct mal_attachment as priv. Sleep. -EOPNOTSUPP: the memory has no pages; -ENODEV: it is
- * gone; -ENOMEM.
+ * A device is attached to a dma-buf of that span of @buffer, and may map the span until it is
+ * detached; @attach gets its struct mal_attachment as priv. Sleep. -EOPNOTSUPP: the memory has no
+ * pages; -ENODEV: it is gone; -ENOMEM.
  */
-int __must_check mal_attach(struct mal_buffer *buffer, struct dma_buf_attachment *attach);
+int __must_check mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
+			    struct dma_buf_attachment *attach);
 void mal_detach(struct mal_buffer *buffer, struct dma_buf_attachment *attach);
 
 /*
- * Map the buffer for the device, which pins it until it is unmapped. One mapping at a time. Sleep.
+ * Map the span for the device, which pins the buffer until it is unmapped. One mapping at a time.
+ * Sleep.
  * -EBUSY: there is one; -ENOMEM, and errors of dma_map_sgtable().
  */
 struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment,

@@ -89,6 +89,28 @@ struct mal_buffer {
 	struct list_head attachments;	/* of devices, through any dma-buf; changes under both */
 };
 
+/* Consecutive pages of a buffer; @first is counted from its beginning. */
+struct mal_span {
+	u32 first;
+	u32 pages;
+};
+
+/* All of it; the caller has what keeps its size. */
+static inline struct mal_span mal_whole(const struct mal_buffer *buffer)
+{
+	return (struct mal_span) { .pages = buffer->extent.block.granules };
+}
+
+static inline u64 mal_span_offset(const struct mal_span *span)
+{
+	return (u64)span->first << PAGE_SHIFT;
+}
+
+static inline u64 mal_span_size(const struct mal_span *span)
+{
+	return (u64)span->pages << PAGE_SHIFT;
+}
+
 /*
  * A new buffer of @length bytes, zeroed, in the granules that @req asks for, with one share,
  * charged to @payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.

@@ -52,7 +52,8 @@ int mal_call_info(struct mal_call *call)
 		.features = MEMALLOC_FEATURE_DMABUF | MEMALLOC_FEATURE_LIMITS |
 			    MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
 			    MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
-			    MEMALLOC_FEATURE_NAMES |
+			    MEMALLOC_FEATURE_NAMES | MEMALLOC_FEATURE_PARTS |
+			    MEMALLOC_FEATURE_TRANSLATE |
 			    (mal_can_move(region) ? MEMALLOC_FEATURE_COMPACT : 0),
 		.region_length = (u64)region->range.pages << PAGE_SHIFT,
 		.granule = PAGE_SIZE,
@@ -269,16 +270,33 @@ int mal_call_layout(struct mal_call *call)
 	return mal_call_respond(call);
 }
 
+/* What @export names of @buffer, of which the caller has a share. False: it leaves the buffer. */
+static bool find_span(const struct mal_buffer *buffer, const struct memalloc_export *export,
+		      struct mal_span *span)
+{
+	const u64 size = mal_extent_size(&buffer->extent);
+	u64 length;
+
+	if (export->offset >= size)
+		return false;
+	length = export->length ?: size - export->offset;
+	span->first = export->offset >> PAGE_SHIFT;
+	span->pages = length >> PAGE_SHIFT;
+	return length <= size - export->offset;
+}
+
 int mal_call_export(struct mal_call *call)
 {
 	struct memalloc_export *export = call->arg;
 	int access = export->open_flags & O_ACCMODE;
 	struct mal_buffer *buffer;
+	struct mal_span span;
 	struct file *file;
 	bool writable;
 	int err;
 
-	if (export->reserved || export->open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
+	if (!PAGE_ALIGNED(export->offset) || !PAGE_ALIGNED(export->length) || export->reserved ||
+	    export->open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
 	    (access != O_RDONLY && access != O_RDWR))
 		return -EINVAL;
 	buffer = mal_handle_share(&call->client->handles, export->handle, &writable);
@@ -286,8 +304,10 @@ int mal_call_export(struct mal_call *call)
 		return -ENOENT;
 	if (access == O_RDWR && !writable)
 		export->fd = -EACCES;
+	else if (!find_span(buffer, export, &span))
+		export->fd = -EINVAL;
 	else
-		export->fd = mal_dmabuf_export(buffer, export->open_flags, &file);
+		export->fd = mal_dmabuf_export(buffer, &span, export->open_flags, &file);
 	mal_buffer_unshare(buffer);
 	if (export->fd < 0)
 		return export->fd;

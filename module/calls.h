@@ -25,6 +25,7 @@ int mal_call_free_batch(struct mal_call *call);
 int mal_call_resize(struct mal_call *call);
 int mal_call_name(struct mal_call *call);
 int mal_call_compact(struct mal_call *call);
+int mal_call_translate(struct mal_call *call);
 
 /* What an ALLOC asks for: *@req. */
 int mal_call_place(const struct mal_client *client, const struct memalloc_alloc *alloc,

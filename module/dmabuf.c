@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers as dma-bufs: what other processes, drivers and devices see of them. Through a
- * read-only dma-buf nobody can write, through a write-only dma-buf nobody can read.
+ * Buffers, or spans of them, as dma-bufs: what other processes, drivers and devices see of them.
+ * Through a read-only dma-buf nobody can write, through a write-only dma-buf nobody can read; and
+ * through the dma-buf of a span nobody reaches the rest.
  */
 #include <linux/dma-buf.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 
 #include "attachment.h"
 #include "buffer.h"
@@ -16,6 +18,12 @@
 #include "look/trace.h"
 #include "mapping.h"
 #include "region.h"
+
+/* What a dma-buf is of. It has a share, so the buffer keeps its size. */
+struct mal_dmabuf {
+	struct mal_buffer *buffer;
+	struct mal_span span;
+};
 
 static bool dmabuf_readable(const struct dma_buf *dmabuf)
 {
@@ -29,83 +37,108 @@ static bool dmabuf_writable(const struct dma_buf *dmabuf)
 
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	mal_gather(dmabuf->priv);
-	return mal_attach(dmabuf->priv, attach);
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	mal_gather(exported->buffer);
+	return mal_attach(exported->buffer, &exported->span, attach);
 }
 
 static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	mal_detach(dmabuf->priv, attach);
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	mal_detach(exported->buffer, attach);
 }
 
 static int dmabuf_pin(struct dma_buf_attachment *attach)
 {
-	mal_buffer_pin(attach->dmabuf->priv);
+	const struct mal_dmabuf *exported = attach->dmabuf->priv;
+
+	mal_buffer_pin(exported->buffer);
 	return 0;
 }
 
 static void dmabuf_unpin(struct dma_buf_attachment *attach)
 {
-	mal_buffer_unpin(attach->dmabuf->priv);
+	const struct mal_dmabuf *exported = attach->dmabuf->priv;
+
+	mal_buffer_unpin(exported->buffer);
 }
 
 static struct sg_table *dmabuf_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
 {
+	const struct mal_dmabuf *exported = attach->dmabuf->priv;
+
 	if (dir != DMA_TO_DEVICE && !dmabuf_writable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
 	if (dir != DMA_FROM_DEVICE && !dmabuf_readable(attach->dmabuf))
 		return ERR_PTR(-EACCES);
-	return mal_map_attachment(attach->dmabuf->priv, attach->priv, dir);
+	return mal_map_attachment(exported->buffer, attach->priv, dir);
 }
 
 static void dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 			 enum dma_data_direction dir)
 {
-	mal_unmap_attachment(attach->dmabuf->priv, attach->priv);
+	const struct mal_dmabuf *exported = attach->dmabuf->priv;
+
+	mal_unmap_attachment(exported->buffer, attach->priv);
 }
 
 static int dmabuf_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	return mal_begin_cpu_access(dmabuf->priv, 0, dmabuf->size, dir != DMA_FROM_DEVICE);
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	return mal_begin_cpu_access(exported->buffer, mal_span_offset(&exported->span),
+				    dmabuf->size, dir != DMA_FROM_DEVICE);
 }
 
 static int dmabuf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	mal_end_cpu_access(dmabuf->priv, 0, dmabuf->size);
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	mal_end_cpu_access(exported->buffer, mal_span_offset(&exported->span), dmabuf->size);
 	return 0;
 }
 
 /* Drivers map what they have imported through files of their own, which may be open for more. */
 static int dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
 	if (!dmabuf_readable(dmabuf))
 		return -EACCES;
-	return mal_map(dmabuf->priv, vma->vm_pgoff, dmabuf_writable(dmabuf), false, vma);
+	/* The kernel has seen to it that @vma ends with the dma-buf. */
+	return mal_map(exported->buffer, exported->span.first + vma->vm_pgoff,
+		       dmabuf_writable(dmabuf), false, vma);
 }
 
 /* The region is never in highmem: it is mapped into the kernel already. */
 static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
-	struct mal_buffer *buffer = dmabuf->priv;
-	const struct mal_extent *extent = &buffer->extent;
+	const struct mal_dmabuf *exported = dmabuf->priv;
+	const struct mal_extent *extent = &exported->buffer->extent;
 
-	mal_buffer_pin(buffer);
-	iosys_map_set_vaddr(map, mal_range_address(&extent->region->range, extent->block.first));
+	mal_buffer_pin(exported->buffer);
+	iosys_map_set_vaddr(map, mal_range_address(&extent->region->range,
+						   extent->block.first + exported->span.first));
 	return 0;
 }
 
 static void dmabuf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
-	mal_buffer_unpin(dmabuf->priv);
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	mal_buffer_unpin(exported->buffer);
 }
 
 static void dmabuf_release(struct dma_buf *dmabuf)
 {
-	struct mal_buffer *buffer = dmabuf->priv;
-	struct mal_region *region = buffer->extent.region;
+	struct mal_dmabuf *exported = dmabuf->priv;
+	struct mal_region *region = exported->buffer->extent.region;
 
-	mal_buffer_unshare(buffer);
+	mal_buffer_unshare(exported->buffer);
 	mal_region_put(region);
+	kfree(exported);
 }
 
 #define DMABUF_OPS					\
@@ -131,51 +164,78 @@ static const struct dma_buf_ops writable_ops = {
 	.vunmap = dmabuf_vunmap,
 };
 
-int mal_dmabuf_export(struct mal_buffer *buffer, unsigned int open_flags, struct file **file)
+/* The dma-buf takes over the share of @exported, and @exported itself. */
+static struct dma_buf *make_dmabuf(struct mal_dmabuf *exported, unsigned int access)
 {
-	unsigned int access = open_flags & O_ACCMODE;
+	struct mal_extent *extent = &exported->buffer->extent;
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
+
+	info.ops = access == O_RDWR && !extent->region->range.can_go ? &writable_ops :
+								       &restricted_ops;
+	info.size = mal_span_size(&exported->span);
+	info.flags = access;
+	info.priv = exported;
+	info.resv = &extent->resv;
+	return dma_buf_export(&info);
+}
+
+int mal_dmabuf_export(struct mal_buffer *buffer, const struct mal_span *span,
+		      unsigned int open_flags, struct file **file)
+{
+	const struct mal_block *block = &buffer->extent.block;
+	struct mal_dmabuf *exported;
 	struct dma_buf *dmabuf;
 	int fd;
 
 	fd = get_unused_fd_flags(open_flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-
-	info.ops = access == O_RDWR && !buffer->extent.region->range.can_go ? &writable_ops :
-									      &restricted_ops;
-	info.size = mal_extent_size(&buffer->extent);
-	info.flags = access;
-	info.priv = mal_buffer_share(buffer);
-	info.resv = &buffer->extent.resv;
-	dmabuf = dma_buf_export(&info);
+	exported = kmalloc(sizeof(*exported), GFP_KERNEL_ACCOUNT);
+	if (!exported) {
+		put_unused_fd(fd);
+		return -ENOMEM;
+	}
+	exported->buffer = mal_buffer_share(buffer);
+	exported->span = *span;
+	dmabuf = make_dmabuf(exported, open_flags & O_ACCMODE);
 	if (IS_ERR(dmabuf)) {
 		mal_buffer_unshare(buffer);
+		kfree(exported);
 		put_unused_fd(fd);
 		return PTR_ERR(dmabuf);
 	}
 	mal_region_get(buffer->extent.region);
-	trace_memalloc_export(buffer->extent.region->name, &buffer->extent.block,
-			      buffer->extent.block.first, buffer->extent.block.granules);
+	trace_memalloc_export(buffer->extent.region->name, block, block->first + span->first,
+			      span->pages);
 	*file = dmabuf->file;
 	return fd;
+}
+
+/* May @dmabuf give a client of @region a handle, which is for a whole buffer? 0 or an errno. */
+static int check_import(const struct dma_buf *dmabuf, const struct mal_region *region)
+{
+	const struct mal_dmabuf *exported = dmabuf->priv;
+
+	if ((dmabuf->ops != &writable_ops && dmabuf->ops != &restricted_ops) ||
+	    exported->buffer->extent.region != region)
+		return -EINVAL;
+	if (!dmabuf_readable(dmabuf))
+		return -EACCES;
+	return dmabuf->size == mal_extent_size(&exported->buffer->extent) ? 0 : -EOPNOTSUPP;
 }
 
 struct mal_buffer *mal_dmabuf_import(struct mal_region *region, int fd, bool *writable)
 {
 	struct dma_buf *dmabuf = dma_buf_get(fd);
+	const struct mal_dmabuf *exported;
 	struct mal_buffer *buffer;
+	int err;
 
 	if (IS_ERR(dmabuf))
 		return ERR_CAST(dmabuf);
-	buffer = dmabuf->priv;
-	if ((dmabuf->ops != &writable_ops && dmabuf->ops != &restricted_ops) ||
-	    buffer->extent.region != region)
-		buffer = ERR_PTR(-EINVAL);
-	else if (!dmabuf_readable(dmabuf))
-		buffer = ERR_PTR(-EACCES);
-	else
-		mal_buffer_share(buffer);
+	exported = dmabuf->priv;
+	err = check_import(dmabuf, region);
+	buffer = err ? ERR_PTR(err) : mal_buffer_share(exported->buffer);
 	*writable = dmabuf_writable(dmabuf);
 	dma_buf_put(dmabuf);
 	return buffer;

@@ -49,6 +49,7 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 	const struct memalloc_alloc alloc = { .length = data->len };
 	struct mal_buffer *buffer;
 	struct mal_request req;
+	struct mal_span whole;
 	int fd;
 
 	if (!is_valid_request(data))
@@ -61,7 +62,8 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 				   mal_buffer_create);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
-	fd = mal_dmabuf_export(buffer, data->fd_flags, file);
+	whole = mal_whole(buffer);
+	fd = mal_dmabuf_export(buffer, &whole, data->fd_flags, file);
 	mal_buffer_unshare(buffer);
 	return fd;
 }

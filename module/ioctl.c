@@ -35,6 +35,8 @@ static const struct mal_call_type call_types[] = {
 	MAL_CALL(MEMALLOC_IOC_RESIZE, mal_call_resize, memalloc_resize, length, 0),
 	MAL_CALL(MEMALLOC_IOC_NAME, mal_call_name, memalloc_name, name, 0),
 	MAL_CALL(MEMALLOC_IOC_COMPACT, mal_call_compact, memalloc_compact, huge, 0),
+	MAL_CALL(MEMALLOC_IOC_TRANSLATE, mal_call_translate, memalloc_translate, physical,
+		 MEMALLOC_TRANSLATE_PHYSICAL | MEMALLOC_TRANSLATE_ADDRESS),
 };
 
 long mal_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

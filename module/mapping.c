@@ -365,6 +365,35 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 	return 0;
 }
 
+/* The buffer that is mapped at @address, with a reference; NULL: none of @region. */
+static struct mal_buffer *get_buffer_at(const struct mal_region *region, unsigned long address,
+					u64 *offset)
+{
+	const struct vm_area_struct *vma = vma_lookup(current->mm, address);
+	struct mal_buffer *buffer;
+
+	mmap_assert_locked(current->mm);
+	if (!vma || (vma->vm_ops != &mapping_ops && vma->vm_ops != &shared_mapping_ops))
+		return NULL;
+	buffer = vma->vm_private_data;
+	if (buffer->extent.region != region)
+		return NULL;
+	*offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (address - vma->vm_start);
+	return mal_buffer_get(buffer);
+}
+
+struct mal_buffer *mal_mapped_at(const struct mal_region *region, unsigned long address,
+				 u64 *offset)
+{
+	struct mal_buffer *buffer;
+
+	if (mmap_read_lock_killable(current->mm))
+		return ERR_PTR(-EINTR);
+	buffer = get_buffer_at(region, untagged_addr(address), offset);
+	mmap_read_unlock(current->mm);
+	return buffer ?: ERR_PTR(-ENXIO);
+}
+
 /* The address space of the buffer's mappings; NULL: there never was a mapping. */
 static struct address_space *space_of(struct mal_buffer *buffer)
 {

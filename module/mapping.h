@@ -6,6 +6,7 @@
 
 struct mal_buffer;
 struct mal_range;
+struct mal_region;
 struct vm_area_struct;
 
 /* The pages that a huge entry of a page table stands for. 0: @range can not be mapped so. */
@@ -21,6 +22,14 @@ unsigned long mal_huge_pages(const struct mal_range *range);
  */
 int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma);
+
+/*
+ * The buffer of @region that the caller's process has mapped at @address, with a reference; and
+ * *@offset, the bytes from the buffer's beginning to there, which RESIZE may have cut off. Takes
+ * mmap_lock. -ENXIO: there is none; -EINTR: a fatal signal arrived.
+ */
+struct mal_buffer *mal_mapped_at(const struct mal_region *region, unsigned long address,
+				 u64 *offset);
 
 /* Does any process have a page of @buffer mapped? */
 bool mal_is_mapped(struct mal_buffer *buffer);

@@ -2,10 +2,11 @@
 /*
  * The files of /sys/kernel/debug/NAME/, NAME being the region's: for root, who has which
  * memory, and whether the region is consistent. An open file holds a reference to the module.
- * The first line of layout and clients names the columns. Names are escaped: that of a process
- * may have any character. A buffer may have no name.
+ * The first line of layout, table and clients names the columns. Names are escaped: that of a
+ * process may have any character. A buffer may have no name.
  *
  *   layout   the blocks in order, read in slices: see struct memalloc_layout
+ *   table    where the pages of each buffer lie that programs map at its mmap offset; likewise
  *   clients  open files of the device
  *   check    the results of check.c
  */
@@ -33,6 +34,8 @@ struct entry {
 	bool touched;
 	bool disclosed;
 	bool attached;
+	bool has_table;		/* it is a buffer in use, */
+	unsigned long pgoff;	/* with these virtual pages */
 	unsigned int references;
 	u64 requested;
 	u8 name[MEMALLOC_NAME_LEN];
@@ -74,6 +77,8 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 		entry->disclosed = READ_ONCE(buffer->disclosed);
 		entry->attached = !list_empty(&buffer->attachments);
 		entry->references = kref_read(&buffer->ref);
+		entry->has_table = piece->state == MEMALLOC_BLOCK_USED;
+		entry->pgoff = READ_ONCE(buffer->pgoff);
 	}
 }
 
@@ -152,9 +157,9 @@ static const struct seq_operations layout_ops = {
 	.show = layout_show,
 };
 
-static int layout_open(struct inode *inode, struct file *file)
+static int open_layout(struct inode *inode, struct file *file, const struct seq_operations *ops)
 {
-	struct layout *layout = __seq_open_private(file, &layout_ops, sizeof(*layout));
+	struct layout *layout = __seq_open_private(file, ops, sizeof(*layout));
 
 	if (!layout)
 		return -ENOMEM;
@@ -162,9 +167,49 @@ static int layout_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static int layout_open(struct inode *inode, struct file *file)
+{
+	return open_layout(inode, file, &layout_ops);
+}
+
 static const struct file_operations layout_fops = {
 	.owner = THIS_MODULE,
 	.open = layout_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = seq_release_private,
+};
+
+/* One line says it for all pages of a buffer, which follow each other here and there. */
+static int table_show(struct seq_file *seq, void *v)
+{
+	const struct layout *layout = seq->private;
+	const struct entry *entry = v;
+
+	if (!entry->offset)
+		seq_puts(seq, "mmap_offset offset physical length\n");
+	if (entry->has_table)
+		seq_printf(seq, "%llu %llu %llu %llu\n", (u64)entry->pgoff << PAGE_SHIFT,
+			   entry->offset, PFN_PHYS(layout->region->range.pfn) + entry->offset,
+			   entry->length);
+	return 0;
+}
+
+static const struct seq_operations table_ops = {
+	.start = layout_start,
+	.next = layout_next,
+	.stop = layout_stop,
+	.show = table_show,
+};
+
+static int table_open(struct inode *inode, struct file *file)
+{
+	return open_layout(inode, file, &table_ops);
+}
+
+static const struct file_operations table_fops = {
+	.owner = THIS_MODULE,
+	.open = table_open,
 	.read = seq_read,
 	.llseek = seq_lseek,
 	.release = seq_release_private,
@@ -262,6 +307,7 @@ struct dentry *mal_debugfs_create(struct mal_region *region)
 	struct dentry *folder = debugfs_create_dir(region->misc.name, NULL);
 
 	debugfs_create_file("layout", 0400, folder, region, &layout_fops);
+	debugfs_create_file("table", 0400, folder, region, &table_fops);
 	debugfs_create_file("clients", 0400, folder, region, &clients_fops);
 	debugfs_create_file("moves", 0400, folder, region, &moves_fops);
 	debugfs_create_file("check", 0400, folder, region, &check_fops);

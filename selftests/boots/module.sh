@@ -121,7 +121,7 @@ stays_while_held_by() {
 stays_while_debugfs_is_open() {
 	local file fd
 	load_ok
-	for file in layout clients moves check; do
+	for file in layout table clients moves check; do
 		exec {fd}<"/sys/kernel/debug/memalloc/$file"
 		[ "$(unload)" = EAGAIN ]
 		grep -q . <&"$fd"
@@ -190,7 +190,7 @@ nodes_come_and_go() {
 	load_ok
 	[ -c /dev/memalloc ]
 	[ -c /dev/dma_heap/memalloc ]
-	[ "$(cd /sys/kernel/debug/memalloc && echo *)" = "check clients layout moves" ]
+	[ "$(cd /sys/kernel/debug/memalloc && echo *)" = "check clients layout moves table" ]
 	[ "$(ls /dev/dma_heap)" = "$(sort <<<"$before${before:+$'\n'}memalloc")" ]
 	unload_ok
 	[ ! -e /dev/memalloc ]

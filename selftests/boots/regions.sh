@@ -111,7 +111,7 @@ made_while_loaded() {
 	[ -c /dev/dma_heap/memalloc-video ]
 	[ "$(regions list | tail -n 1)" = "video $((32 << 20)) 1 best running" ]
 	[ "$(regions list | wc -l)" = 2 ]
-	[ "$(cd /sys/kernel/debug/memalloc-video && echo *)" = "check clients layout moves" ]
+	[ "$(cd /sys/kernel/debug/memalloc-video && echo *)" = "check clients layout moves table" ]
 	destroyed video
 	[ -z "$(ls -d /dev/memalloc-video /dev/dma_heap/memalloc-video /sys/class/misc/memalloc-video* \
 		/sys/kernel/debug/memalloc-video 2>/dev/null)" ]

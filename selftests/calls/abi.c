@@ -19,7 +19,7 @@ static_assert(sizeof(struct memalloc_query) == 80, "memalloc_query");
 static_assert(sizeof(struct memalloc_stats) == 224, "memalloc_stats");
 static_assert(sizeof(struct memalloc_block) == 24, "memalloc_block");
 static_assert(sizeof(struct memalloc_layout) == 32, "memalloc_layout");
-static_assert(sizeof(struct memalloc_export) == 24, "memalloc_export");
+static_assert(sizeof(struct memalloc_export) == 40, "memalloc_export");
 static_assert(sizeof(struct memalloc_import) == 48, "memalloc_import");
 static_assert(sizeof(struct memalloc_limits) == 72, "memalloc_limits");
 static_assert(sizeof(struct memalloc_release) == 24, "memalloc_release");
@@ -28,6 +28,7 @@ static_assert(sizeof(struct memalloc_batch) == 24, "memalloc_batch");
 static_assert(sizeof(struct memalloc_resize) == 24, "memalloc_resize");
 static_assert(sizeof(struct memalloc_name) == 48, "memalloc_name");
 static_assert(sizeof(struct memalloc_compact) == 80, "memalloc_compact");
+static_assert(sizeof(struct memalloc_translate) == 56, "memalloc_translate");
 static_assert(sizeof(struct memalloc_create) == 224, "memalloc_create");
 static_assert(sizeof(struct memalloc_destroy) == 40, "memalloc_destroy");
 static_assert(sizeof(struct memalloc_region) == 112, "memalloc_region");
@@ -119,6 +120,7 @@ FIXTURE_VARIANT_ADD(call, layout) {
 FIXTURE_VARIANT_ADD(call, export) {
 	.request = MEMALLOC_IOC_EXPORT,
 	.size = sizeof(struct memalloc_export),
+	.first_size = 24,
 	BETWEEN(struct memalloc_export, fd, fd),
 };
 
@@ -147,6 +149,13 @@ FIXTURE_VARIANT_ADD(call, compact) {
 	.request = MEMALLOC_IOC_COMPACT,
 	.size = sizeof(struct memalloc_compact),
 	BETWEEN(struct memalloc_compact, largest_free, huge),
+};
+
+FIXTURE_VARIANT_ADD(call, translate) {
+	.request = MEMALLOC_IOC_TRANSLATE,
+	.size = sizeof(struct memalloc_translate),
+	.known_flags = MEMALLOC_TRANSLATE_PHYSICAL | MEMALLOC_TRANSLATE_ADDRESS,
+	BETWEEN(struct memalloc_translate, length, physical),
 };
 
 FIXTURE_VARIANT_ADD(call, sync) {
@@ -283,6 +292,9 @@ static struct any *good_argument(FIXTURE_DATA(call) const *self,
 			.count = ARRAY_SIZE(self->allocs),
 			.entry_size = sizeof(self->allocs[0]),
 		};
+		break;
+	case MEMALLOC_IOC_TRANSLATE:
+		((struct memalloc_translate *)memory)->handle = self->mine.handle;
 		break;
 	case MEMALLOC_IOC_NAME:
 		*(struct memalloc_name *)memory = (struct memalloc_name){

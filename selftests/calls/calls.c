@@ -70,7 +70,8 @@ TEST_F(calls, info_good)
 	EXPECT_EQ(MEMALLOC_FEATURE_DMABUF | MEMALLOC_FEATURE_LIMITS |
 		  MEMALLOC_FEATURE_PLACEMENT | MEMALLOC_FEATURE_SYNC |
 		  MEMALLOC_FEATURE_BATCH | MEMALLOC_FEATURE_RESIZE |
-		  MEMALLOC_FEATURE_NAMES | movable, info->features);
+		  MEMALLOC_FEATURE_NAMES | MEMALLOC_FEATURE_PARTS | MEMALLOC_FEATURE_TRANSLATE |
+		  movable, info->features);
 	EXPECT_EQ(sysconf(_SC_PAGESIZE), info->granule);
 	EXPECT_LT(0, info->region_length);
 	EXPECT_EQ(0, info->region_length % info->granule);

@@ -158,6 +158,45 @@ static bool is_address(struct scene *s, int ret)
 	       !free_buffer(s->fd, s->buffer.handle);
 }
 
+static int translate_call(struct scene *s)
+{
+	return translate(s->fd, s->buffer.handle, PAGE, 0, &s->arg.translate);
+}
+
+static bool is_translated(struct scene *s, int ret)
+{
+	const struct memalloc_translate *answer = &s->arg.translate;
+
+	return !ret && answer->offset == PAGE && answer->length == LENGTH - PAGE &&
+	       answer->handle == s->buffer.handle &&
+	       answer->region_offset == offset_of_handle(s->fd, s->buffer.handle) + PAGE;
+}
+
+static int map_whole(struct scene *s)
+{
+	s->map = map_buffer(s->fd, &s->buffer);
+	return s->map == MAP_FAILED ? -ENOMEM : 0;
+}
+
+static int translate_mapped(struct scene *s)
+{
+	return translate_address(s->fd, s->map + PAGE, 0, &s->arg.translate);
+}
+
+static int translate_told(struct scene *s)
+{
+	return translate(s->fd, s->buffer.handle, PAGE, MEMALLOC_TRANSLATE_PHYSICAL,
+			 &s->arg.translate);
+}
+
+/* The promise is kept here, as is_freed() has it. */
+static bool is_told(struct scene *s, int ret)
+{
+	return is_translated(s, ret) &&
+	       s->arg.translate.physical == physical(s->fd, &s->buffer, PAGE) &&
+	       !free_buffer(s->fd, s->buffer.handle);
+}
+
 /* Of a client that was told where its buffer lies, and went. */
 static int leave_retained(struct scene *s)
 {
@@ -405,6 +444,29 @@ FIXTURE_VARIANT_ADD(call, query_address) {
 	.request = MEMALLOC_IOC_QUERY,
 	.act = query_address,
 	.holds = is_address,
+	.answers = { EFAULT },
+	.moves = true,
+};
+
+FIXTURE_VARIANT_ADD(call, translate) {
+	.request = MEMALLOC_IOC_TRANSLATE,
+	.act = translate_call,
+	.holds = is_translated,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, translate_address) {
+	.request = MEMALLOC_IOC_TRANSLATE,
+	.prepare = map_whole,
+	.act = translate_mapped,
+	.holds = is_translated,
+	.answers = { EFAULT },
+};
+
+FIXTURE_VARIANT_ADD(call, translate_physical) {
+	.request = MEMALLOC_IOC_TRANSLATE,
+	.act = translate_told,
+	.holds = is_told,
 	.answers = { EFAULT },
 	.moves = true,
 };

@@ -35,6 +35,7 @@ const struct call_type *const call_types[] = {
 	&call_alloc_batch,
 	&call_free_batch,
 	&call_compact,
+	&call_translate,
 };
 
 const unsigned int call_types_count = ARRAY_SIZE(call_types);

@@ -4,8 +4,8 @@
  *
  *   main.c   the workers, one after the other or at the same time, and the results
  *   step.c   one call: chosen, predicted, made, compared; and the report if it differs
- *   calls.c  the list of calls; about.c, batch.c, buffers.c, change.c, memory.c and sharing.c
- *            have for each how it is chosen, predicted and applied to the model, choose.c
+ *   calls.c  the list of calls; about.c, batch.c, buffers.c, change.c, memory.c, sharing.c and
+ *            translate.c have for each how it is chosen, predicted and applied to the model, choose.c
  *            what they have in common
  *   model.c  what follows from what: who is charged, when memory goes back, where there is room
  *   strangers.c  others, who guess what the workers have
@@ -121,6 +121,8 @@ struct client {
 struct dmabuf {
 	int fd;
 	int access;		/* as it was opened: O_RDONLY ... */
+	__u64 first;		/* the buffer's pages that it has, */
+	__u64 pages;		/* so many */
 	struct buffer *buffer;	/* NULL: there is none */
 };
 
@@ -287,12 +289,12 @@ struct call_type {
 extern const struct call_type *const call_types[];
 extern const unsigned int call_types_count;
 
-/* about.c, batch.c, buffers.c, change.c, compact.c, memory.c, sharing.c */
+/* about.c, batch.c, buffers.c, change.c, compact.c, memory.c, sharing.c, translate.c */
 extern const struct call_type call_info, call_nocall, call_alloc, call_free, call_query,
 	call_stats, call_layout, call_export, call_import, call_limits, call_release, call_sync,
 	call_heap, call_mmap, call_munmap, call_mprotect, call_access, call_close_dmabuf, call_turn,
 	call_fdinfo, call_fit,
-	call_resize, call_name, call_alloc_batch, call_free_batch, call_compact;
+	call_resize, call_name, call_alloc_batch, call_free_batch, call_compact, call_translate;
 
 static inline unsigned int below(struct worker *w, unsigned int n)
 {

@@ -19,7 +19,7 @@ static bool choose_mmap(struct worker *w, struct call *c)
 		buffer = c->dmabuf->buffer;
 	else if (handle)
 		buffer = handle->buffer;
-	pages = c->dmabuf || handle ? buffer->pages : 1;
+	pages = c->dmabuf ? c->dmabuf->pages : handle ? buffer->pages : 1;
 	first = one_in(w, 2) ? 0 : below(w, pages);
 	c->arg.other.offset = first * PAGE;
 	if (!c->dmabuf)
@@ -62,7 +62,7 @@ static struct buffer *get_mmap(struct call *c, __u64 *first, bool *readable, boo
 
 	if (c->dmabuf) {
 		buffer = c->dmabuf->buffer;
-		*first = c->arg.other.offset / PAGE;
+		*first = c->dmabuf->first + c->arg.other.offset / PAGE;
 		*readable = c->dmabuf->access != O_WRONLY;
 		*writable = c->dmabuf->access == O_RDWR;
 		return buffer;
@@ -79,11 +79,13 @@ static void predict_mmap(struct worker *w, struct call *c)
 	bool readable, writable;
 	__u64 first;
 	struct buffer *buffer = get_mmap(c, &first, &readable, &writable);
+	const __u64 end = c->dmabuf ? c->dmabuf->first + c->dmabuf->pages : ~0ULL;
+	const __u64 last = first + c->arg.other.length / PAGE;
 
 	(void)w;
 	may_fail(c, ENOENT, !buffer);
 	may_fail(c, EINVAL, c->arg.other.flags & MAP_PRIVATE ||
-		 (buffer && first + c->arg.other.length / PAGE > buffer->pages));
+		 (buffer && (last > buffer->pages || last > end)));
 	/* A private mapping changes nothing that anybody else sees. */
 	may_fail(c, EACCES, !readable || (buffer && c->arg.other.prot & PROT_WRITE && !writable) ||
 		 (c->arg.other.prot & PROT_WRITE && !c->dmabuf && !c->client->writable));

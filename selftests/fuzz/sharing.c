@@ -4,22 +4,38 @@
 
 #include <sys/time.h>
 
-/* A new descriptor of @buffer, opened with @flags. */
-static const char *add_dmabuf(struct worker *w, int fd, struct buffer *buffer, __u32 flags)
+/* A new descriptor of @pages of @buffer, from page @first on, opened with @flags. */
+static const char *add_dmabuf(struct worker *w, int fd, struct buffer *buffer, __u64 first,
+			      __u64 pages, __u32 flags)
 {
 	*find_room_for_dmabuf(w) = (struct dmabuf){
-		.fd = fd, .access = flags & O_ACCMODE, .buffer = buffer,
+		.fd = fd, .access = flags & O_ACCMODE, .buffer = buffer, .first = first,
+		.pages = pages,
 	};
 	buffer->users++;
 	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != (int)(flags & O_ACCMODE) ||
 	    fcntl(fd, F_GETFD) != (flags & O_CLOEXEC ? FD_CLOEXEC : 0))
 		return "the dma-buf is not open as was asked for";
-	if (lseek(fd, 0, SEEK_END) != (off_t)(buffer->pages * PAGE))
+	if (lseek(fd, 0, SEEK_END) != (off_t)(pages * PAGE))
 		return "the dma-buf has another length";
 	return NULL;
 }
 
 /* EXPORT */
+
+/* A part of what may be @handle's buffer. */
+static void choose_part(struct worker *w, const struct handle *handle,
+			struct memalloc_export *export)
+{
+	const __u64 pages = handle ? handle->buffer->pages : 1;
+	const __u64 wrong[] = { 1, PAGE - 8, pages * PAGE, ~0ULL, -(__u64)PAGE, 1ULL << 44 };
+	const __u64 first = below(w, pages);
+
+	export->offset = first * PAGE;
+	export->length = one_in(w, 3) ? 0 : (1 + below(w, pages - first)) * PAGE;
+	if (one_in(w, 8))
+		*(one_in(w, 2) ? &export->offset : &export->length) = PICK(w, wrong);
+}
 
 static bool choose_export(struct worker *w, struct call *c)
 {
@@ -28,6 +44,8 @@ static bool choose_export(struct worker *w, struct call *c)
 
 	c->client = some_client(w);
 	export->handle = some_handle(w, c->client);
+	if (one_in(w, 2))
+		choose_part(w, find_handle(c->client, export->handle), export);
 	export->open_flags = (one_in(w, 2) ? O_RDWR : O_RDONLY) | (one_in(w, 2) ? O_CLOEXEC : 0);
 	if (one_in(w, 12))
 		export->open_flags = PICK(w, wrong);
@@ -42,9 +60,13 @@ static void predict_export(struct worker *w, struct call *c)
 	const struct memalloc_export *export = &c->arg.export;
 	const struct handle *handle = find_handle(c->client, export->handle);
 	const __u32 access = export->open_flags & O_ACCMODE;
+	const __u64 size = handle ? handle->buffer->pages * PAGE : 0;
 
 	may_fail(c, EINVAL, export->reserved || export->open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
 		 (access != O_RDONLY && access != O_RDWR));
+	may_fail(c, EINVAL, export->offset % PAGE || export->length % PAGE);
+	may_fail(c, EINVAL, handle && (export->offset >= size ||
+				       export->length > size - export->offset));
 	predict_handle(w, c, export->handle);
 	may_fail(c, EACCES, handle && !handle->writable && access != O_RDONLY);
 	predict_scarce(c);
@@ -52,15 +74,19 @@ static void predict_export(struct worker *w, struct call *c)
 
 static const char *apply_export(struct worker *w, struct call *c)
 {
-	const struct handle *handle = find_handle(c->client, c->arg.export.handle);
+	const struct memalloc_export *export = &c->arg.export;
+	const struct handle *handle = find_handle(c->client, export->handle);
+	const __u64 first = export->offset / PAGE;
 
 	c->expected.export.fd = c->answer.export.fd;
-	return add_dmabuf(w, c->answer.export.fd, handle->buffer, c->arg.export.open_flags);
+	return add_dmabuf(w, c->answer.export.fd, handle->buffer, first,
+			  export->length / PAGE ?: handle->buffer->pages - first,
+			  export->open_flags);
 }
 
 const struct call_type call_export = {
 	CALL(EXPORT, memalloc_export, reserved), .share = 8,
-	.fields = { "size flags handle open_flags fd reserved" },
+	.fields = { "size flags handle open_flags fd reserved offset: length:" },
 	.errors = { EINVAL, E2BIG, EFAULT, ENOENT, EACCES, EMFILE, ENFILE },
 	.choose = choose_export, .predict = predict_export, .apply = apply_export,
 };
@@ -93,6 +119,7 @@ static void predict_import(struct worker *w, struct call *c)
 		may_fail(c, fcntl(import->fd, F_GETFD) < 0 ? EBADF : EINVAL, true);
 	else
 		may_fail(c, EACCES, c->dmabuf->access == O_WRONLY);
+	may_fail(c, EOPNOTSUPP, c->dmabuf && c->dmabuf->pages != c->dmabuf->buffer->pages);
 }
 
 static const char *apply_import(struct worker *w, struct call *c)
@@ -118,7 +145,7 @@ const struct call_type call_import = {
 	CALL(IMPORT, memalloc_import, reserved), .share = 8,
 	.flags = MEMALLOC_IMPORT_READ_ONLY,
 	.fields = { "size flags fd handle length: real_length: mmap_offset: access reserved" },
-	.errors = { EINVAL, E2BIG, EFAULT, EBADF, EACCES },
+	.errors = { EINVAL, E2BIG, EFAULT, EBADF, EACCES, EOPNOTSUPP },
 	.choose = choose_import, .predict = predict_import, .apply = apply_import,
 };
 
@@ -164,7 +191,7 @@ static const char *apply_heap(struct worker *w, struct call *c)
 	const char *wrong;
 
 	c->expected.heap.fd = c->answer.heap.fd;
-	wrong = add_dmabuf(w, c->answer.heap.fd, buffer, c->arg.heap.fd_flags);
+	wrong = add_dmabuf(w, c->answer.heap.fd, buffer, 0, buffer->pages, c->arg.heap.fd_flags);
 	if (wrong || !w->alone)
 		return wrong;
 	return learn_place(w, some_client(w), buffer, 0) ?: layout_wrong(w, some_client(w));

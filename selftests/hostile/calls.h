@@ -78,6 +78,7 @@ static inline void fill_export(union argument *arg, const struct subject *s)
 {
 	arg->export.handle = s->buffer.handle;
 	arg->export.open_flags = O_RDWR | O_CLOEXEC;
+	arg->export.length = PAGE;
 }
 
 static inline int undo_export(const union argument *arg, struct subject *s)
@@ -125,6 +126,12 @@ static inline void fill_name(union argument *arg, const struct subject *s)
 	arg->name.name[0] = 'x';
 }
 
+static inline void fill_translate(union argument *arg, const struct subject *s)
+{
+	arg->translate.handle = s->spare.handle;
+	arg->translate.offset = PAGE;
+}
+
 #define CALL(NAME, name)	\
 	.request = MEMALLOC_IOC_##NAME, .size = sizeof(struct memalloc_##name)
 
@@ -147,6 +154,7 @@ static const struct hostile_call {
 	{ "SYNC", CALL(SYNC, sync), fill_sync, undo_nothing },
 	{ "RESIZE", CALL(RESIZE, resize), fill_resize, undo_resize },
 	{ "NAME", CALL(NAME, name), fill_name, undo_nothing },
+	{ "TRANSLATE", CALL(TRANSLATE, translate), fill_translate, undo_nothing },
 };
 
 /* An argument with which the call succeeds. */

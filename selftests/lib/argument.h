@@ -29,6 +29,7 @@ union argument {
 	struct memalloc_name name;
 	struct memalloc_batch batch;
 	struct memalloc_compact compact;
+	struct memalloc_translate translate;
 	struct dma_heap_allocation_data heap;
 	/* Of calls that are no ioctl, see fuzz/calls.c. */
 	struct {

@@ -283,14 +283,21 @@ static inline int query_errno(int fd, __u32 handle)
 	return query_buffer(fd, handle, &query);
 }
 
-static inline int export_buffer(int fd, __u32 handle, __u32 open_flags)
+/* @length 0: up to the buffer's end. */
+static inline int export_part(int fd, __u32 handle, __u32 open_flags, __u64 offset, __u64 length)
 {
 	struct memalloc_export arg = {
 		.size = sizeof(arg), .handle = handle, .open_flags = open_flags, .fd = -1,
+		.offset = offset, .length = length,
 	};
 	int ret = call(fd, MEMALLOC_IOC_EXPORT, &arg);
 
 	return ret ? ret : arg.fd;
+}
+
+static inline int export_buffer(int fd, __u32 handle, __u32 open_flags)
+{
+	return export_part(fd, handle, open_flags, 0, 0);
 }
 
 static inline int import_buffer(int fd, int dmabuf, __u32 flags,
@@ -300,6 +307,27 @@ static inline int import_buffer(int fd, int dmabuf, __u32 flags,
 		.size = sizeof(*import), .flags = flags, .fd = dmabuf,
 	};
 	return call(fd, MEMALLOC_IOC_IMPORT, import);
+}
+
+/* Where byte @offset of the buffer lies. */
+static inline int translate(int fd, __u32 handle, __u64 offset, __u32 flags,
+			    struct memalloc_translate *answer)
+{
+	*answer = (struct memalloc_translate){
+		.size = sizeof(*answer), .flags = flags, .handle = handle, .offset = offset,
+	};
+	return call(fd, MEMALLOC_IOC_TRANSLATE, answer);
+}
+
+/* The same for what is mapped at @address. */
+static inline int translate_address(int fd, const void *address, __u32 flags,
+				    struct memalloc_translate *answer)
+{
+	*answer = (struct memalloc_translate){
+		.size = sizeof(*answer), .flags = flags | MEMALLOC_TRANSLATE_ADDRESS,
+		.address = (uintptr_t)address,
+	};
+	return call(fd, MEMALLOC_IOC_TRANSLATE, answer);
 }
 
 /* Before (with MEMALLOC_SYNC_END: after) the CPU accesses a range, see MEMALLOC_SYNC_*. */

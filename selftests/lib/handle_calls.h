@@ -47,6 +47,13 @@ static inline int try_name(int fd, __u32 handle)
 	return name_buffer(fd, handle, "mine");
 }
 
+static inline int try_translate(int fd, __u32 handle)
+{
+	struct memalloc_translate answer;
+
+	return translate(fd, handle, 0, 0, &answer);
+}
+
 static inline int try_free_batch(int fd, __u32 handle)
 {
 	return free_batch(fd, &(struct memalloc_alloc){ .handle = handle }, 1);
@@ -63,6 +70,7 @@ static const struct {
 	{ "SYNC_END", try_sync_end },
 	{ "RESIZE", try_resize },
 	{ "NAME", try_name },
+	{ "TRANSLATE", try_translate },
 	{ "FREE_BATCH", try_free_batch },
 };
 

@@ -76,7 +76,7 @@ static bool two_pages_are_used(int references, const char *flags, const char *na
 
 TEST_F(debugfs, is_for_root)
 {
-	static const char *const names[] = { "layout", "clients", "check" };
+	static const char *const names[] = { "layout", "table", "clients", "check" };
 	struct stat st;
 	size_t i;
 

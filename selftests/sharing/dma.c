@@ -562,6 +562,77 @@ TEST_DMA(begin_waits_for_the_device)
 	}
 }
 
+/* 256 KiB of the buffer, around no boundary of anything. */
+#define PART_FIRST	(637 * PAGE)
+#define PART_LENGTH	(64 * PAGE)
+
+/* The device has that part as if there was nothing else: from its own 0 on, and not behind it. */
+TEST_DMA(device_has_a_part)
+{
+	const int part = export_part(self->fd, self->buffer.handle, O_RDWR, PART_FIRST,
+				     PART_LENGTH);
+	char *expected = malloc(LENGTH);
+	struct edu_attach limits = { .max_segment = 5 * PAGE };
+
+	ASSERT_LE(0, part);
+	ASSERT_NE(NULL, expected);
+	fill(self->map, LENGTH, 1);
+	memcpy(expected, self->map, LENGTH);
+	ASSERT_EQ(0, attach_within(self->edu, part, EDU_BOTH_WAYS, &limits));
+	EXPECT_EQ((PART_LENGTH / PAGE + 4) / 5, limits.segments);
+	ASSERT_EQ(0, device_copies(self->edu, 0, self->edu, PART_LENGTH / 2 + 3, 3 * PAGE));
+	memcpy(expected + PART_FIRST + PART_LENGTH / 2 + 3, expected + PART_FIRST, 3 * PAGE);
+	EXPECT_EQ(-EINVAL, transfer(self->edu, PART_LENGTH - 1, 2, EDU_TO_DEVICE));
+	EXPECT_EQ(-EINVAL, transfer(self->edu, PART_LENGTH, 1, EDU_FROM_DEVICE));
+	ASSERT_EQ(0, detach(self->edu));
+	EXPECT_EQ(0, memcmp(expected, self->map, LENGTH));
+	free(expected);
+}
+
+/* SYNC is of the buffer, in bytes of the buffer: of these, the device gets those of its part. */
+TEST_DMA(sync_reaches_a_part)
+{
+	const int part = export_part(self->fd, self->buffer.handle, O_RDWR, PART_FIRST,
+				     PART_LENGTH);
+	const struct {
+		__s64 from, to;		/* what is handed over, in bytes of the part */
+	} ranges[] = {
+		{ PAGE, 2 * PAGE },
+		{ -3 * (__s64)PAGE, PAGE },
+		{ PART_LENGTH - PAGE, PART_LENGTH + 5 * PAGE },
+		{ -(__s64)PART_FIRST, LENGTH - PART_FIRST },
+		{ -(__s64)PART_FIRST, 0 },
+		{ PART_LENGTH, LENGTH - PART_FIRST },
+	};
+	char *expected = malloc(PART_LENGTH), *of_part = self->map + PART_FIRST;
+	size_t i;
+
+	ASSERT_LE(0, part);
+	ASSERT_NE(NULL, expected);
+	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+		const __s64 from = ranges[i].from < 0 ? 0 : ranges[i].from;
+		const __s64 end = PART_LENGTH, to = ranges[i].to < end ? ranges[i].to : end;
+
+		/* The device writes all of its part, and the CPU sees some of it. */
+		fill(self->map, LENGTH, 1);
+		memcpy(expected, of_part, PART_LENGTH);
+		ASSERT_EQ(0, attach(self->edu, part, EDU_FROM_DEVICE));
+		fill(self->map, PART_LENGTH, 2);
+		ASSERT_EQ(0, attach(self->edu_too, self->dmabuf, EDU_TO_DEVICE));
+		ASSERT_EQ(0, device_copies(self->edu_too, 0, self->edu, 0, PART_LENGTH));
+		ASSERT_EQ(0, detach(self->edu_too));
+		fill(of_part, PART_LENGTH, 3);
+		memcpy(expected, of_part, PART_LENGTH);
+		if (from < to)
+			memcpy(expected + from, self->map + from, to - from);
+		ASSERT_EQ(0, sync_range(self->fd, self->buffer.handle, PART_FIRST + ranges[i].from,
+					ranges[i].to - ranges[i].from, MEMALLOC_SYNC_READ));
+		EXPECT_EQ(0, memcmp(expected, of_part, PART_LENGTH)) TH_LOG("range %zu", i);
+		ASSERT_EQ(0, detach(self->edu));
+	}
+	free(expected);
+}
+
 static void on_alarm(int signal)
 {
 	(void)signal;

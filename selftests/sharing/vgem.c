@@ -65,10 +65,10 @@ TEST_F(vgem, imports_and_exports_again)
  * an import; but an object takes the lowest one, so a dumb buffer of the same size
  * finds it out.
  */
-static __s64 offset_of_next_import(int card)
+static __s64 offset_of_next_import(int card, size_t length)
 {
 	struct drm_mode_map_dumb arg = { 0 };
-	__s64 handle = create_dumb(card, LENGTH);
+	__s64 handle = create_dumb(card, length);
 	int ret;
 
 	if (handle < 0)
@@ -81,7 +81,7 @@ static __s64 offset_of_next_import(int card)
 
 TEST_F(vgem, maps_what_it_imported)
 {
-	__s64 offset = offset_of_next_import(self->card);
+	__s64 offset = offset_of_next_import(self->card, LENGTH);
 	__s64 handle = prime_import(self->card, self->dmabuf);
 	char *map;
 
@@ -104,13 +104,33 @@ TEST_F(vgem, maps_what_it_imported)
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
 }
 
+/* A card has a part as if it was all that there is. */
+TEST_F(vgem, maps_a_part)
+{
+	int part = export_part(self->fd, self->buffer.handle, O_RDWR, LENGTH / 4, LENGTH / 2);
+	__s64 offset = offset_of_next_import(self->card, LENGTH / 2);
+	__s64 handle = prime_import(self->card, part);
+	char *map;
+
+	ASSERT_LE(0, offset);
+	ASSERT_LT(0, handle);
+	map = map_at(self->card, offset, LENGTH / 2, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	EXPECT_EQ(0, memcmp(map, self->map + LENGTH / 4, LENGTH / 2));
+	memset(map, 0, LENGTH / 2);
+	EXPECT_EQ(LENGTH / 4, first_difference(self->map, LENGTH, 1));
+	EXPECT_EQ(LENGTH / 2, first_nonzero(self->map + LENGTH / 4, LENGTH));
+	munmap(map, LENGTH / 2);
+	EXPECT_NE(0, map_errno(self->card, offset, LENGTH / 2 + PAGE, PROT_READ));
+}
+
 /*
  * 0 if the card can have @dmabuf mapped with that protection, or a negative errno. Before 7.x, vgem
  * maps for DMA, in both directions, what it imports; now it does not, but maps it to programs.
  */
 static int map_through_card(int card, int dmabuf, int prot)
 {
-	__s64 offset = offset_of_next_import(card);
+	__s64 offset = offset_of_next_import(card, LENGTH);
 	__s64 handle;
 	int ret;
 

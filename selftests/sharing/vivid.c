@@ -159,6 +159,58 @@ TEST_F(vivid, captures_into_buffers)
 	EXPECT_EQ(0, stream(self->video, false));
 }
 
+/* Before a driver does DMA, it maps the dma-buf, and says EINVAL whatever error it got. */
+static int queue_dmabuf(int video, __u32 type, int index, int dmabuf, __u32 length)
+{
+	struct v4l2_buffer buf = {
+		.index = index,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+		.field = V4L2_FIELD_NONE,
+		.length = length,
+		.bytesused = length,
+	};
+
+	buf.m.fd = dmabuf;
+	return call(video, VIDIOC_QBUF, &buf);
+}
+
+/* All frames in one buffer, one behind the other: each gets one of them, and stays in it. */
+TEST_F(vivid, captures_into_parts)
+{
+	const __u64 length = self->buffers[0].real_length;
+	struct memalloc_alloc all;
+	struct v4l2_buffer buf;
+	unsigned char *map;
+	int i, part;
+
+	if (memory_can(MEMALLOC_MEMORY_CAN_GO))
+		SKIP(return, "the kernel maps none of this memory");
+	ASSERT_EQ(0, alloc_buffer(self->fd, (BUFFERS + 2) * length, &all));
+	map = map_buffer(self->fd, &all);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	for (i = 0; i < BUFFERS; i++) {
+		part = export_part(self->fd, all.handle, O_RDWR, (1 + i) * length, length);
+		ASSERT_LE(0, part);
+		ASSERT_EQ(0, queue_dmabuf(self->video, V4L2_BUF_TYPE_VIDEO_CAPTURE, i, part,
+					   length));
+		close(part);
+	}
+	ASSERT_EQ(0, stream(self->video, true));
+	for (i = 0; i < BUFFERS; i++)
+		ASSERT_LE(0, dequeue(self->video, &buf));
+	EXPECT_EQ(0, stream(self->video, false));
+	EXPECT_EQ(length, first_nonzero(map, length));
+	EXPECT_EQ(length, first_nonzero(map + (1 + BUFFERS) * length, length));
+	for (i = 1; i <= BUFFERS; i++) {
+		const unsigned char *pixel = map + i * length + (HEIGHT - 1) * self->line;
+
+		EXPECT_LT(150, pixel[0]);
+		EXPECT_GT(50, pixel[(WIDTH - 1) * 3]);
+	}
+	munmap(map, all.real_length);
+}
+
 /* The driver writes, so it does not get what is read-only; the buffer stays as it was. */
 TEST_F(vivid, refuses_a_read_only_export)
 {
@@ -173,22 +225,6 @@ TEST_F(vivid, refuses_a_read_only_export)
 	EXPECT_EQ(1, dequeue(self->video, &buf));
 	EXPECT_EQ(0, stream(self->video, false));
 	EXPECT_EQ(self->size & -8, first_difference(self->maps[0], self->size & -8, 1));
-}
-
-/* The driver maps the dma-buf for DMA, and says EINVAL whatever error it got. */
-static int queue_for_dma(int video, __u32 type, int index, int dmabuf, __u32 length)
-{
-	struct v4l2_buffer buf = {
-		.index = index,
-		.type = type,
-		.memory = V4L2_MEMORY_DMABUF,
-		.field = V4L2_FIELD_NONE,
-		.length = length,
-		.bytesused = length,
-	};
-
-	buf.m.fd = dmabuf;
-	return call(video, VIDIOC_QBUF, &buf);
 }
 
 /*
@@ -216,8 +252,8 @@ TEST_F(vivid, device_does_not_write_to_what_is_read_only)
 	ASSERT_LE(0, video);
 	ASSERT_LE(0, read_only);
 	ASSERT_LE(0, dmabuf);
-	EXPECT_EQ(-EINVAL, queue_for_dma(video, type, 0, read_only, self->size));
-	EXPECT_EQ(0, queue_for_dma(video, type, 1, dmabuf, self->size));
+	EXPECT_EQ(-EINVAL, queue_dmabuf(video, type, 0, read_only, self->size));
+	EXPECT_EQ(0, queue_dmabuf(video, type, 1, dmabuf, self->size));
 }
 
 /* A dma-buf heap makes what is write-only. */
@@ -237,8 +273,8 @@ TEST_F(vivid, device_does_not_read_what_is_write_only)
 	ASSERT_LE(0, video);
 	ASSERT_LE(0, write_only);
 	ASSERT_LE(0, dmabuf);
-	EXPECT_EQ(-EINVAL, queue_for_dma(video, type, 0, write_only, self->size));
-	EXPECT_EQ(0, queue_for_dma(video, type, 1, dmabuf, self->size));
+	EXPECT_EQ(-EINVAL, queue_dmabuf(video, type, 0, write_only, self->size));
+	EXPECT_EQ(0, queue_dmabuf(video, type, 1, dmabuf, self->size));
 }
 
 /* The driver keeps what it was given, after handle, mapping and descriptor are gone. */

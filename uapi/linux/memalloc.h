@@ -67,6 +67,7 @@
  *   EFBIG       the length is larger than the region
  *   ENOMEM      no room for that length now, also not by moving other buffers within the
  *               region's bounds; or the kernel itself is out of memory
+ *   ENXIO       TRANSLATE: no buffer of this device is mapped at that address
  *   ENOSPC      RESIZE: this buffer has too few offsets for mmap(); a new buffer of that
  *               length would have enough
  *   EDQUOT      more than a limit of the client or of its user allows
@@ -75,6 +76,8 @@
  *               descriptor does not allow reading; RESIZE: another client is charged
  *               for the buffer, and would be charged for more
  *   EPERM       the call takes a capability which the caller does not have
+ *   EOPNOTSUPP  this region can't do that: huge mappings; IMPORT: the dma-buf is of a part of a
+ *               buffer
  *   EBADF       IMPORT: not an open descriptor
  *   EMFILE      EXPORT: no descriptor is left to this process
  *   ENFILE      EXPORT, mmap: no open file is left to the system
@@ -124,6 +127,7 @@
 #define MEMALLOC_IOC_RESIZE	_IO(MEMALLOC_IOC_TYPE, 0x0d)
 #define MEMALLOC_IOC_NAME	_IO(MEMALLOC_IOC_TYPE, 0x0e)
 #define MEMALLOC_IOC_COMPACT	_IO(MEMALLOC_IOC_TYPE, 0x0f)
+#define MEMALLOC_IOC_TRANSLATE	_IO(MEMALLOC_IOC_TYPE, 0x10)
 
 /* Calls of the control node. */
 #define MEMALLOC_CONTROL_CREATE		_IO(MEMALLOC_IOC_TYPE, 0x40)
@@ -143,6 +147,8 @@
 #define MEMALLOC_FEATURE_RESIZE	(1ULL << 5)	/* RESIZE works */
 #define MEMALLOC_FEATURE_NAMES	(1ULL << 6)	/* NAME works, QUERY answers names */
 #define MEMALLOC_FEATURE_COMPACT (1ULL << 7)	/* COMPACT moves buffers of this region */
+#define MEMALLOC_FEATURE_PARTS	(1ULL << 8)	/* EXPORT takes an offset and a length */
+#define MEMALLOC_FEATURE_TRANSLATE (1ULL << 9)	/* TRANSLATE works */
 
 /* memalloc_info.memory: what the region's memory can do, which depends on its source */
 /*
@@ -488,20 +494,27 @@ struct memalloc_layout {
 };
 
 /**
- * struct memalloc_export - a dma-buf of a buffer: MEMALLOC_IOC_EXPORT
+ * struct memalloc_export - a dma-buf of a buffer, or of a part: MEMALLOC_IOC_EXPORT
  * @size:       in: sizeof(struct memalloc_export)
  * @flags:      in: 0
  * @handle:     in: the handle
  * @open_flags: in: O_RDONLY or O_RDWR, and O_CLOEXEC if wanted
  * @fd:         out: a new dma-buf descriptor
  * @reserved:   in: 0
+ * @offset:     in: where the part begins in the buffer, a multiple of the granule
+ * @length:     in: bytes of the part, a multiple of the granule; 0: up to the buffer's end
+ *
+ * The dma-buf has the size of the part. Programs, devices and drivers reach nothing else through
+ * it, and DMA_BUF_IOCTL_SYNC is for the part alone. Parts may overlap. A handle is for a whole
+ * buffer, so IMPORT refuses the dma-buf of a part (EOPNOTSUPP). As any dma-buf, that of a part
+ * keeps all of the buffer's memory, and its length.
  *
  * Through a descriptor opened with O_RDONLY nothing can write: not its mappings,
  * not a client that imports it, not a device (EACCES for any direction but DMA to
  * the device), not a driver (EINVAL for a kernel mapping, which has no direction).
  *
- * Errors: EINVAL (also: other bits in @open_flags, O_WRONLY), E2BIG, EFAULT,
- * ENOENT, EACCES (O_RDWR of a handle that can't write), EMFILE, ENFILE, ENOMEM.
+ * Errors: EINVAL (also: other bits in @open_flags, O_WRONLY, a part that leaves the buffer), E2BIG,
+ * EFAULT, ENOENT, EACCES (O_RDWR of a handle that can't write), EMFILE, ENFILE, ENOMEM.
  */
 struct memalloc_export {
 	__u32 size;
@@ -510,6 +523,8 @@ struct memalloc_export {
 	__u32 open_flags;
 	__s32 fd;
 	__u32 reserved;
+	__aligned_u64 offset;
+	__aligned_u64 length;
 };
 
 /* memalloc_import.flags */
@@ -537,7 +552,7 @@ struct memalloc_export {
  * writable nor exported O_RDWR (EACCES).
  *
  * Errors: EINVAL, E2BIG, EFAULT, EBADF, EACCES (the descriptor can't read: O_WRONLY,
- * which a dma-heap allows), ENOMEM, EINTR.
+ * which a dma-heap allows), EOPNOTSUPP (the dma-buf is of a part), ENOMEM, EINTR.
  */
 struct memalloc_import {
 	__u32 size;
@@ -798,6 +813,49 @@ struct memalloc_compact {
 	__aligned_u64 mapped;
 	__aligned_u64 disclosed;
 	__aligned_u64 huge;
+};
+
+/* memalloc_translate.flags */
+#define MEMALLOC_TRANSLATE_PHYSICAL	(1U << 0)
+#define MEMALLOC_TRANSLATE_ADDRESS	(1U << 1)
+
+/**
+ * struct memalloc_translate - where a byte of a buffer lies: MEMALLOC_IOC_TRANSLATE
+ * @size:          in: sizeof(struct memalloc_translate)
+ * @flags:         in: MEMALLOC_TRANSLATE_PHYSICAL: answer @physical, too, and pin the buffer: see
+ *                 "Physical addresses" above. Takes CAP_SYS_RAWIO.
+ *                 MEMALLOC_TRANSLATE_ADDRESS: of the byte that the caller has mapped at @address
+ * @handle:        in: the handle of the buffer; 0 with MEMALLOC_TRANSLATE_ADDRESS, and then
+ *                 out: this client's handle for the buffer (the writable one, if it has two);
+ *                 0: it has none
+ * @reserved:      in: 0
+ * @address:       in: with MEMALLOC_TRANSLATE_ADDRESS, an address of the caller's process; else 0
+ * @offset:        in: the byte, counted from the buffer's beginning; 0 with
+ *                 MEMALLOC_TRANSLATE_ADDRESS, and then out: where @address is in the buffer
+ * @length:        out: bytes of the buffer from that byte on, with it, which follow each other
+ * @region_offset: out: the byte, counted from the region's beginning; true at that moment, and as
+ *                 long as the buffer is not moved
+ * @physical:      out: the byte's physical address; 0 without the flag
+ *
+ * An address is found in any mapping of a buffer of this device, also one by a dma-buf, and whether
+ * or not it was touched. The call takes the same time however large the buffer is, and
+ * however many there are.
+ *
+ * After EFAULT the address counts as disclosed if the first flag was set, as after that of QUERY.
+ *
+ * Errors: EINVAL (also: @offset not inside the buffer), EPERM, E2BIG, EFAULT, ENOENT (also: the first flag, and the client has no handle for what
+ * is mapped there), ENXIO (no buffer of this device is mapped at @address), EINTR.
+ */
+struct memalloc_translate {
+	__u32 size;
+	__u32 flags;
+	__u32 handle;
+	__u32 reserved;
+	__aligned_u64 address;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 region_offset;
+	__aligned_u64 physical;
 };
 
 /**
