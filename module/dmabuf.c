@@ -205,8 +205,8 @@ int mal_dmabuf_export(struct mal_buffer *buffer, const struct mal_span *span,
 		return PTR_ERR(dmabuf);
 	}
 	mal_region_get(buffer->extent.region);
-	trace_memalloc_export(buffer->extent.region->name, block, block->first + span->first,
-			      span->pages);
+	trace_memalloc_export(buffer->extent.region->name, block,
+			      READ_ONCE(block->first) + span->first, span->pages);
 	*file = dmabuf->file;
 	return fd;
 }

@@ -361,7 +361,7 @@ int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool 
 		shared_mapping_open(vma);
 	}
 	trace_memalloc_map(buffer->extent.region->name, &buffer->extent.block,
-			   buffer->extent.block.first + delta, vma_pages(vma));
+			   READ_ONCE(buffer->extent.block.first) + delta, vma_pages(vma));
 	return 0;
 }
 

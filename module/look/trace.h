@@ -28,7 +28,8 @@ DECLARE_EVENT_CLASS(memalloc_buffer,
 				     __field(u32, pages)
 				     __field(u64, length)),
 		    TP_fast_assign(strscpy(__entry->region, region, MEMALLOC_NAME_LEN);
-				   __entry->block = block->first;
+				   /* It may be moved meanwhile. */
+				   __entry->block = READ_ONCE(block->first);
 				   __entry->first = first;
 				   __entry->pages = pages;
 				   __entry->length = block->length;),

@@ -489,10 +489,10 @@ static unsigned long count_moves(const struct seen *seen)
 	return moves;
 }
 
-/* @moves in all; and each client was in the way, and waited, in one of a hundred, up to 1,000. */
+/* @moves in all; and each client was in the way, and waited, once for a thousand, but ten times. */
 static bool has_seen_enough(const struct seen *seen, unsigned long moves)
 {
-	const unsigned long each = moves < 100000 ? moves / 100 : 1000;
+	const unsigned long each = moves < 10000 ? 10 : moves / 1000;
 	int i;
 
 	for (i = 0; i < CLIENTS; i++)
