@@ -22,7 +22,7 @@ if [ "$(uname -m)" = x86_64 ]; then
 		run_program "${program}32"
 	done
 fi
-for program in calls heap heap_growing heap_random pool; do
+for program in calls heap heap_growing heap_random pool view; do
 	run_program "libmemalloc-$program" /dev/memalloc
 	run_program "libmemalloc-$program" process:512M
 done

@@ -59,6 +59,11 @@ TEST_F(translate, each_byte_of_a_handle)
 		EXPECT_AT(at[i], self->buffer.handle, answer);
 		EXPECT_EQ(0, answer.address);
 	}
+
+	/* To have asked keeps nothing. */
+	munmap(self->map, LENGTH);
+	ASSERT_EQ(0, free_buffer(self->fd, self->buffer.handle));
+	EXPECT_TRUE(WAIT_UNTIL(used_bytes(self->fd) == 3 * PAGE));
 }
 
 TEST_F(translate, outside_of_the_buffer)
@@ -165,10 +170,6 @@ TEST_F(translate, handles_of_this_client_alone)
 	ASSERT_EQ(0, free_buffer(self->fd, import.handle));
 	ASSERT_EQ(0, translate_address(self->fd, self->map + 5, 0, &answer));
 	EXPECT_EQ(0, answer.handle);
-
-	/* To have asked keeps nothing. */
-	munmap(self->map, LENGTH);
-	EXPECT_TRUE(WAIT_UNTIL(used_bytes(self->fd) == 3 * PAGE));
 }
 
 TEST_F(translate, a_child_has_the_mappings)

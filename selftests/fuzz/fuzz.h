@@ -4,9 +4,9 @@
  *
  *   main.c   the workers, one after the other or at the same time, and the results
  *   step.c   one call: chosen, predicted, made, compared; and the report if it differs
- *   calls.c  the list of calls; about.c, batch.c, buffers.c, change.c, memory.c, sharing.c and
- *            translate.c have for each how it is chosen, predicted and applied to the model, choose.c
- *            what they have in common
+ *   calls.c  the list of calls; about.c, batch.c, buffers.c, change.c, compact.c, memory.c,
+ *            sharing.c and translate.c have for each how it is chosen, predicted and applied to the
+ *            model, choose.c what they have in common
  *   model.c  what follows from what: who is charged, when memory goes back, where there is room
  *   strangers.c  others, who guess what the workers have
  *   administrator.c  one who makes and destroys other regions

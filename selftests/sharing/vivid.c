@@ -193,7 +193,7 @@ TEST_F(vivid, captures_into_parts)
 		part = export_part(self->fd, all.handle, O_RDWR, (1 + i) * length, length);
 		ASSERT_LE(0, part);
 		ASSERT_EQ(0, queue_dmabuf(self->video, V4L2_BUF_TYPE_VIDEO_CAPTURE, i, part,
-					   length));
+					  length));
 		close(part);
 	}
 	ASSERT_EQ(0, stream(self->video, true));

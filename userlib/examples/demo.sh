@@ -8,7 +8,8 @@ examples=$BUILD/examples
 
 say() { printf '\n== %s\n' "$*"; }
 
-modprobe -a vivid nvme vgem
+modprobe vivid n_devs=2 multiplanar=1,2
+modprobe -a nvme vgem
 insmod "$MEMALLOC_KO" size=256M
 
 say "The module claimed one contiguous region of this machine's running memory."
@@ -19,6 +20,12 @@ say "The smallest program: allocate, map, write."
 
 say "A camera writes into buffers that a program reads."
 "$examples/camera" "$OUT/frame.png"
+
+say "Another camera has two planes a frame: each is a dma-buf, and all are parts of one buffer."
+"$examples/planes"
+
+say "A ring that is mapped twice in a row never wraps."
+"$examples/ring"
 
 say "A disk writes into a buffer that a graphics driver takes over."
 "$examples/disk" /dev/nvme0n1

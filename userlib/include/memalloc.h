@@ -19,7 +19,7 @@
  *               those that are too large for udmabuf, always fail so. That the last
  *               descriptor is closed is noticed, by means of /proc, when memory is short
  *               or counted.
- *               A buffer that was exported takes one descriptor more
+ *               Each part of a buffer that was exported takes one descriptor more
  *   import      only of what the same open device has exported
  *   read-only   mappings of a read-only handle can be made writable with mprotect(2)
  *   mremap      of mappings is not noticed: a mapping can grow into other buffers
@@ -309,10 +309,70 @@ int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *b
  * again, and a single memalloc_buffer_free() gives it up.
  *
  * Return: 0; -EINVAL, another flag, or @fd is not a dma-buf of this device;
- * -EBADF, @fd is not open; -ENOMEM.
+ * -EOPNOTSUPP, it is of a part of a buffer; -EBADF, @fd is not open; -ENOMEM.
  */
 int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
 			   struct memalloc_buffer *buffer);
+
+/**
+ * memalloc_buffer_export_part() - a dma-buf descriptor of a part of a buffer
+ * @mem:    the open device
+ * @buffer: the buffer
+ * @offset: where the part begins, a multiple of memalloc_info.granule
+ * @length: bytes of the part, a multiple of memalloc_info.granule; 0: up to the buffer's end
+ * @flags:  MEMALLOC_READ_ONLY or 0
+ *
+ * Nothing else of the buffer is reached through the descriptor. It keeps all of the buffer, and
+ * can't be imported (-EOPNOTSUPP), but for a part that is the whole buffer. Parts may overlap. So a
+ * program that shares many small pieces needs one buffer, and a descriptor for each piece.
+ *
+ * Return: as memalloc_buffer_export(), and -EINVAL, no such part; -E2BIG, the module is older than
+ * that: memalloc_info.features has no MEMALLOC_FEATURE_PARTS.
+ */
+int memalloc_buffer_export_part(struct memalloc *mem, const struct memalloc_buffer *buffer,
+				uint64_t offset, uint64_t length, unsigned int flags);
+
+/**
+ * struct memalloc_place - a byte of a buffer
+ * @handle:        the buffer, on this open device; 0: the device has no handle for it
+ * @reserved:      0
+ * @offset:        bytes from the beginning of the buffer
+ * @length:        bytes that follow each other from there on, with that byte
+ * @region_offset: bytes from the beginning of the region; true at that moment: buffers may be
+ *                 moved
+ */
+struct memalloc_place {
+	uint32_t handle;
+	uint32_t reserved;
+	uint64_t offset;
+	uint64_t length;
+	uint64_t region_offset;
+};
+
+/**
+ * memalloc_translate() - what is mapped at an address?
+ * @mem:     the open device
+ * @address: any address
+ * @place:   out: the byte that is there
+ *
+ * With memory of the process, only mappings that the library made are known.
+ *
+ * Return: 0; -ENXIO, no buffer of the device is mapped there; -ENOTTY, the module is older than
+ * that.
+ */
+int memalloc_translate(struct memalloc *mem, const void *address, struct memalloc_place *place);
+
+/**
+ * memalloc_buffer_translate() - where does a byte of a buffer lie?
+ * @mem:    the open device
+ * @buffer: the buffer
+ * @offset: which byte
+ * @place:  out: the same byte
+ *
+ * Return: 0; -EINVAL, @offset is not in the buffer; -ENOENT, not a handle of this device; -ENOTTY.
+ */
+int memalloc_buffer_translate(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			      uint64_t offset, struct memalloc_place *place);
 
 #ifdef __cplusplus
 }

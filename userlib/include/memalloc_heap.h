@@ -244,6 +244,35 @@ int memalloc_heap_usable_size(struct memalloc_heap *heap, const void *block, siz
 int memalloc_heap_owns(struct memalloc_heap *heap, const void *pointer);
 
 /**
+ * memalloc_heap_translate() - which byte of which buffer is that?
+ * @heap:    the heap
+ * @pointer: an address in a used block, its first or another
+ * @place:   out: the byte; its length is that of what follows in the block and in the buffer
+ *
+ * Return: 0; -EINVAL, @pointer is outside the heap; -ENOENT, it is in no used block; and the errors
+ * of memalloc_buffer_translate().
+ */
+int memalloc_heap_translate(struct memalloc_heap *heap, const void *pointer,
+			    struct memalloc_place *place);
+
+/**
+ * memalloc_heap_export() - a dma-buf descriptor of a block
+ * @heap:  the heap
+ * @block: the block, which has whole pages: allocated at an alignment of memalloc_info.granule, or
+ *         a multiple, with a size that is a multiple, too
+ * @flags: MEMALLOC_READ_ONLY or 0
+ *
+ * So a program that needs many small pieces to share takes one buffer from the device, and makes no
+ * call for each piece but this one. The block has to stay allocated while others use the
+ * descriptor: nothing keeps it.
+ *
+ * Return: the descriptor; -EINVAL, the block does not have whole pages; -EXDEV, it lies in two
+ * buffers, which a heap with chunks may have happen; the errors of memalloc_heap_free() and of
+ * memalloc_buffer_export_part().
+ */
+int memalloc_heap_export(struct memalloc_heap *heap, const void *block, unsigned int flags);
+
+/**
  * memalloc_heap_get_stats() - figures of a heap
  * @heap:  the heap
  * @stats: out: the figures

@@ -81,10 +81,18 @@ int memalloc_buffer_query(struct memalloc *mem, uint32_t handle,
 int memalloc_buffer_export(struct memalloc *mem, const struct memalloc_buffer *buffer,
 			   unsigned int flags)
 {
+	return memalloc_buffer_export_part(mem, buffer, 0, 0, flags);
+}
+
+int memalloc_buffer_export_part(struct memalloc *mem, const struct memalloc_buffer *buffer,
+				uint64_t offset, uint64_t length, unsigned int flags)
+{
 	struct memalloc_export args = {
 		.size = sizeof(args),
 		.handle = buffer->handle,
 		.open_flags = O_CLOEXEC,
+		.offset = offset,
+		.length = length,
 	};
 	int err;
 
@@ -121,4 +129,40 @@ int memalloc_buffer_import(struct memalloc *mem, int fd, unsigned int flags,
 		.access = args.access,
 	};
 	return 0;
+}
+
+static int translate(struct memalloc *mem, struct memalloc_translate *args,
+		     struct memalloc_place *place)
+{
+	int err;
+
+	args->size = sizeof(*args);
+	err = memalloc_call(mem, MEMALLOC_IOC_TRANSLATE, args);
+	if (err)
+		return err;
+	*place = (struct memalloc_place) {
+		.handle = args->handle,
+		.offset = args->offset,
+		.length = args->length,
+		.region_offset = args->region_offset,
+	};
+	return 0;
+}
+
+int memalloc_translate(struct memalloc *mem, const void *address, struct memalloc_place *place)
+{
+	struct memalloc_translate args = {
+		.flags = MEMALLOC_TRANSLATE_ADDRESS,
+		.address = (uintptr_t)address,
+	};
+
+	return translate(mem, &args, place);
+}
+
+int memalloc_buffer_translate(struct memalloc *mem, const struct memalloc_buffer *buffer,
+			      uint64_t offset, struct memalloc_place *place)
+{
+	struct memalloc_translate args = { .handle = buffer->handle, .offset = offset };
+
+	return translate(mem, &args, place);
 }

@@ -128,7 +128,7 @@ static int add_pool_memory(struct memalloc_pool *pool, size_t length, size_t ali
 				     alignment > page ? alignment : page, (void **)&pool->base);
 	if (err)
 		goto free_buffer;
-	err = memalloc_space_map(pool->mem, &pool->buffer, pool->base);
+	err = memalloc_space_map(pool->mem, &pool->buffer, 0, pool->base);
 	if (err)
 		goto unmap_space;
 	return 0;

@@ -7,6 +7,7 @@
 #include <memalloc.h>
 #include <memalloc_heap.h>
 #include <memalloc_pool.h>
+#include <memalloc_view.h>
 #pragma GCC visibility pop
 
 #endif /* PUBLIC_H */

@@ -82,12 +82,42 @@ int memalloc_space_reserve(size_t length, size_t alignment, void **space)
 	return 0;
 }
 
-int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer, void *place)
+int memalloc_space_map(struct memalloc *mem, const struct memalloc_buffer *buffer,
+		       unsigned int flags, void *place)
 {
-	return map_buffer(mem, buffer, 0, place, &place);
+	return map_buffer(mem, buffer, flags, place, &place);
 }
 
 int memalloc_space_unmap(const struct memalloc_buffer *buffer, void *place)
 {
 	return unmap_buffer(buffer, place, true);
+}
+
+int memalloc_space_split(void *place, uint64_t length)
+{
+	int saved_errno = errno;
+	int err = mapping_split(place, length);
+
+	errno = saved_errno;
+	return err;
+}
+
+int memalloc_space_clear(void *place, uint64_t length)
+{
+	int saved_errno = errno;
+	int err = addresses_clear(place, length);
+
+	errno = saved_errno;
+	return err;
+}
+
+void memalloc_space_forget(void *place, uint64_t length)
+{
+	int saved_errno = errno;
+	int err;
+	struct mapping *mapping = mapping_take(place, length, &err);
+
+	if (mapping)
+		mapping_drop(mapping);
+	errno = saved_errno;
 }

@@ -192,7 +192,7 @@ static void test_space(void)
 	for (n = 1; err && n < 100; n++) {
 		countdown = n;
 		errno = UNTOUCHED;
-		err = memalloc_space_map(mem, &buffer, place);
+		err = memalloc_space_map(mem, &buffer, 0, place);
 		countdown = 0;
 		lost += errno != UNTOUCHED || !is_taken(place, 1 << 20);
 	}

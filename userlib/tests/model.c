@@ -4,17 +4,18 @@
  *
  * Random calls, right and wrong, on memory of the process. A model, which knows of each
  * granule whose it is, says what has to come: each error, each figure and each block; and
- * that a buffer has the bytes that were written to it, or zeros.
+ * that a buffer has the bytes that were written to it, or zeros. It knows of each page of a view
+ * what is mapped there.
  */
 #include <errno.h>
-#include <memalloc.h>
+#include <memalloc_view.h>
 #include <unistd.h>
 
 #include "probe.h"
 #include "random.h"
 #include "region.h"
 
-enum { GRANULES = 61, BUFFERS = 24, MAPPINGS = 3, EXPORTS = 2 };
+enum { GRANULES = 61, BUFFERS = 24, MAPPINGS = 3, EXPORTS = 2, VIEW = 20 };
 
 /* What may use a buffer. [false]: read-only. */
 struct entry {
@@ -23,6 +24,8 @@ struct entry {
 	void *mapping[MAPPINGS];
 	bool writable[MAPPINGS];
 	int export[EXPORTS];		/* -1: none */
+	bool is_part[EXPORTS];		/* not all of the buffer */
+	unsigned int viewed;		/* pages of the view */
 	uint64_t first, granules;	/* 0 granules: the entry is free */
 	unsigned char byte;		/* what is in all of it */
 };
@@ -34,6 +37,15 @@ static struct memalloc_stats wanted;
 static uint64_t seed = 1;
 static unsigned int wrong;
 static unsigned char bytes;
+
+static struct memalloc_view *view;
+
+/* What is mapped at a page of it. */
+static struct {
+	struct entry *entry;		/* NULL: nothing */
+	uint64_t page;			/* of the buffer */
+	uint32_t handle;		/* that was given */
+} pages[VIEW];
 
 static uint32_t below(uint32_t end)
 {
@@ -57,7 +69,7 @@ static bool in_use(const struct entry *entry)
 		used |= !!entry->mapping[i];
 	for (i = 0; i < EXPORTS; i++)
 		used |= entry->export[i] >= 0;
-	return used;
+	return used || entry->viewed;
 }
 
 /* A user of it is gone: was that the last one? */
@@ -257,22 +269,39 @@ static void try_export(struct entry *entry, int i)
 {
 	const bool writable = below(4);
 	const struct memalloc_buffer *handle = &entry->handle[below(4) > 0];
+	const uint64_t granule = info.granule;
+	uint64_t offset = 0, length = 0;
 	int answer = 0, fd;
 
 	if (!entry->granules || entry->export[i] >= 0)
 		return;
-	if (!handle->handle)
+	if (below(2)) {
+		offset = below(entry->granules + 1) * granule;
+		length = below(entry->granules + 1) * granule;
+	}
+	if (!below(8))
+		offset += 1 + below(granule - 1);
+	if (offset % granule)
+		answer = -EINVAL;
+	else if (!handle->handle)
 		answer = -ENOENT;
 	else if (!writable)
 		answer = -EOPNOTSUPP;
 	else if (!(handle->access & MEMALLOC_ACCESS_WRITE))
 		answer = -EACCES;
+	else if (offset + (length ? length : granule) > entry->granules * granule)
+		answer = -EINVAL;
 	else if (!(info.features & MEMALLOC_FEATURE_DMABUF))
 		answer = -EOPNOTSUPP;
-	fd = memalloc_buffer_export(mem, handle, writable ? 0 : MEMALLOC_READ_ONLY);
+	fd = memalloc_buffer_export_part(mem, handle, offset, length,
+					 writable ? 0 : MEMALLOC_READ_ONLY);
 	expect(fd < 0 ? fd : 0, answer, "export");
-	if (fd >= 0)
-		entry->export[i] = fd;
+	if (fd < 0)
+		return;
+	entry->export[i] = fd;
+	length = length ? length : entry->granules * granule - offset;
+	entry->is_part[i] = length != entry->granules * granule;
+	expect(lseek(fd, 0, SEEK_END), length, "length of an export");
 }
 
 static void try_import(struct entry *entry, int i)
@@ -283,7 +312,9 @@ static void try_import(struct entry *entry, int i)
 	if (!entry->granules || entry->export[i] < 0)
 		return;
 	expect(memalloc_buffer_import(mem, entry->export[i], writable ? 0 : MEMALLOC_READ_ONLY,
-				      &buffer), 0, "import");
+				      &buffer), entry->is_part[i] ? -EOPNOTSUPP : 0, "import");
+	if (entry->is_part[i])
+		return;
 	expect(buffer.length, entry->stale.length, "length of an import");
 	expect(buffer.mmap_offset, entry->stale.mmap_offset, "mmap_offset of an import");
 	expect(buffer.access, MEMALLOC_ACCESS_READ | (writable ? MEMALLOC_ACCESS_WRITE : 0),
@@ -300,6 +331,138 @@ static void close_export(struct entry *entry, int i)
 	close(entry->export[i]);
 	entry->export[i] = -1;
 	check_use(entry);
+}
+
+static void expect_place(const struct memalloc_place *place, const struct entry *entry,
+			 uint64_t offset, const char *what)
+{
+	const uint64_t first = entry->first * info.granule;
+
+	expect(place->handle, entry->handle[true].handle ? entry->handle[true].handle :
+	       entry->handle[false].handle, what);
+	expect(place->offset, offset, what);
+	expect(place->region_offset, first + offset, what);
+}
+
+static void try_translate(struct entry *entry, int i)
+{
+	const uint64_t offset = below(entry->stale.real_length + info.granule);
+	const struct memalloc_buffer *handle = &entry->handle[true];
+	const bool inside = offset < entry->stale.real_length;
+	struct memalloc_place place;
+	int err;
+
+	if (!entry->granules)
+		return;
+	err = memalloc_buffer_translate(mem, handle, offset, &place);
+	expect(err, !handle->handle ? -ENOENT : inside ? 0 : -EINVAL, "translate");
+	if (!err)
+		expect_place(&place, entry, offset, "translate's answer");
+	if (!entry->mapping[i] || !inside)
+		return;
+	expect(memalloc_translate(mem, (char *)entry->mapping[i] + offset, &place), 0,
+	       "translate an address");
+	expect_place(&place, entry, offset, "translate's answer for an address");
+}
+
+/* What the first @n of the view's pages from @first on have; a page behind the view has nothing. */
+static int count_mapped(uint32_t first, uint32_t n)
+{
+	int mapped = 0;
+
+	for (; n--; first++)
+		mapped += first < VIEW && pages[first].entry;
+	return mapped;
+}
+
+static void try_view_map(struct entry *entry)
+{
+	const uint32_t first = below(VIEW + 1), n = below(8), from = below(8);
+	const struct memalloc_buffer *handle = &entry->handle[true];
+	const bool may = entry->handle[false].handle || entry->handle[true].handle;
+	struct memalloc_buffer buffer = entry->stale;
+	int answer = 0, err;
+	uint32_t i;
+
+	if (!entry->granules)
+		return;
+	if (!n || first + n > VIEW || from + n > entry->granules)
+		answer = -EINVAL;
+	else if (count_mapped(first, n))
+		answer = -EEXIST;
+	else if (!may)
+		answer = -ENOENT;
+	else if (!handle->handle)
+		answer = -EACCES;
+	err = memalloc_view_map(view, first * info.granule, &buffer, from * info.granule,
+				n * info.granule, 0);
+	expect(err, answer, "view_map");
+	for (i = 0; !err && i < n; i++) {
+		pages[first + i].entry = entry;
+		pages[first + i].page = from + i;
+		pages[first + i].handle = buffer.handle;
+		entry->viewed++;
+	}
+}
+
+static void try_view_unmap(void)
+{
+	const uint32_t first = below(VIEW + 1), n = below(6);
+	int answer = 0, err;
+	uint32_t i;
+
+	if (!n || first + n > VIEW)
+		answer = -EINVAL;
+	else if (count_mapped(first, n) != (int)n)
+		answer = -ENXIO;
+	err = memalloc_view_unmap(view, first * info.granule, n * info.granule);
+	expect(err, answer, "view_unmap");
+	for (i = first; !err && i < first + n; i++) {
+		struct entry *entry = pages[i].entry;
+
+		pages[i].entry = NULL;
+		entry->viewed--;
+		check_use(entry);
+	}
+}
+
+static int check_piece(const struct memalloc_view_piece *piece, void *data)
+{
+	const uint64_t first = piece->at / info.granule, n = piece->length / info.granule;
+	uint64_t *next = data, i;
+
+	for (i = *next; i < first; i++)
+		expect(!pages[i].entry, true, "a page between pieces");
+	for (i = 0; i < n; i++) {
+		const struct entry *entry = pages[first + i].entry;
+
+		expect(entry && pages[first + i].page == piece->offset / info.granule + i &&
+		       pages[first + i].handle == piece->handle, true, "a page of a piece");
+	}
+	*next = first + n;
+	return 0;
+}
+
+static void check_view(void)
+{
+	const uint32_t page = below(VIEW);
+	const uint64_t at = page * info.granule + below(info.granule);
+	const struct entry *entry = pages[page].entry;
+	struct memalloc_place place;
+	uint64_t next = 0;
+	int err;
+
+	expect(memalloc_view_visit(view, check_piece, &next), 0, "view_visit");
+	for (; next < VIEW; next++)
+		expect(!pages[next].entry, true, "a page behind the last piece");
+	err = memalloc_view_translate(view, at, &place);
+	expect(err, entry ? 0 : -ENXIO, "view_translate");
+	if (err || !entry)
+		return;
+	expect_place(&place, entry, pages[page].page * info.granule + at % info.granule,
+		     "view_translate's answer");
+	expect(((unsigned char *)memalloc_view_address(view))[at], entry->byte,
+	       "a byte of the view");
 }
 
 static int check_block(const struct memalloc_block *block, void *data)
@@ -346,7 +509,7 @@ static void call(void)
 {
 	struct entry *entry = &entries[below(BUFFERS)];
 
-	switch (below(12)) {
+	switch (below(17)) {
 	case 0:
 	case 1:
 		return try_alloc(entry);
@@ -365,6 +528,14 @@ static void call(void)
 		return try_export(entry, below(EXPORTS));
 	case 10:
 		return try_import(entry, below(EXPORTS));
+	case 11:
+		return try_translate(entry, below(MAPPINGS));
+	case 12:
+	case 13:
+		return try_view_map(entry);
+	case 14:
+	case 15:
+		return try_view_unmap();
 	default:
 		return close_export(entry, below(EXPORTS));
 	}
@@ -383,10 +554,12 @@ int main(int argc, char **argv)
 	need(memalloc_open(path, &mem), "open");
 	need(memalloc_get_info(mem, &info, sizeof(info)), "get_info");
 	need(memalloc_get_stats(mem, &wanted, sizeof(wanted)), "get_stats");
+	need(memalloc_view_create(mem, VIEW * info.granule, &view), "view_create");
 
 	for (done = 0; done < calls && !wrong; done++) {
 		call();
 		check_all();
+		check_view();
 	}
 	printf("# %u calls: %llu buffers, %llu failures\n", done,
 	       (unsigned long long)wanted.allocs, (unsigned long long)wanted.failures);
@@ -394,6 +567,16 @@ int main(int argc, char **argv)
 	ok(wanted.allocs > calls / 100 && wanted.failures > calls / 100,
 	   "model: buffers came about, and there was no room for others");
 
+	memalloc_view_destroy(view);
+	for (i = 0; i < VIEW; i++) {
+		struct entry *entry = pages[i].entry;
+
+		if (!entry)
+			continue;
+		pages[i].entry = NULL;
+		entry->viewed--;
+		check_use(entry);
+	}
 	for (i = 0; i < BUFFERS; i++) {
 		for (k = 0; k < MAPPINGS; k++)
 			try_unmap(&entries[i], k);

@@ -232,3 +232,71 @@ int memalloc_heap_get_stats(struct memalloc_heap *heap, struct memalloc_heap_sta
 	answer.fragmentation = answer_fragmentation(answer.free, answer.largest_free);
 	return answer_copy(stats, size, sizeof(answer), &answer, sizeof(answer));
 }
+
+/* --- where blocks lie ------------------------------------------------------ */
+
+/* The byte of a used block at @pointer, with the lock held: its buffer, and *@place. */
+static int find_byte(const struct memalloc_heap *heap, const void *pointer,
+		     const struct memalloc_buffer **buffer, struct memalloc_place *place)
+{
+	const uintptr_t offset = (uintptr_t)pointer - (uintptr_t)heap->base;
+	const u64 granule = offset >> heap->shift;
+	const u64 chunk_bytes = bytes_of(heap, heap->growing ? heap->chunk : heap->core.granules);
+	u64 block_end, chunk_end;
+	u32 head;
+
+	if (granule >= heap->core.granules)
+		return -EINVAL;
+	head = mal_heap_block_of(&heap->core, granule);
+	if (!is_block(heap, head))
+		return -ENOENT;
+	block_end = bytes_of(heap, head + mal_block_size(&heap->core, head));
+	chunk_end = (offset / chunk_bytes + 1) * chunk_bytes;
+	*buffer = &heap->buffers[offset / chunk_bytes];
+	*place = (struct memalloc_place) {
+		.handle = (*buffer)->handle,
+		.offset = offset % chunk_bytes,
+		.length = (block_end < chunk_end ? block_end : chunk_end) - offset,
+	};
+	return 0;
+}
+
+int memalloc_heap_translate(struct memalloc_heap *heap, const void *pointer,
+			    struct memalloc_place *place)
+{
+	const struct memalloc_buffer *buffer;
+	struct memalloc_place found, lies;
+	int err;
+
+	pthread_mutex_lock(&heap->lock);
+	err = find_byte(heap, pointer, &buffer, &found);
+	if (!err)
+		err = memalloc_buffer_translate(heap->mem, buffer, found.offset, &lies);
+	pthread_mutex_unlock(&heap->lock);
+	if (err)
+		return err;
+	found.region_offset = lies.region_offset;
+	*place = found;
+	return 0;
+}
+
+int memalloc_heap_export(struct memalloc_heap *heap, const void *block, unsigned int flags)
+{
+	const struct memalloc_buffer *buffer;
+	struct memalloc_place place;
+	u64 length;
+	u32 head;
+	int ret;
+
+	pthread_mutex_lock(&heap->lock);
+	ret = find_block(heap, block, &head);
+	if (!ret)
+		ret = find_byte(heap, block, &buffer, &place);
+	if (!ret) {
+		length = bytes_of(heap, mal_block_size(&heap->core, head));
+		ret = place.length < length ? -EXDEV :
+		      memalloc_buffer_export_part(heap->mem, buffer, place.offset, length, flags);
+	}
+	pthread_mutex_unlock(&heap->lock);
+	return ret;
+}

@@ -31,7 +31,7 @@ static int add_chunk(struct memalloc_heap *heap, u32 chunk)
 	err = memalloc_buffer_alloc(heap->mem, bytes_of(heap, heap->chunk), 0, buffer);
 	if (err)
 		return err;
-	err = memalloc_space_map(heap->mem, buffer, address_of(heap, start));
+	err = memalloc_space_map(heap->mem, buffer, 0, address_of(heap, start));
 	if (err) {
 		memalloc_buffer_free(heap->mem, buffer);
 		return err;

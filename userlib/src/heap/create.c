@@ -63,7 +63,7 @@ static int map_buffer(struct memalloc_heap *heap, const struct memalloc_buffer *
 		err = memalloc_buffer_alloc(heap->mem, bytes_of(heap, heap->chunk), 0, buffer);
 	if (err)
 		return err;
-	err = memalloc_space_map(heap->mem, buffer, heap->base);
+	err = memalloc_space_map(heap->mem, buffer, 0, heap->base);
 	if (err && !borrowed)
 		memalloc_buffer_free(heap->mem, buffer);
 	heap->borrowed = borrowed;

@@ -31,17 +31,6 @@ struct buffer *buffer_at(const struct region *region, u32 granule)
 	return (void *)(uintptr_t)mal_block_owner(&region->heap, head);
 }
 
-static void drop_dmabuf(struct buffer *buffer)
-{
-	struct buffer **link = &buffer->region->exported;
-
-	while (*link != buffer)
-		link = &(*link)->next_exported;
-	*link = buffer->next_exported;
-	close(buffer->dmabuf);
-	buffer->dmabuf = -1;
-}
-
 /* Give the memory back, which then reads as zeros again. */
 static void release_buffer(struct buffer *buffer)
 {
@@ -65,66 +54,113 @@ static void release_buffer(struct buffer *buffer)
 	free(buffer);
 }
 
-/* Release it, if nobody has it any more. */
-static void check_users(struct buffer *buffer)
+/* The dma-buf at *@link. Its buffer may be gone then. */
+static void drop_export(struct export **link)
 {
-	if (buffer->users)
-		return;
-	if (buffer->dmabuf >= 0) {
-		if (udmabuf_is_shared(buffer->dmabuf))
-			return;
-		drop_dmabuf(buffer);
+	struct export *export = *link;
+	struct buffer *buffer = export->buffer;
+
+	*link = export->next;
+	close(export->dmabuf);
+	free(export);
+	buffer->exports--;
+	if (!buffer->users && !buffer->exports)
+		release_buffer(buffer);
+}
+
+/* Drop the dma-bufs of @buffer, or of all, that nobody else has. */
+static void drop_closed_exports(struct region *region, const struct buffer *buffer)
+{
+	struct export **link = &region->exports;
+
+	while (*link) {
+		if ((buffer && (*link)->buffer != buffer) || udmabuf_is_shared((*link)->dmabuf))
+			link = &(*link)->next;
+		else
+			drop_export(link);
 	}
-	release_buffer(buffer);
 }
 
 void buffer_put(struct buffer *buffer)
 {
 	buffer->users--;
-	check_users(buffer);
+	if (buffer->users)
+		return;
+	if (buffer->exports)
+		drop_closed_exports(buffer->region, buffer);
+	else
+		release_buffer(buffer);
 }
 
-int buffer_export(struct buffer *buffer)
+static struct export *find_export(struct buffer *buffer, u64 offset, u64 length)
+{
+	struct export *export = buffer->region->exports;
+
+	while (export && (export->buffer != buffer || export->offset != offset ||
+			  export->length != length))
+		export = export->next;
+	return export;
+}
+
+/* A descriptor; where there are none left, closed exports have some. */
+static int create_dmabuf(struct buffer *buffer, u64 offset, u64 length)
+{
+	struct region *region = buffer->region;
+	int dmabuf = udmabuf_create(region->fd, buffer_offset(buffer) + offset, length);
+
+	if (dmabuf != -EMFILE)
+		return dmabuf;
+	drop_closed_exports(region, NULL);
+	return udmabuf_create(region->fd, buffer_offset(buffer) + offset, length);
+}
+
+static int add_export(struct buffer *buffer, struct export *export)
 {
 	struct stat status;
-	int err;
 
-	buffer->dmabuf = udmabuf_create(buffer->region->fd, buffer_offset(buffer),
-					buffer_real_length(buffer));
-	if (buffer->dmabuf < 0) {
-		err = buffer->dmabuf;
-		buffer->dmabuf = -1;
+	export->dmabuf = create_dmabuf(buffer, export->offset, export->length);
+	if (export->dmabuf < 0)
+		return export->dmabuf;
+	if (fstat(export->dmabuf, &status)) {
+		const int err = -errno;
+
+		close(export->dmabuf);
 		return err;
 	}
-	if (fstat(buffer->dmabuf, &status)) {
-		err = -errno;
-		close(buffer->dmabuf);
-		buffer->dmabuf = -1;
-		return err;
-	}
-	buffer->dmabuf_device = status.st_dev;
-	buffer->dmabuf_inode = status.st_ino;
-	buffer->next_exported = buffer->region->exported;
-	buffer->region->exported = buffer;
-	return 0;
+	export->buffer = buffer;
+	export->device = status.st_dev;
+	export->inode = status.st_ino;
+	export->next = buffer->region->exports;
+	buffer->region->exports = export;
+	buffer->exports++;
+	return export->dmabuf;
+}
+
+int buffer_export(struct buffer *buffer, u64 offset, u64 length)
+{
+	struct export *export = find_export(buffer, offset, length);
+	int dmabuf;
+
+	if (export)
+		return export->dmabuf;
+	export = calloc(1, sizeof(*export));
+	if (!export)
+		return -ENOMEM;
+	export->offset = offset;
+	export->length = length;
+	dmabuf = add_export(buffer, export);
+	if (dmabuf < 0)
+		free(export);
+	return dmabuf;
 }
 
 void buffer_check_exports(struct region *region)
 {
-	struct buffer *buffer, *next;
-
-	for (buffer = region->exported; buffer; buffer = next) {
-		next = buffer->next_exported;
-		check_users(buffer);
-	}
+	drop_closed_exports(region, NULL);
 }
 
 void buffer_forget_exports(struct region *region)
 {
-	while (region->exported) {
-		struct buffer *buffer = region->exported;
-
-		drop_dmabuf(buffer);
-		check_users(buffer);
-	}
+	while (region->exports)
+		drop_export(&region->exports);
 }

@@ -10,6 +10,7 @@
 #include "../answer.h"
 #include "calls.h"
 #include "handle.h"
+#include "mapping.h"
 
 static u32 access_bits(bool writable)
 {
@@ -29,7 +30,9 @@ static int info_call(struct region *region, void *argument)
 	struct memalloc_info *info = argument;
 	struct memalloc_info answer = {
 		.size = info->size,
-		.features = region->exports ? MEMALLOC_FEATURE_DMABUF : 0,
+		.features = MEMALLOC_FEATURE_TRANSLATE |
+			    (region->has_udmabuf ? MEMALLOC_FEATURE_DMABUF |
+						   MEMALLOC_FEATURE_PARTS : 0),
 		.region_length = region_bytes(region, region->heap.granules),
 		.granule = region_bytes(region, 1),
 		.node = -1,
@@ -86,7 +89,6 @@ static int make_buffer(struct region *region, struct memalloc_alloc *alloc)
 		return -ENOMEM;
 	buffer->region = region;
 	buffer->length = alloc->length;
-	buffer->dmabuf = -1;
 	buffer->first = core_alloc(&region->heap, &req, (uintptr_t)buffer);
 	if (buffer->first == MAL_NONE) {
 		buffer_check_exports(region);
@@ -183,9 +185,12 @@ static int export_call(struct region *region, void *argument)
 {
 	struct memalloc_export *export = argument;
 	const struct handle *handle = handle_find(region, export->handle);
-	struct buffer *buffer;
-	int err;
+	const u64 granule = region_bytes(region, 1);
+	u64 size, length;
+	int dmabuf;
 
+	if (export->offset & (granule - 1) || export->length & (granule - 1))
+		return -EINVAL;
 	if (!handle)
 		return -ENOENT;
 	/* A dma-buf of udmabuf can be written by whoever has it. */
@@ -193,13 +198,14 @@ static int export_call(struct region *region, void *argument)
 		return -EOPNOTSUPP;
 	if (!handle->writable)
 		return -EACCES;
-	buffer = handle->buffer;
-	if (buffer->dmabuf < 0) {
-		err = buffer_export(buffer);
-		if (err)
-			return err;
-	}
-	export->fd = fcntl(buffer->dmabuf, F_DUPFD_CLOEXEC, 0);
+	size = buffer_real_length(handle->buffer);
+	if (export->offset >= size || export->length > size - export->offset)
+		return -EINVAL;
+	length = export->length ? export->length : size - export->offset;
+	dmabuf = buffer_export(handle->buffer, export->offset, length);
+	if (dmabuf < 0)
+		return dmabuf;
+	export->fd = fcntl(dmabuf, F_DUPFD_CLOEXEC, 0);
 	if (export->fd >= 0)
 		return 0;
 	return errno == EINVAL ? -EMFILE : -errno;	/* EINVAL: a limit of 0 descriptors */
@@ -209,19 +215,22 @@ static int import_call(struct region *region, void *argument)
 {
 	struct memalloc_import *import = argument;
 	const bool writable = !(import->flags & MEMALLOC_IMPORT_READ_ONLY);
-	struct buffer *buffer = region->exported;
+	const struct export *export = region->exports;
 	const int flags = fcntl(import->fd, F_GETFL);
+	struct buffer *buffer;
 	struct stat status;
 
 	if (flags < 0 || flags & O_PATH)
 		return -EBADF;
 	if (fstat(import->fd, &status))
 		return -errno;
-	while (buffer && (buffer->dmabuf_device != status.st_dev ||
-			  buffer->dmabuf_inode != status.st_ino))
-		buffer = buffer->next_exported;
-	if (!buffer)
+	while (export && (export->device != status.st_dev || export->inode != status.st_ino))
+		export = export->next;
+	if (!export)
 		return -EINVAL;
+	buffer = export->buffer;
+	if (export->length != buffer_real_length(buffer))
+		return -EOPNOTSUPP;
 	if (!buffer->handle[writable] && !handle_add(buffer, writable))
 		return -ENOMEM;
 
@@ -230,6 +239,35 @@ static int import_call(struct region *region, void *argument)
 	import->real_length = buffer_real_length(buffer);
 	import->mmap_offset = buffer_offset(buffer);
 	import->access = access_bits(writable);
+	return 0;
+}
+
+static int translate_call(struct region *region, void *argument)
+{
+	struct memalloc_translate *translate = argument;
+	const bool by_address = translate->flags & MEMALLOC_TRANSLATE_ADDRESS;
+	const struct handle *handle;
+	struct buffer *buffer;
+	uint64_t offset = translate->offset;
+
+	if (translate->flags & MEMALLOC_TRANSLATE_PHYSICAL)
+		return -EOPNOTSUPP;
+	if (by_address) {
+		buffer = mapping_buffer(region, translate->address, &offset);
+		if (!buffer)
+			return -ENXIO;
+		translate->handle = buffer->handle[buffer->handle[true] != 0];
+	} else {
+		handle = handle_find(region, translate->handle);
+		if (!handle)
+			return -ENOENT;
+		buffer = handle->buffer;
+	}
+	if (offset >= buffer_real_length(buffer))
+		return -EINVAL;
+	translate->offset = offset;
+	translate->length = buffer_real_length(buffer) - offset;
+	translate->region_offset = buffer_offset(buffer) + offset;
 	return 0;
 }
 
@@ -247,6 +285,7 @@ int process_call(struct memalloc *mem, unsigned long request, void *argument)
 		{ MEMALLOC_IOC_LAYOUT, layout_call },
 		{ MEMALLOC_IOC_EXPORT, export_call },
 		{ MEMALLOC_IOC_IMPORT, import_call },
+		{ MEMALLOC_IOC_TRANSLATE, translate_call },
 		{ 0, NULL }
 	};
 	const struct call *call = calls;

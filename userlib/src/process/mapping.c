@@ -14,6 +14,7 @@ struct mapping {
 	uintptr_t address;	/* first: what the tree compares */
 	u64 length;
 	struct buffer *buffer;
+	u64 offset;		/* of what is mapped, in the buffer */
 };
 
 static void *mappings;		/* a tree, by address */
@@ -62,21 +63,33 @@ static void put_mappable(struct buffer *buffer)
 	region_unlock();
 }
 
-/* Remember a mapping. If another one is known at its address, the program unmapped that itself. */
-static int add_mapping(struct mapping *mapping)
+/*
+ * Remember a mapping, with the lock held. If another one is known at its address, the program
+ * unmapped that itself: *@stale is to be dropped.
+ */
+static int insert_mapping(struct mapping *mapping, struct mapping **stale)
 {
-	struct mapping **found, *stale = NULL;
+	struct mapping **found = tsearch(mapping, &mappings, compare_addresses);
 
-	region_lock();
-	found = tsearch(mapping, &mappings, compare_addresses);
+	*stale = NULL;
 	if (found && *found != mapping) {
-		stale = *found;
+		*stale = *found;
 		*found = mapping;
 	}
+	return found ? 0 : -ENOMEM;
+}
+
+static int add_mapping(struct mapping *mapping)
+{
+	struct mapping *stale;
+	int err;
+
+	region_lock();
+	err = insert_mapping(mapping, &stale);
 	region_unlock();
 	if (stale)
 		mapping_drop(stale);
-	return found ? 0 : -ENOMEM;
+	return err;
 }
 
 int process_map(struct memalloc *mem, const struct memalloc_buffer *buffer, int protection,
@@ -99,6 +112,7 @@ int process_map(struct memalloc *mem, const struct memalloc_buffer *buffer, int 
 		goto put_buffer;
 	mapping->address = (uintptr_t)mapped;
 	mapping->length = buffer->real_length;
+	mapping->offset = buffer->mmap_offset - buffer_offset(mapping->buffer);
 	err = add_mapping(mapping);
 	if (err)
 		goto unmap;
@@ -146,4 +160,70 @@ void mapping_put_back(struct mapping *mapping)
 {
 	/* Where there is no memory to remember it, the buffer is kept for good. */
 	add_mapping(mapping);
+}
+
+/* With the lock held; *@rest is the second one. False: there is nothing to split. */
+static bool cut_mapping(struct mapping *mapping, uint64_t length, struct mapping *rest)
+{
+	if (mapping->length <= length)
+		return false;
+	*rest = (struct mapping) {
+		.address = mapping->address + length,
+		.length = mapping->length - length,
+		.buffer = mapping->buffer,
+		.offset = mapping->offset + length,
+	};
+	return true;
+}
+
+int mapping_split(void *address, uint64_t length)
+{
+	struct mapping *rest = malloc(sizeof(*rest)), *stale = NULL;
+	const uintptr_t key = (uintptr_t)address;
+	struct mapping *const *found;
+	bool splits;
+	int err = 0;
+
+	if (!rest)
+		return -ENOMEM;
+	region_lock();
+	found = tfind(&key, &mappings, compare_addresses);
+	splits = found && cut_mapping(*found, length, rest);
+	if (splits) {
+		struct mapping *mapping = *found;
+
+		err = insert_mapping(rest, &stale);
+		splits = !err;
+		if (splits) {
+			mapping->length = length;
+			rest->buffer->users++;
+			rest->buffer->region->users++;
+		}
+	}
+	region_unlock();
+	if (stale)
+		mapping_drop(stale);
+	if (!splits)
+		free(rest);
+	return err;
+}
+
+/* For tfind(): the mapping that has that address. */
+static int compare_to_range(const void *address, const void *mapping)
+{
+	const uintptr_t *at = address;
+	const struct mapping *m = mapping;
+
+	return *at < m->address ? -1 : *at - m->address >= m->length;
+}
+
+struct buffer *mapping_buffer(const struct region *region, uint64_t address, uint64_t *offset)
+{
+	const uintptr_t key = address;
+	struct mapping *const *found = tfind(&key, &mappings, compare_to_range);
+
+	if (!found || (*found)->buffer->region != region)
+		return NULL;
+	*offset = (*found)->offset + (key - (*found)->address);
+	return (*found)->buffer;
 }

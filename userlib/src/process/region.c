@@ -47,6 +47,12 @@ static void watch_forks(void)
 	fork_err = -pthread_atfork(region_lock, region_unlock, after_fork_in_child);
 }
 
+int region_watch_forks(void)
+{
+	pthread_once(&once, watch_forks);
+	return fork_err;
+}
+
 void region_put(struct region *region)
 {
 	if (--region->users)
@@ -88,9 +94,9 @@ int region_open(const char *name, uint64_t length, struct region **opened)
 
 	if (!granules || length % granule || granules > MAL_HEAP_MAX)
 		return -EINVAL;
-	pthread_once(&once, watch_forks);
-	if (fork_err)
-		return fork_err;
+	err = region_watch_forks();
+	if (err)
+		return err;
 	region = calloc(1, sizeof(*region));
 	if (!region)
 		return -ENOMEM;
@@ -106,7 +112,7 @@ int region_open(const char *name, uint64_t length, struct region **opened)
 	region->users = 1;
 	region->process = forks;
 	region->shift = mal_low_bit(granule);
-	region->exports = udmabuf_is_there();
+	region->has_udmabuf = udmabuf_is_there();
 	*opened = region;
 	return 0;
 

@@ -18,13 +18,19 @@ struct region {
 	unsigned int users;	/* the struct memalloc, and mappings */
 	unsigned int process;	/* that it belongs to: how many forks led there */
 	unsigned int shift;	/* from bytes to granules */
-	bool exports;		/* there is a /dev/udmabuf that may be opened */
+	bool has_udmabuf;	/* there is a /dev/udmabuf that may be opened */
 	struct mal_heap heap;
 	void *handles;		/* a tree, by id */
 	u32 last_handle;
-	struct buffer *exported;	/* those that have a dma-buf */
+	struct export *exports;	/* of all buffers */
 	struct memalloc_stats stats;	/* those that are counted */
 };
+
+/*
+ * The lock is held across fork() from here on. Who has a lock outside of this one, and holds it
+ * across fork(), too, calls this before pthread_atfork(). Errors: pthread_atfork(3).
+ */
+int region_watch_forks(void);
 
 /* The lock of all regions. */
 void region_lock(void);
