@@ -12,6 +12,7 @@
 #include "count.h"
 
 #include <linux/dma-heap.h>
+#include <memalloc_heap.h>
 
 #define WARM_UP		2000
 #define ROUNDS		2001
@@ -71,6 +72,33 @@ static int alloc_and_free(int fd, __u64 length)
 	struct memalloc_alloc buffer;
 
 	return alloc_buffer(fd, length, &buffer) || free_buffer(fd, buffer.handle);
+}
+
+static int alloc_and_export(int fd, __u64 length)
+{
+	struct memalloc_alloc buffer;
+	int err = alloc_buffer(fd, length, &buffer);
+	int dmabuf = err ?: export_buffer(fd, buffer.handle, O_RDWR | O_CLOEXEC);
+
+	return dmabuf < 0 || close(dmabuf) || free_buffer(fd, buffer.handle);
+}
+
+/* Of a heap in one buffer, made in the first round: the same, with no call but the export. */
+static int block_and_export(int fd, __u64 length)
+{
+	const struct memalloc_heap_config config = { .size = sizeof(config), .length = MIB };
+	static struct memalloc_heap *heap;
+	static struct memalloc *mem;
+	void *block;
+	int dmabuf;
+
+	(void)fd;
+	if (!heap && (memalloc_open(DEVICE, &mem) || memalloc_heap_create(mem, &config, &heap)))
+		return -1;
+	if (memalloc_heap_aligned_alloc(heap, PAGE, length, &block))
+		return -1;
+	dmabuf = memalloc_heap_export(heap, block, 0);
+	return dmabuf < 0 || close(dmabuf) || memalloc_heap_free(heap, block);
 }
 
 static char *map_and_touch(int fd, const struct memalloc_alloc *buffer)
@@ -218,6 +246,8 @@ static const struct operation usual[] = {
 	{ "memalloc: ALLOC, mmap, touch, munmap, FREE", MIB, .round = alloc_touch_and_free },
 	{ "memalloc: COMPACT moves a buffer: a page", MAPPED, .round = compact_all,
 	  .prepare = place_for_move, .parts = MAPPED / (4 * KIB), .rounds = 9 },
+	{ "memalloc: ALLOC, EXPORT, close, FREE", 4 * KIB, .round = alloc_and_export },
+	{ "memalloc: the same of a block of a heap", 4 * KIB, .round = block_and_export },
 };
 
 /* The first one is what each call takes at least, and the last one leaves buffers in use. */
