@@ -149,7 +149,7 @@ int mal_call_query(struct mal_call *call)
 	/* First: size and place stay from then on. */
 	if (physical) {
 		mal_gather(buffer);
-		err = mal_handle_disclose(&call->client->handles, query->handle);
+		err = mal_handle_disclose(&call->client->handles, query->handle, 0);
 	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);

@@ -344,19 +344,23 @@ int mal_handles_remove(struct mal_handles *handles, struct mal_removal *removals
 	return 0;
 }
 
-int mal_handle_disclose(struct mal_handles *handles, u32 id)
+int mal_handle_disclose(struct mal_handles *handles, u32 id, u64 offset)
 {
 	struct mal_handle *handle;
+	int err = -ENOENT;
 
 	mutex_lock(&handles->lock);
 	handle = find_handle(handles, id);
-	if (handle) {
+	/* The handle's share and the lock keep the size. */
+	if (handle)
+		err = offset < mal_extent_size(&handle->buffer->extent) ? 0 : -EINVAL;
+	if (!err) {
 		handle->disclosed = true;
 		WRITE_ONCE(handle->buffer->disclosed, true);
 		mal_extent_mark_written(&handle->buffer->extent);
 	}
 	mutex_unlock(&handles->lock);
-	return handle ? 0 : -ENOENT;
+	return err;
 }
 
 static struct mal_buffer *get_buffer(struct mal_handles *handles, u32 id, bool *writable,

@@ -93,9 +93,10 @@ struct mal_removal {
 int mal_handles_remove(struct mal_handles *handles, struct mal_removal *removals, u32 count);
 
 /*
- * Called before the physical address is disclosed by handle @id. -ENOENT: no such handle.
+ * Called before the physical address of byte @offset is disclosed by handle @id. -ENOENT: no such
+ * handle; -EINVAL: no such byte.
  */
-int mal_handle_disclose(struct mal_handles *handles, u32 id);
+int mal_handle_disclose(struct mal_handles *handles, u32 id, u64 offset);
 
 /* The buffer of handle @id, with a reference, and the handle's access; or NULL. */
 struct mal_buffer *mal_handle_lookup(struct mal_handles *handles, u32 id, bool *writable);

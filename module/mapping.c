@@ -372,7 +372,6 @@ static struct mal_buffer *get_buffer_at(const struct mal_region *region, unsigne
 	const struct vm_area_struct *vma = vma_lookup(current->mm, address);
 	struct mal_buffer *buffer;
 
-	mmap_assert_locked(current->mm);
 	if (!vma || (vma->vm_ops != &mapping_ops && vma->vm_ops != &shared_mapping_ops))
 		return NULL;
 	buffer = vma->vm_private_data;

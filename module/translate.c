@@ -39,39 +39,30 @@ static struct mal_buffer *find_buffer(struct mal_client *client,
 	return buffer;
 }
 
-/* RESIZE may have cut off what a mapping still spans. */
-static int fill_length(struct mal_buffer *buffer, struct memalloc_translate *translate)
-{
-	u64 asked_for;
-	const u64 size = mal_buffer_size(buffer, &asked_for);
-
-	if (translate->offset >= size)
-		return translate->flags & MEMALLOC_TRANSLATE_ADDRESS ? -ENXIO : -EINVAL;
-	translate->length = size - translate->offset;
-	return 0;
-}
-
+/* Size and place stay from here on, unless this fails. */
 static int disclose(struct mal_client *client, struct mal_buffer *buffer,
-		    struct memalloc_translate *translate)
+		    const struct memalloc_translate *translate)
 {
-	int err;
-
+	if (!translate->handle)
+		return -ENOENT;
 	mal_gather(buffer);
-	err = mal_handle_disclose(&client->handles, translate->handle);
-	/* Size and place stay from here on. */
-	return err ?: fill_length(buffer, translate);
+	return mal_handle_disclose(&client->handles, translate->handle, translate->offset);
 }
 
 static int fill(struct mal_client *client, struct mal_buffer *buffer,
 		struct memalloc_translate *translate)
 {
 	const bool physical = translate->flags & MEMALLOC_TRANSLATE_PHYSICAL;
-	int err = fill_length(buffer, translate);
+	int err = physical ? disclose(client, buffer, translate) : 0;
+	u64 asked_for, size;
 
-	if (!err && physical)
-		err = disclose(client, buffer, translate);
-	if (err)
+	if (err && err != -EINVAL)
 		return err;
+	size = mal_buffer_size(buffer, &asked_for);
+	/* RESIZE may have cut off what a mapping still spans. */
+	if (err || translate->offset >= size)
+		return translate->flags & MEMALLOC_TRANSLATE_ADDRESS ? -ENXIO : -EINVAL;
+	translate->length = size - translate->offset;
 	translate->region_offset = PFN_PHYS(READ_ONCE(buffer->extent.block.first)) +
 				   translate->offset;
 	translate->physical = physical ? mal_extent_phys(&buffer->extent) + translate->offset : 0;

@@ -77,8 +77,9 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 		entry->disclosed = READ_ONCE(buffer->disclosed);
 		entry->attached = !list_empty(&buffer->attachments);
 		entry->references = kref_read(&buffer->ref);
-		entry->has_table = piece->state == MEMALLOC_BLOCK_USED;
 		entry->pgoff = READ_ONCE(buffer->pgoff);
+		/* One that is being made has no mmap offset yet. */
+		entry->has_table = piece->state == MEMALLOC_BLOCK_USED && entry->pgoff;
 	}
 }
 

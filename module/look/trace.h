@@ -32,7 +32,7 @@ DECLARE_EVENT_CLASS(memalloc_buffer,
 				   __entry->block = READ_ONCE(block->first);
 				   __entry->first = first;
 				   __entry->pages = pages;
-				   __entry->length = block->length;),
+				   __entry->length = READ_ONCE(block->length);),
 		    TP_printk("region=%s block=%u first=%u pages=%u length=%llu",
 			      __entry->region, __entry->block, __entry->first, __entry->pages,
 			      __entry->length));

@@ -27,14 +27,14 @@
  * module, and later in sysfs. By default, each user but root may have all bytes of the
  * region but a sixteenth.
  *
- * Physical addresses. QUERY discloses the address of a buffer to those who may access
- * hardware. Before, the buffer may be moved to the end of the region, as it may before a device is
- * attached to a dma-buf. Then it does not move, and each handle through which the address was
- * disclosed has to be given up by FREE: this is the promise that no device uses the
+ * Physical addresses. QUERY and TRANSLATE disclose the address of a buffer to those who may
+ * access hardware. Before, the buffer may be moved to the end of the region, as it may before a
+ * device is attached to a dma-buf. Then it does not move, and each handle through which the address
+ * was disclosed has to be given up by FREE: this is the promise that no device uses the
  * address any more. If such a handle ends with its client instead, a device may still
  * write to the buffer. So once all users of the buffer are gone, also those who did not
  * ask for the address, the buffer stays out of use until an administrator gives the
- * promise, by RELEASE. Only a QUERY counts as a disclosure.
+ * promise, by RELEASE. Only these two calls count as a disclosure.
  *
  * Growing. Every argument begins with its own size in bytes. A program may pass
  * a shorter struct than the kernel knows (but not shorter than the first
@@ -507,7 +507,9 @@ struct memalloc_layout {
  * The dma-buf has the size of the part. Programs, devices and drivers reach nothing else through
  * it, and DMA_BUF_IOCTL_SYNC is for the part alone. Parts may overlap. A handle is for a whole
  * buffer, so IMPORT refuses the dma-buf of a part (EOPNOTSUPP). As any dma-buf, that of a part
- * keeps all of the buffer's memory, and its length.
+ * keeps all of the buffer's memory, and its length. All dma-bufs of a buffer have the same fences:
+ * who waits for devices, as SYNC does, waits for those that work on another part, too; and graphics
+ * drivers that lock what a job uses may refuse two parts of one buffer in one job (EALREADY).
  *
  * Through a descriptor opened with O_RDONLY nothing can write: not its mappings,
  * not a client that imports it, not a device (EACCES for any direction but DMA to
@@ -792,9 +794,9 @@ struct memalloc_name {
  * handles, mmap offsets and mappings stay as they are: who touches a buffer while it is being
  * moved waits. A buffer keeps to the constraints that ALLOC was given. These buffers are not
  * moved: those of which a page is held, as by direct I/O or io_uring; those that a device has
- * mapped for DMA, by a dma-buf, or has not finished with soon; those of which QUERY has disclosed
- * the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped. Since Linux 7.3, drivers that
- * can let go of what they have mapped are asked to.
+ * mapped for DMA, by a dma-buf, or has not finished with soon; those of which QUERY or TRANSLATE
+ * has disclosed the address; those of MEMALLOC_ALLOC_HUGE, once they were mapped. Since Linux 7.3,
+ * drivers that can let go of what they have mapped are asked to.
  *
  * In a region without MEMALLOC_FEATURE_COMPACT, nothing is moved.
  *
@@ -838,13 +840,14 @@ struct memalloc_compact {
  * @physical:      out: the byte's physical address; 0 without the flag
  *
  * An address is found in any mapping of a buffer of this device, also one by a dma-buf, and whether
- * or not it was touched. The call takes the same time however large the buffer is, and
- * however many there are.
+ * or not it was touched. Without the first flag, and while the buffer is not being moved, the call
+ * takes the same time however large the buffer is, and however many there are.
  *
  * After EFAULT the address counts as disclosed if the first flag was set, as after that of QUERY.
  *
- * Errors: EINVAL (also: @offset not inside the buffer), EPERM, E2BIG, EFAULT, ENOENT (also: the first flag, and the client has no handle for what
- * is mapped there), ENXIO (no buffer of this device is mapped at @address), EINTR.
+ * Errors: EINVAL (also: @offset not inside the buffer), EPERM, E2BIG, EFAULT, ENOENT (also: the
+ * first flag, and the client has no handle for what is mapped there), ENXIO (no buffer of this
+ * device is mapped at @address), EINTR.
  */
 struct memalloc_translate {
 	__u32 size;

@@ -58,7 +58,7 @@ static int open_camera(void)
 			return fd;
 		close(fd);
 	}
-	die(-ENODEV, "no camera of the driver vivid with several planes (modprobe vivid multiplanar=2)");
+	die(-ENODEV, "no camera of vivid with several planes (modprobe vivid multiplanar=2)");
 }
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 		queue(&c, index);
 	}
 	must_ioctl(c.fd, VIDIOC_STREAMOFF, &type, "the camera does not stop");
-	printf("  %d frames of %d planes, of %u and %u bytes, each of which is a dma-buf; and all of\n"
+	printf("  %d frames of %d planes, of %u and %u bytes, each of which is a dma-buf; all of\n"
 	       "  them are parts of one buffer.\n", frames, PLANES, c.size[0], c.size[1]);
 	memalloc_buffer_free(c.mem, &c.all);
 	memalloc_close(c.mem);

@@ -11,13 +11,13 @@
  */
 #include <errno.h>
 #include <memalloc_view.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -58,7 +58,8 @@ static void write_record(char *at, uint32_t number, const int *ends)
 	for (i = sizeof(head); i < head.length; i++)
 		record[i] = byte_of(number, i);
 	must(write(ends[1], record, head.length) == (ssize_t)head.length, "the pipe takes no more");
-	must(read(ends[0], at, head.length) == (ssize_t)head.length, "reading into the ring failed");
+	must(read(ends[0], at, head.length) == (ssize_t)head.length,
+	     "reading into the ring failed");
 }
 
 static void write_records(char *ring, struct counts *counts, uint64_t bytes)
@@ -88,15 +89,17 @@ static void check_record(const char *at, uint32_t number)
 		     number, i);
 }
 
-static void take_records(const char *ring, struct counts *counts, uint64_t bytes)
+static void take_records(const char *ring, struct counts *counts, uint64_t bytes, pid_t writer)
 {
 	uint32_t number, wrapped = 0;
 
 	for (number = 0; counts->taken < bytes; number++) {
 		const uint64_t at = counts->taken % RING;
 
-		while (counts->written < counts->taken + length_of(number))
+		while (counts->written < counts->taken + length_of(number)) {
+			must(!kill(writer, 0), "the writer has ended");
 			usleep(50);
+		}
 		check_record(ring + at, number);
 		wrapped += at + length_of(number) > RING;
 		counts->taken += length_of(number);
@@ -114,7 +117,7 @@ int main(int argc, char **argv)
 	struct memalloc_view *view;
 	struct counts *counts;
 	pid_t child;
-	int err, status;
+	int err;
 
 	err = memalloc_view_create(mem, 2 * RING, &view);
 	if (!err)
@@ -126,13 +129,15 @@ int main(int argc, char **argv)
 	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	must(counts != MAP_FAILED, "no memory for the counts");
+	/* A writer that fails is gone at once, and who waits for it sees that. */
+	signal(SIGCHLD, SIG_IGN);
 	child = fork();
+	must(child >= 0, "there can be no other process");
 	if (!child) {
 		write_records(memalloc_view_address(view), counts, bytes);
 		_exit(0);
 	}
-	take_records(memalloc_view_address(view), counts, bytes);
-	must(waitpid(child, &status, 0) == child && !status, "the writer failed");
+	take_records(memalloc_view_address(view), counts, bytes, child);
 	memalloc_view_destroy(view);
 	memalloc_close(mem);
 	return 0;

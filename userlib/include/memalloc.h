@@ -27,10 +27,10 @@
  *               zeros, and may be somebody else's next. memalloc_buffer_map() does, and
  *               memalloc_buffer_unmap() has to be the one to undo it
  *   fork        a child has the mappings, and shares their bytes. All else is the
- *               parent's: in the child, calls answer -EBADF, but for memalloc_close()
- *               and memalloc_buffer_unmap(). Descriptors of exports that it inherits
- *               count as exports until it closes them or ends. After vfork() and raw
- *               clone() nothing may be called
+ *               parent's: in the child, calls answer -EBADF, but for memalloc_close(),
+ *               memalloc_buffer_unmap() and what <memalloc_view.h> says. Descriptors of exports
+ *               that it inherits count as exports until it closes them or ends. After vfork()
+ *               and raw clone() nothing may be called
  *   ioctls      that this library does not wrap: -ENOTTY
  *
  * Units. Lengths, offsets and alignments are in bytes.

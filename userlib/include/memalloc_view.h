@@ -16,8 +16,9 @@
  * Threads may use a view at the same time; there is a lock inside. Only memalloc_view_destroy()
  * must be the last call, and whoever unmaps a page must know that nobody touches it any more. After
  * fork(), a child has a view of its own, with the same pages, whose bytes both share: what one of
- * them maps or unmaps does not change the other's. With memory of the process, a child can only
- * unmap, list and destroy.
+ * them maps or unmaps does not change the other's. With memory of the process, nothing can be
+ * mapped or translated in a child (-EBADF). No calls from signal handlers, and no pthread_cancel()
+ * of a thread that may be in one.
  */
 #ifndef MEMALLOC_VIEW_H
 #define MEMALLOC_VIEW_H
@@ -114,8 +115,9 @@ int memalloc_view_translate(struct memalloc_view *view, size_t at, struct memall
  * memalloc_view_visit() - list what is mapped
  * @view:  the view
  * @visit: called for one piece after the other, in order; pieces that continue each other are one.
- *         It may make any call of this library but memalloc_view_destroy(), and ends the walk by
- *         returning something other than 0
+ *         If something is mapped or unmapped during the walk, pieces may overlap. It may make any
+ *         call of this library but memalloc_view_destroy(), and ends the walk by returning
+ *         something other than 0
  * @data:  for @visit
  *
  * Return: 0 after the last piece; what @visit returned, if not 0.

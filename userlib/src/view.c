@@ -61,17 +61,19 @@ int memalloc_view_create(struct memalloc *mem, size_t length, struct memalloc_vi
 	const size_t page = getpagesize();
 	const size_t pages = length / page + (length % page != 0);
 	struct memalloc_view *view;
+	int err, saved_errno;
 	void *base;
-	int err;
 
 	if (!length)
 		return -EINVAL;
+	saved_errno = errno;
 	pthread_once(&once, watch_forks);
 	if (fork_err)
 		return fork_err;
+	err = -ENOMEM;
 	view = calloc(1, sizeof(*view));
 	if (!view)
-		return -ENOMEM;
+		goto out;
 	/* First: a table for more than there are addresses would be none. */
 	err = memalloc_space_reserve(length, page, &base);
 	if (err)
@@ -85,12 +87,15 @@ int memalloc_view_create(struct memalloc *mem, size_t length, struct memalloc_vi
 	view->page = page;
 	view->pages = pages;
 	*created = view;
-	return 0;
+	err = 0;
+	goto out;
 
 unreserve:
 	munmap(base, pages * page);
 free_view:
 	free(view);
+out:
+	errno = saved_errno;
 	return err;
 }
 
@@ -120,16 +125,19 @@ static void forget_run(struct memalloc_view *view, struct run *run)
 
 void memalloc_view_destroy(struct memalloc_view *view)
 {
-	struct run *run;
 	int saved_errno = errno;
+	size_t page, end;
+	struct run *run;
 
 	if (!view)
 		return;
 	lock_views();
 	/* Nobody gets the addresses before all that was there is forgotten. */
 	memalloc_space_clear(view->base, view->pages * view->page);
-	while ((run = next_run(view, 0, view->pages)))
+	for (page = 0; (run = next_run(view, page, view->pages)); page = end) {
+		end = run->first + run->pages;
 		forget_run(view, run);
+	}
 	munmap(view->base, view->pages * view->page);
 	unlock_views();
 	free(view->table);
@@ -172,6 +180,7 @@ int memalloc_view_map(struct memalloc_view *view, size_t at, const struct memall
 	struct memalloc_buffer part = *buffer;
 	size_t first, end;
 	struct run *run;
+	int saved_errno = errno;
 	int err = find_pages(view, at, length, &first, &end);
 
 	if (err)
@@ -180,8 +189,10 @@ int memalloc_view_map(struct memalloc_view *view, size_t at, const struct memall
 	    length > buffer->real_length - offset)
 		return -EINVAL;
 	run = malloc(sizeof(*run));
-	if (!run)
+	if (!run) {
+		errno = saved_errno;
 		return -ENOMEM;
+	}
 	*run = (struct run) {
 		.first = first,
 		.pages = end - first,
@@ -196,6 +207,7 @@ int memalloc_view_map(struct memalloc_view *view, size_t at, const struct memall
 	unlock_views();
 	if (err)
 		free(run);
+	errno = saved_errno;
 	return err;
 }
 
@@ -228,8 +240,8 @@ static int split_at(struct memalloc_view *view, size_t page)
 
 static int unmap_pages(struct memalloc_view *view, size_t first, size_t end)
 {
+	size_t i, run_end;
 	struct run *run;
-	size_t i;
 	int err;
 
 	for (i = first; i < end; i++)
@@ -242,14 +254,17 @@ static int unmap_pages(struct memalloc_view *view, size_t first, size_t end)
 		err = memalloc_space_clear(address_of(view, first), (end - first) * view->page);
 	if (err)
 		return err;
-	while ((run = next_run(view, first, end)))
+	for (i = first; (run = next_run(view, i, end)); i = run_end) {
+		run_end = run->first + run->pages;
 		forget_run(view, run);
+	}
 	return 0;
 }
 
 int memalloc_view_unmap(struct memalloc_view *view, size_t at, size_t length)
 {
 	size_t first, end;
+	int saved_errno = errno;
 	int err = find_pages(view, at, length, &first, &end);
 
 	if (err)
@@ -257,6 +272,7 @@ int memalloc_view_unmap(struct memalloc_view *view, size_t at, size_t length)
 	lock_views();
 	err = unmap_pages(view, first, end);
 	unlock_views();
+	errno = saved_errno;
 	return err;
 }
 
@@ -284,22 +300,19 @@ static bool next_piece(const struct memalloc_view *view, size_t page, struct run
 int memalloc_view_translate(struct memalloc_view *view, size_t at, struct memalloc_place *place)
 {
 	const size_t page = at / view->page;
+	uint64_t left = 0;
 	struct run piece;
-	uint64_t left;
-	bool mapped;
-	int err;
+	int err = -ENXIO;
 
 	if (page >= view->pages)
 		return -EINVAL;
 	lock_views();
-	mapped = view->table[page];
-	if (mapped)
+	if (view->table[page]) {
 		next_piece(view, view->table[page]->first, &piece);
+		left = (piece.first + piece.pages) * view->page - at;
+		err = memalloc_translate(view->mem, view->base + at, place);
+	}
 	unlock_views();
-	if (!mapped)
-		return -ENXIO;
-	err = memalloc_translate(view->mem, view->base + at, place);
-	left = (piece.first + piece.pages) * view->page - at;
 	if (!err && place->length > left)
 		place->length = left;
 	return err;
@@ -310,6 +323,7 @@ int memalloc_view_visit(struct memalloc_view *view,
 			void *data)
 {
 	struct run run = { 0 };
+	size_t next = 0;
 	bool more;
 	int ret;
 
@@ -317,10 +331,11 @@ int memalloc_view_visit(struct memalloc_view *view,
 		struct memalloc_view_piece piece;
 
 		lock_views();
-		more = next_piece(view, run.first + run.pages, &run);
+		more = next_piece(view, next, &run);
 		unlock_views();
 		if (!more)
 			return 0;
+		next = run.first + run.pages;
 		piece = (struct memalloc_view_piece) {
 			.at = run.first * view->page,
 			.length = run.pages * view->page,
