@@ -113,6 +113,21 @@ static enum mal_outcome count_move(struct mal_compaction *compaction, struct mal
 	}
 }
 
+/* Move the claimed @buffer, which was seen there. */
+static enum mal_outcome move_claimed(struct mal_compaction *compaction, struct mal_buffer *buffer,
+				     const struct mal_seen *seen, bool slides, u32 lo, u32 hi)
+{
+	const u32 pages = seen->end - seen->first;
+	enum mal_stay stays;
+
+	/* It may have become longer since it was planned. */
+	if (pages > compaction->room.budget)
+		return MAL_OVER_BUDGET;
+	stays = slides ? mal_slide(buffer, pages, lo, &compaction->patience) :
+			 mal_move(buffer, pages, lo, hi, &compaction->patience);
+	return count_move(compaction, buffer, seen, stays);
+}
+
 /* Move the buffer that has granule @at: down from there if it @slides, or to [@lo, @hi). */
 static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 lo, u32 hi)
 {
@@ -120,8 +135,6 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 	struct mal_seen seen;
 	struct look look = { .compaction = compaction, .seen = &seen, .claims = true };
 	enum mal_outcome outcome;
-	enum mal_stay stays;
-	u32 pages;
 
 	cond_resched();
 	if (fatal_signal_pending(current)) {
@@ -133,12 +146,7 @@ static enum mal_outcome move_at(struct mal_room *room, u32 at, bool slides, u32 
 		return MAL_DONE;
 	if (!look.buffer)
 		return MAL_STAYS;
-	if (seen.end - seen.first > room->budget)
-		return MAL_OVER_BUDGET;
-	pages = seen.end - seen.first;
-	stays = slides ? mal_slide(look.buffer, pages, lo, &compaction->patience) :
-			 mal_move(look.buffer, pages, lo, hi, &compaction->patience);
-	outcome = count_move(compaction, look.buffer, &seen, stays);
+	outcome = move_claimed(compaction, look.buffer, &seen, slides, lo, hi);
 	mal_buffer_end_claim(look.buffer);
 	return outcome;
 }

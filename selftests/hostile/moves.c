@@ -470,11 +470,18 @@ static int make_pieces(FIXTURE_DATA(moves) * self)
 static int move_for_a_while(FIXTURE_DATA(moves) * self)
 {
 	const __u64 end = now_ms() + ROUND_MS;
-	struct memalloc_compact answer;
 	int err = 0;
 
-	while (!err && now_ms() < end && !GET(self->tally->stop))
-		err = make_pieces(self) ?: compact(self->scene.fd, 0, &answer);
+	while (!err && now_ms() < end && !GET(self->tally->stop)) {
+		/* Buffers become longer meanwhile, and some then have more than is left of it. */
+		struct memalloc_compact arg = {
+			.size = sizeof(arg),
+			.budget = random_below(&self->random, 2) ? UINT64_MAX :
+				  random_pages(&self->random) * PAGE,
+		};
+
+		err = make_pieces(self) ?: call(self->scene.fd, MEMALLOC_IOC_COMPACT, &arg);
+	}
 	count_events(self);
 	return err;
 }
