@@ -427,6 +427,7 @@ FIXTURE_SETUP(moves)
 	memset(self->seen, 0, sizeof(self->seen));
 	self->random = 7;
 	ASSERT_EQ(0, begin_scene(&self->scene));
+	SET(self->scene.bystander->full, true);
 	self->tally = mmap(NULL, sizeof(*self->tally), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->tally);
