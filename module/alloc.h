@@ -7,7 +7,7 @@
 struct mal_extent;
 struct mal_payer;
 struct mal_region;
-struct mal_request;
+struct mal_bounds;
 
 /*
  * Charge @payer for @buffers, or a part of one (0), of @bytes that it is about to get. If a limit
@@ -16,15 +16,15 @@ struct mal_request;
 int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
 
 /*
- * Get what @req wants for @extent, which is charged, zeroed; if there is no room, scan the user's
- * quarantine and try once more. Poisoned pages that zeroing comes upon are retired. If @extent has
- * a block already, only zero that. After an error, @extent has no block; the charge stays. Sleeps.
- * -ENOMEM; -EINTR: a fatal signal arrived.
+ * Get what @bounds ask for, for @extent, which is charged, zeroed; if there is no room, scan the
+ * user's quarantine and try once more. Poisoned pages that zeroing comes upon are retired. If
+ * @extent has a block already, only zero that. After an error, @extent has no block; the charge
+ * stays. Sleeps. -ENOMEM; -EINTR: a fatal signal arrived.
  */
-int __must_check mal_alloc_charged(struct mal_extent *extent, const struct mal_request *req);
+int __must_check mal_alloc_charged(struct mal_extent *extent, const struct mal_bounds *bounds);
 
 /* Both of these. Sleeps. */
-int __must_check mal_alloc(struct mal_extent *extent, const struct mal_request *req);
+int __must_check mal_alloc(struct mal_extent *extent, const struct mal_bounds *bounds);
 
 /*
  * Nobody uses @extent any more. The extent, its block and its charge go: at once if @is_idle, which

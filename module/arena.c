@@ -14,18 +14,45 @@
 #include "arena.h"
 #include "core/fit.h"
 
+/* [@first, @first + @granules) is free: that becomes a gap. Under the lock. */
+static void make_gap(struct mal_arena *arena, u32 first, u32 granules)
+{
+	lockdep_assert_held(&arena->lock);
+	if (WARN_ON_ONCE(mal_heap_alloc_at(&arena->heap, first, granules, (uintptr_t)&arena->gap)))
+		return;
+	arena->gaps += granules;
+	arena->changes++;
+}
+
+/* The free block that has @granule becomes a gap. Under the lock. */
+static noinline void close_free_block(struct mal_arena *arena, u32 granule)
+{
+	const u32 head = mal_heap_block_of(&arena->heap, granule);
+
+	make_gap(arena, head, mal_block_size(&arena->heap, head));
+}
+
+/* @granule has become free. Under the lock. */
+static inline void close_if_closing(struct mal_arena *arena, u32 granule)
+{
+	lockdep_assert_held(&arena->lock);
+	if (unlikely(granule >= arena->closing_first && granule < arena->closing_end))
+		close_free_block(arena, granule);
+}
+
 static void free_block(struct mal_arena *arena, const struct mal_block *block)
 {
 	lockdep_assert_held(&arena->lock);
 	if (WARN_ON_ONCE(mal_heap_free(&arena->heap, block->first, block->granules)))
 		return;
+	close_if_closing(arena, block->first);
 	arena->figures.frees += block->is_buffer;
 	arena->figures.freed += block->granules;
 	arena->figures.requested -= block->length;
 	arena->changes++;
 }
 
-/* The heap gets back blocks that were ready. At most MAL_READY_SLICE. */
+/* The heap gets back blocks that were ready. At most MAL_READY_SLICE. None is while closing. */
 static void free_ready_blocks(struct mal_arenas *cpus, const struct mal_block *list)
 {
 	struct mal_arena *arena = container_of(cpus, struct mal_arena, cpus);
@@ -73,8 +100,8 @@ void mal_arena_resume_ready(struct mal_arena *arena)
 	mal_magazines_resume(&arena->magazines);
 }
 
-int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit, int node,
-		   void (*release)(struct mal_block *block))
+int mal_arena_init(struct mal_arena *arena, u32 pages, u32 granules, const struct mal_fit *fit,
+		   int node, void (*release)(struct mal_block *block))
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
 	size_t bytes = mal_heap_bytes(granules);
@@ -97,6 +124,11 @@ int mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *
 	spin_lock_init(&arena->lock);
 	mutex_init(&arena->switching);
 	mal_heap_init(&arena->heap, arena->memory, granules, fit);
+	if (pages < granules) {
+		spin_lock(&arena->lock);
+		make_gap(arena, pages, granules - pages);
+		spin_unlock(&arena->lock);
+	}
 	return 0;
 
 destroy_arenas:
@@ -235,7 +267,7 @@ int mal_arena_alloc(struct mal_arena *arena, struct mal_block *block,
 
 	might_sleep();
 	err = mal_arena_try_alloc(arena, block, req);
-	if (err != -ENOMEM || req->lo >= arena->heap.granules)
+	if (err != -ENOMEM)
 		return err;
 	/* Now nothing is ready. That may be the work of another call, which has the same need. */
 	mal_arena_pause_ready(arena);
@@ -415,8 +447,10 @@ void mal_arena_free_part(struct mal_arena *arena, struct mal_block *block, u32 f
 			 u32 granules)
 {
 	spin_lock(&arena->lock);
-	if (free_part_of_piece(arena, block, first, granules))
+	if (free_part_of_piece(arena, block, first, granules)) {
 		arena->figures.freed += granules;
+		close_if_closing(arena, first);
+	}
 	spin_unlock(&arena->lock);
 }
 
@@ -459,6 +493,114 @@ void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block)
 	spin_unlock(&arena->lock);
 }
 
+void mal_arena_open(struct mal_arena *arena, u32 first, u32 end)
+{
+	spin_lock(&arena->lock);
+	if (!WARN_ON_ONCE(mal_heap_free_part(&arena->heap, first, end - first))) {
+		arena->gaps -= end - first;
+		arena->changes++;
+	}
+	spin_unlock(&arena->lock);
+}
+
+/* Do to each block of [@first, @end), under the lock, what @visit does. True: it always did. */
+static bool visit_blocks(struct mal_arena *arena, u32 first, u32 end,
+			 bool (*visit)(struct mal_arena *arena, u32 head))
+{
+	bool all = true;
+	u32 at = first;
+
+	while (at < end) {
+		u32 head;
+
+		cond_resched();
+		spin_lock(&arena->lock);
+		head = mal_heap_block_of(&arena->heap, at);
+		at = head + mal_block_size(&arena->heap, head);
+		all &= visit(arena, head);
+		spin_unlock(&arena->lock);
+	}
+	return all;
+}
+
+static bool is_gap(const struct mal_arena *arena, u32 head)
+{
+	return mal_block_used(&arena->heap, head) &&
+	       mal_block_owner(&arena->heap, head) == (uintptr_t)&arena->gap;
+}
+
+static bool is_retired(const struct mal_arena *arena, u32 head)
+{
+	return mal_block_used(&arena->heap, head) && !mal_block_owner(&arena->heap, head);
+}
+
+/* What is neither in use nor in quarantine is out of use from now on. */
+static bool close_block(struct mal_arena *arena, u32 head)
+{
+	if (!mal_block_used(&arena->heap, head))
+		close_free_block(arena, head);
+	return is_gap(arena, head) || is_retired(arena, head);
+}
+
+static bool reopen_block(struct mal_arena *arena, u32 head)
+{
+	const u32 granules = mal_block_size(&arena->heap, head);
+
+	if (is_gap(arena, head) && !WARN_ON_ONCE(mal_heap_free(&arena->heap, head, granules))) {
+		arena->gaps -= granules;
+		arena->changes++;
+	}
+	return true;
+}
+
+/* The block, a gap or retired, becomes part of the gap before it. */
+static bool merge_with_gap(struct mal_arena *arena, u32 head)
+{
+	struct mal_heap *heap = &arena->heap;
+	const u32 granules = mal_block_size(heap, head);
+	const u32 gap = mal_heap_block_of(heap, head - 1);
+	const u32 before = mal_block_size(heap, gap);
+
+	if (is_retired(arena, head)) {
+		arena->retired -= granules;
+		arena->figures.freed += granules;
+		arena->gaps += granules;
+	}
+	arena->changes++;
+	return !WARN_ON_ONCE(mal_heap_free(heap, head, granules) ||
+			     mal_heap_resize(heap, gap, before, before + granules));
+}
+
+void mal_arena_begin_closing(struct mal_arena *arena, u32 first, u32 end)
+{
+	spin_lock(&arena->lock);
+	arena->closing_first = first;
+	arena->closing_end = end;
+	spin_unlock(&arena->lock);
+	visit_blocks(arena, first, end, close_block);
+}
+
+bool mal_arena_is_closed(struct mal_arena *arena)
+{
+	/* A block that is closed stays so. */
+	return visit_blocks(arena, arena->closing_first, arena->closing_end, close_block);
+}
+
+void mal_arena_end_closing(struct mal_arena *arena, bool closed)
+{
+	const u32 first = arena->closing_first;
+	const u32 end = arena->closing_end;
+
+	spin_lock(&arena->lock);
+	arena->closing_first = 0;
+	arena->closing_end = 0;
+	spin_unlock(&arena->lock);
+	if (closed)
+		visit_blocks(arena, first, min(end + 1, arena->heap.granules), merge_with_gap);
+	else
+		visit_blocks(arena, first, end, reopen_block);
+}
+
 void mal_arena_count_failure(struct mal_arena *arena)
 {
 	spin_lock(&arena->lock);
@@ -478,11 +620,11 @@ void mal_arena_stats(struct mal_arena *arena, struct memalloc_stats *stats)
 	mal_magazines_add_figures(&arena->magazines, &figures);
 	spin_lock(&arena->lock);
 	mal_figures_add(&figures, &arena->figures);
-	stats->region_length = (u64)heap->granules << PAGE_SHIFT;
+	stats->region_length = (heap->granules - arena->gaps) << PAGE_SHIFT;
 	stats->free = (u64)heap->free << PAGE_SHIFT;
 	stats->largest_free = (u64)mal_heap_largest(heap) << PAGE_SHIFT;
 	stats->free_blocks = heap->free_blocks;
-	stats->used = (u64)(heap->granules - heap->free) << PAGE_SHIFT;
+	stats->used = (heap->granules - arena->gaps - heap->free) << PAGE_SHIFT;
 	stats->requested = figures.requested;
 	stats->quarantined = arena->quarantined << PAGE_SHIFT;
 	stats->retained = arena->retained << PAGE_SHIFT;
@@ -551,6 +693,8 @@ static u32 state_of(const struct mal_arena *arena, const struct mal_block *block
 	lockdep_assert_held(&arena->lock);
 	if (!block)
 		return MEMALLOC_BLOCK_RETIRED;
+	if (block == &arena->gap)
+		return MEMALLOC_BLOCK_GAP;
 	/* Pairs with mal_arenas_take(). */
 	if (smp_load_acquire(&block->ready))
 		return MEMALLOC_BLOCK_FREE;
@@ -580,7 +724,7 @@ u32 mal_arena_visit(struct mal_arena *arena, u32 *cursor, u32 max, mal_arena_vis
 			piece.block = (void *)(uintptr_t)mal_block_owner(heap, head);
 			piece.state = state_of(arena, piece.block);
 		}
-		if (piece.state == MEMALLOC_BLOCK_FREE)
+		if (piece.state == MEMALLOC_BLOCK_FREE || piece.state == MEMALLOC_BLOCK_GAP)
 			piece.block = NULL;
 		visit(&piece, data);
 		head += piece.granules;

@@ -31,6 +31,10 @@ struct mal_arena {
 	u64 quarantined;	/* granules */
 	u64 retained;		/* granules of @quarantined */
 	u64 retired;		/* granules; their blocks have no owner */
+	u64 gaps;		/* granules that have no memory; their blocks have @gap as owner */
+	struct mal_block gap;
+	u32 closing_first;	/* of these, what becomes free becomes a gap */
+	u32 closing_end;
 
 	u64 changes;		/* a block came, went, or got another size or state: how often */
 
@@ -46,18 +50,20 @@ struct mal_arena_piece {
 	u32 first;
 	u32 granules;
 	u32 state;			/* MEMALLOC_BLOCK_* */
-	const struct mal_block *block;	/* holds the run; NULL: the run is free or retired */
+	const struct mal_block *block;	/* holds the run; NULL: it is free, retired or a gap */
 };
 
 /* Called under the lock, so that the block can be read, too. */
 typedef void (*mal_arena_visitor)(const struct mal_arena_piece *piece, void *data);
 
 /*
- * No blocks are kept ready, until mal_arena_keep_ready(). Sleeps. @granules is at most
- * MAL_HEAP_MAX; @release: see arenas.h.
+ * Of @granules, MAL_HEAP_MAX at most, the first @pages have memory. Granules that have none are in
+ * gaps: to the heap, blocks that are in use. No blocks are kept ready, until
+ * mal_arena_keep_ready(). Sleeps. @release: see arenas.h.
  */
-int __must_check mal_arena_init(struct mal_arena *arena, u32 granules, const struct mal_fit *fit,
-				int node, void (*release)(struct mal_block *block));
+int __must_check mal_arena_init(struct mal_arena *arena, u32 pages, u32 granules,
+				const struct mal_fit *fit, int node,
+				void (*release)(struct mal_block *block));
 
 /* Nothing is ready any more from now on. Sleeps. */
 void mal_arena_stop(struct mal_arena *arena);
@@ -154,6 +160,24 @@ bool mal_arena_retire_free(struct mal_arena *arena, u32 granule);
 
 /* The quarantined block no longer waits for RELEASE. */
 void mal_arena_end_retention(struct mal_arena *arena, struct mal_block *block);
+
+/* [@first, @end), which is within a gap and not at its beginning, has memory from now on. */
+void mal_arena_open(struct mal_arena *arena, u32 first, u32 end);
+
+/*
+ * The memory of [@first, @end), which is between two gaps, or between one and the last granule, is
+ * to go: what is free there becomes gaps, at once or as soon as it is free, until
+ * mal_arena_end_closing(). One caller at a time, who has paused what is ready. Sleeps.
+ */
+void mal_arena_begin_closing(struct mal_arena *arena, u32 first, u32 end);
+
+/* Is all of that a gap, or retired? Then it stays so. Sleeps. */
+bool mal_arena_is_closed(struct mal_arena *arena);
+
+/*
+ * @closed: all of it becomes one gap with those around it. Else its gaps are free again. Sleeps.
+ */
+void mal_arena_end_closing(struct mal_arena *arena, bool closed);
 
 /* Count an allocation that failed. */
 void mal_arena_count_failure(struct mal_arena *arena);

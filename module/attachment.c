@@ -82,7 +82,7 @@ static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buf
 int mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
 	       struct dma_buf_attachment *attach)
 {
-	struct mal_range *range = &buffer->extent.region->range;
+	struct mal_range *range = &buffer->extent.region->ranges.own;
 	struct mal_attachment *attachment;
 
 	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
@@ -122,7 +122,7 @@ void mal_detach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
 	dma_resv_unlock(&buffer->extent.resv);
 	free_sg_table(attachment);
 	kfree(attachment);
-	mal_range_drop(&buffer->extent.region->range);
+	mal_range_drop(&buffer->extent.region->ranges.own);
 }
 
 /* The device gets the buffer where it is now; @buffer has a pin. Under attach_lock. */

@@ -46,7 +46,13 @@ static bool is_wanted(const struct mal_region *region)
 	return READ_ONCE(region->compact.mode) == MAL_COMPACT_BACKGROUND && mal_can_move(region);
 }
 
-/* As STATS.fragmentation has it. */
+/* Free granules that one block could have: none reaches from one range into another. */
+static u32 count_free(struct mal_region *region)
+{
+	return min(mal_arena_count_free(&region->arena), READ_ONCE(region->ranges.largest));
+}
+
+/* As STATS.fragmentation has it, but for what is free in several ranges. */
 static bool is_fragmented(const struct mal_region *region, u64 free, u64 largest)
 {
 	return free > largest &&
@@ -56,7 +62,7 @@ static bool is_fragmented(const struct mal_region *region, u64 free, u64 largest
 /* What is ready for somebody counts as in use here: so that is sometimes seen too early. */
 static bool seems_fragmented(struct mal_region *region)
 {
-	return is_fragmented(region, mal_arena_count_free(&region->arena),
+	return is_fragmented(region, count_free(region),
 			     mal_arena_largest(&region->arena));
 }
 
@@ -92,7 +98,7 @@ static bool enlarge(struct mal_region *region, struct progress *progress, u32 fr
 static u64 take_step(struct mal_region *region, struct progress *progress)
 {
 	const u64 start = ktime_get_ns();
-	const u32 free = mal_arena_count_free(&region->arena);
+	const u32 free = count_free(region);
 	const u32 largest = mal_arena_largest(&region->arena);
 	u64 pause;
 

@@ -10,7 +10,7 @@
 #include "call.h"
 #include "calls.h"
 #include "client.h"
-#include "core/heap.h"
+#include "bounds.h"
 #include "demand.h"
 
 static u8 __user *entry_of(const struct memalloc_batch *batch, u32 i)
@@ -58,7 +58,7 @@ static void *fetch_entries(const struct mal_call *call, size_t stride)
 /* An ALLOC_BATCH under way. */
 struct alloc_entry {
 	struct memalloc_alloc alloc;
-	struct mal_request req;
+	struct mal_bounds bounds;
 };
 
 struct alloc_batch {
@@ -76,13 +76,13 @@ static int place_entries(const struct alloc_batch *batch, u64 *bytes)
 	*bytes = 0;
 	for (i = 0; i < batch->count; i++) {
 		struct alloc_entry *entry = &batch->entries[i];
-		int err = mal_call_place(batch->client, &entry->alloc, &entry->req);
+		int err = mal_call_place(batch->client, &entry->alloc, &entry->bounds);
 
 		if (err) {
 			mal_alloc_failed(batch->client->region, entry->alloc.length, err);
 			return err;
 		}
-		*bytes += (u64)entry->req.size << PAGE_SHIFT;
+		*bytes += (u64)entry->bounds.req.size << PAGE_SHIFT;
 	}
 	return 0;
 }
@@ -100,7 +100,7 @@ static int make_buffers(const struct alloc_batch *batch, u64 bytes)
 		cond_resched();
 		batch->buffers[n] = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
 				    mal_demand_create(client->region, client->payer,
-						      entry->alloc.length, &entry->req,
+						      entry->alloc.length, &entry->bounds,
 						      mal_buffer_create_charged);
 		err = PTR_ERR_OR_ZERO(batch->buffers[n]);
 		if (err) {
@@ -109,7 +109,7 @@ static int make_buffers(const struct alloc_batch *batch, u64 bytes)
 			break;
 		}
 		batch->buffers[n]->huge = entry->alloc.flags & MEMALLOC_ALLOC_HUGE;
-		bytes -= (u64)entry->req.size << PAGE_SHIFT;
+		bytes -= (u64)entry->bounds.req.size << PAGE_SHIFT;
 	}
 	while (err && n--)
 		mal_buffer_unshare(batch->buffers[n]);

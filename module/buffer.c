@@ -36,9 +36,9 @@ static void destroy_buffer(struct mal_buffer *buffer)
 }
 
 /* May any ready buffer of that size serve the request? */
-static bool takes_what_is_ready(struct mal_region *region, const struct mal_request *req)
+static bool takes_what_is_ready(struct mal_region *region, const struct mal_bounds *bounds)
 {
-	return req->align == 1 && !(req->boundary | req->lo | req->hi) &&
+	return bounds->req.align == 1 && !(bounds->req.boundary | bounds->end) &&
 	       mal_arena_keeps_ready(&region->arena);
 }
 
@@ -70,25 +70,25 @@ static noinline int add_offset(struct mal_buffer *buffer)
 }
 
 struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
-					     u64 length, const struct mal_request *req)
+					     u64 length, const struct mal_bounds *bounds)
 {
-	const bool reusable = takes_what_is_ready(region, req);
+	const bool reusable = takes_what_is_ready(region, bounds);
 	struct mal_buffer *buffer = NULL;
 	u32 ready_place;
 	int err;
 
-	if (reusable && req->size <= MAL_READY_MAX)
-		buffer = take_ready_buffer(region, payer, length, req->size);
+	if (reusable && bounds->req.size <= MAL_READY_MAX)
+		buffer = take_ready_buffer(region, payer, length, bounds->req.size);
 	if (!buffer)
-		buffer = new_buffer(region, payer, length, req->size, reusable);
+		buffer = new_buffer(region, payer, length, bounds->req.size, reusable);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 	ready_place = buffer->extent.block.first;
-	err = mal_alloc_charged(&buffer->extent, req);
+	err = mal_alloc_charged(&buffer->extent, bounds);
 	if (err)
 		goto destroy;
 	atomic_set(&buffer->shares, 1);
-	buffer->req = *req;
+	buffer->bounds = *bounds;
 	if (unlikely(buffer->extent.block.first != ready_place)) {
 		err = add_offset(buffer);
 		if (err)
@@ -118,14 +118,14 @@ use_kept_block(struct mal_region *region, struct mal_payer *payer, struct mal_bl
 /* @kept: a block of another size or length, which the client kept; or NULL. */
 static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 						 struct mal_payer *payer, u64 length,
-						 const struct mal_request *req,
+						 const struct mal_bounds *bounds,
 						 struct mal_block *kept)
 {
-	const u64 bytes = (u64)req->size << PAGE_SHIFT;
+	const u64 bytes = (u64)bounds->req.size << PAGE_SHIFT;
 	struct mal_buffer *buffer;
 	int err;
 
-	if (kept && kept->granules == req->size &&
+	if (kept && kept->granules == bounds->req.size &&
 	    mal_arenas_set_length(&region->arena.cpus, kept, length))
 		return use_kept_block(region, payer, kept);
 	/* Else the heap would place the new one beside it, and less would stay in one piece. */
@@ -134,22 +134,22 @@ static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 	err = mal_alloc_charge(payer, bytes, 1);
 	if (err)
 		return ERR_PTR(err);
-	buffer = mal_buffer_create_charged(region, payer, length, req);
+	buffer = mal_buffer_create_charged(region, payer, length, bounds);
 	if (IS_ERR(buffer))
 		mal_uncharge(payer, bytes, 1);
 	return buffer;
 }
 
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, const struct mal_request *req)
+				     u64 length, const struct mal_bounds *bounds)
 {
 	struct mal_block *block = NULL;
 
-	if (takes_what_is_ready(region, req) && mal_payer_is_within_limits(payer))
-		block = mal_magazine_take(&payer->magazine, req->size);
-	if (block && block->granules == req->size && block->length == length)
+	if (takes_what_is_ready(region, bounds) && mal_payer_is_within_limits(payer))
+		block = mal_magazine_take(&payer->magazine, bounds->req.size);
+	if (block && block->granules == bounds->req.size && block->length == length)
 		return use_kept_block(region, payer, block);
-	return create_buffer(region, payer, length, req, block);
+	return create_buffer(region, payer, length, bounds, block);
 }
 
 /* Nothing of its last user is left in it, but its block, its mmap offset and who pays. */

@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+#include "bounds.h"
 #include "extent.h"
 
 struct file;
@@ -47,7 +48,7 @@ struct mal_buffer {
 
 	/* Constant from creation on; but RESIZE makes @reusable false. */
 	unsigned long pgoff;		/* the mmap offset, in pages */
-	struct mal_request req;		/* what was asked for; its size is not kept up */
+	struct mal_bounds bounds;	/* what was asked for; its size is not kept up */
 
 	/*
 	 * It can become ready: size and mmap offset are what a new buffer at its place would have,
@@ -112,15 +113,15 @@ static inline u64 mal_span_size(const struct mal_span *span)
 }
 
 /*
- * A new buffer of @length bytes, zeroed, in the granules that @req asks for, with one share,
+ * A new buffer of @length bytes, zeroed, in granules that @bounds ask for, with one share,
  * charged to @payer. Sleeps. -EDQUOT; -ENOMEM; -EINTR: a fatal signal arrived.
  */
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
-				     u64 length, const struct mal_request *req);
+				     u64 length, const struct mal_bounds *bounds);
 
 /* The same for @payer, who has been charged: not -EDQUOT. After an error, the charge stays. */
 struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
-					     u64 length, const struct mal_request *req);
+					     u64 length, const struct mal_bounds *bounds);
 
 /* For mal_arena_init(): the heap has got back the block of a buffer that was ready. Sleeps. */
 void mal_buffer_release(struct mal_block *block);

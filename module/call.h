@@ -38,7 +38,7 @@ struct mal_call_type {
 /* What any call's argument fits into. */
 union mal_call_argument {
 	struct mal_call_header header;
-	u64 words[32];
+	u64 words[40];
 };
 
 /* For a line of the table: only the fields from @first to @last are copied out. */

@@ -42,6 +42,19 @@ static u64 memory_bits(const struct mal_range *range)
 	       (range->no_long_pins ? 0 : MEMALLOC_MEMORY_LONG_PINS);
 }
 
+static void fill_ranges(struct memalloc_info *info, const struct mal_ranges *ranges)
+{
+	struct mal_ranges_part part;
+	unsigned int i;
+
+	for (i = 0; i < MEMALLOC_RANGES_MAX; i++) {
+		if (!mal_ranges_get(ranges, i, &part))
+			continue;
+		info->range_lengths[i] = (u64)part.pages << PAGE_SHIFT;
+		info->ranges++;
+	}
+}
+
 int mal_call_info(struct mal_call *call)
 {
 	struct mal_region *region = call->client->region;
@@ -55,26 +68,30 @@ int mal_call_info(struct mal_call *call)
 			    MEMALLOC_FEATURE_NAMES | MEMALLOC_FEATURE_PARTS |
 			    MEMALLOC_FEATURE_TRANSLATE |
 			    (mal_can_move(region) ? MEMALLOC_FEATURE_COMPACT : 0),
-		.region_length = (u64)region->range.pages << PAGE_SHIFT,
+		.region_length = (u64)READ_ONCE(region->ranges.pages) << PAGE_SHIFT,
 		.granule = PAGE_SIZE,
-		.node = region->range.node,
-		.max_alignment = (u64)region->range.align << PAGE_SHIFT,
+		.node = region->ranges.own.node,
+		.max_alignment = (u64)region->ranges.own.align << PAGE_SHIFT,
 		.client = call->client->id,
-		.memory = memory_bits(&region->range),
-		.huge_mapping = (u64)mal_huge_pages(&region->range) << PAGE_SHIFT,
+		.memory = memory_bits(&region->ranges.own),
+		.huge_mapping = (u64)mal_huge_pages(&region->ranges.own) << PAGE_SHIFT,
+		.ranges_max = region->ranges.max,
+		.buffer_max = (u64)READ_ONCE(region->ranges.largest) << PAGE_SHIFT,
+		.layout_length = (u64)region->ranges.granules << PAGE_SHIFT,
 	};
-	strscpy(info->source, region->range.source->name, sizeof(info->source));
+	fill_ranges(info, &region->ranges);
+	strscpy(info->source, region->ranges.own.source->name, sizeof(info->source));
 	strscpy(info->name, region->name, sizeof(info->name));
 	strscpy(info->fit, mal_arena_fit(&region->arena)->name, sizeof(info->fit));
 	return mal_call_respond(call);
 }
 
 int mal_call_place(const struct mal_client *client, const struct memalloc_alloc *alloc,
-		   struct mal_request *req)
+		   struct mal_bounds *bounds)
 {
 	if (alloc->reserved || alloc->reserved2)
 		return -EINVAL;
-	return mal_placement(client->region, alloc, req);
+	return mal_placement(client->region, alloc, bounds);
 }
 
 void mal_call_fill_alloc(struct memalloc_alloc *alloc, const struct mal_buffer *buffer)
@@ -88,14 +105,14 @@ int mal_call_alloc(struct mal_call *call)
 {
 	struct mal_client *client = call->client;
 	struct memalloc_alloc *alloc = call->arg;
-	struct mal_request req __uninitialized;
+	struct mal_bounds bounds __uninitialized;
 	struct mal_buffer *buffer;
 	int err;
 
-	err = mal_call_place(client, alloc, &req);
+	err = mal_call_place(client, alloc, &bounds);
 	if (err)
 		goto failure;
-	buffer = mal_demand_create(client->region, client->payer, alloc->length, &req,
+	buffer = mal_demand_create(client->region, client->payer, alloc->length, &bounds,
 				   mal_buffer_create);
 	err = PTR_ERR_OR_ZERO(buffer);
 	if (err)
@@ -153,7 +170,7 @@ int mal_call_query(struct mal_call *call)
 	}
 	query->access = access_bits(writable);
 	query->real_length = mal_buffer_size(buffer, &query->length);
-	if (physical)
+	if (physical && !err)
 		query->physical = mal_extent_phys(&buffer->extent);
 	query->mmap_offset = (u64)buffer->pgoff << PAGE_SHIFT;
 	mal_arena_copy_name(&buffer->extent.region->arena, query->name, buffer->extent.block.name);
@@ -243,7 +260,7 @@ int mal_call_layout(struct mal_call *call)
 	struct memalloc_layout *layout = call->arg;
 	struct layout_slice slice;
 	u8 __user *to = u64_to_user_ptr(layout->blocks);
-	u32 pages = client->region->range.pages;
+	u32 pages = client->region->ranges.granules;
 	u32 cursor;
 	u32 done = 0;
 
@@ -469,7 +486,7 @@ int mal_call_resize(struct mal_call *call)
 
 	if (resize->reserved || !resize->length)
 		return -EINVAL;
-	if (more >= call->client->region->range.pages)
+	if (more >= READ_ONCE(call->client->region->ranges.largest))
 		return -EFBIG;
 	return mal_handle_resize(&call->client->handles, resize->handle, more + 1, resize->length);
 }
@@ -521,7 +538,7 @@ int mal_call_compact(struct mal_call *call)
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (wanted > region->range.pages)
+	if (wanted > READ_ONCE(region->ranges.largest))
 		return -EFBIG;
 	compaction.room.req.size = wanted;
 	err = mal_compact_begin(region);
@@ -531,7 +548,7 @@ int mal_call_compact(struct mal_call *call)
 	mal_compact_end(region);
 	if (outcome == MAL_STOPPED)
 		return compaction.err;
-	mal_compact_count_stays(region, stays);
+	mal_compact_count_stays(region, 0, region->ranges.granules, stays);
 	compact->largest_free = (u64)mal_arena_largest(&region->arena) << PAGE_SHIFT;
 	compact->moves = compaction.moves;
 	compact->moved = compaction.moved << PAGE_SHIFT;

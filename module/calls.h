@@ -5,7 +5,7 @@
 struct mal_buffer;
 struct mal_call;
 struct mal_client;
-struct mal_request;
+struct mal_bounds;
 struct memalloc_alloc;
 
 /* uapi/linux/memalloc.h says what each call does, and its errors. */
@@ -27,9 +27,9 @@ int mal_call_name(struct mal_call *call);
 int mal_call_compact(struct mal_call *call);
 int mal_call_translate(struct mal_call *call);
 
-/* What an ALLOC asks for: *@req. */
+/* What an ALLOC asks for: *@bounds. */
 int mal_call_place(const struct mal_client *client, const struct memalloc_alloc *alloc,
-		   struct mal_request *req);
+		   struct mal_bounds *bounds);
 
 /* Fill in the answer of an ALLOC, for a new buffer with a handle. */
 void mal_call_fill_alloc(struct memalloc_alloc *alloc, const struct mal_buffer *buffer);

@@ -33,8 +33,14 @@ int mal_users_init(struct mal_users *users, const char *region, unsigned long pa
 	users->by_uid = RB_ROOT;
 	users->limits = *limits;
 	atomic_set(&users->changes, 0);
-	users->default_bytes = (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT;
+	mal_users_set_pages(users, pages);
 	return 0;
+}
+
+void mal_users_set_pages(struct mal_users *users, unsigned long pages)
+{
+	WRITE_ONCE(users->default_bytes, (u64)(pages - (pages >> MAL_RESERVE_SHIFT)) << PAGE_SHIFT);
+	mal_users_limits_changed(users);
 }
 
 static int compare_users(struct rb_node *a, const struct rb_node *b)
@@ -204,9 +210,10 @@ static struct mal_amount user_limit(const struct mal_user *user)
 		.buffers = READ_ONCE(set->buffers),
 	};
 
-	if (limit.bytes == MAL_DEFAULT_BYTES)
-		limit.bytes = uid_eq(user->uid, GLOBAL_ROOT_UID) ? U64_MAX :
-								   user->users->default_bytes;
+	if (limit.bytes == MAL_DEFAULT_BYTES && uid_eq(user->uid, GLOBAL_ROOT_UID))
+		limit.bytes = U64_MAX;
+	else if (limit.bytes == MAL_DEFAULT_BYTES)
+		limit.bytes = READ_ONCE(user->users->default_bytes);
 	return limit;
 }
 

@@ -122,6 +122,9 @@ static inline void mal_users_limits_changed(struct mal_users *users)
 	atomic_inc(&users->changes);
 }
 
+/* The region has @pages now, of which the default limit of a user depends. */
+void mal_users_set_pages(struct mal_users *users, unsigned long pages);
+
 /* No payer may be left. Sleeps. */
 void mal_users_destroy(struct mal_users *users);
 

@@ -57,17 +57,17 @@ static int zero_granules(struct mal_clean *clean, u32 first, unsigned long bits)
 	unsigned long added;
 	unsigned int bit;
 
-	if (!mal_range_enter(clean->range))
+	if (!mal_range_enter(&clean->ranges->own))
 		return -ENODEV;
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 		const u32 granule = word_start(first) + bit;
 
-		if (mal_range_is_poisoned(clean->range, granule))
+		if (mal_ranges_poisoned(clean->ranges, granule))
 			sound &= ~BIT(bit);
 		else
-			mal_range_zero_page(clean->range, granule);
+			mal_ranges_zero_page(clean->ranges, granule);
 	}
-	mal_range_leave(clean->range);
+	mal_range_leave(&clean->ranges->own);
 	/* Zeros first: pairs with dirty_bits(). */
 	added = sound & ~atomic_long_fetch_or_release(sound, &clean->map[first / BITS_PER_LONG]);
 	/* Zeros before the count, too: pairs with mal_clean_zero(). */
@@ -185,9 +185,9 @@ int mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool
 
 		if (all || dirty_bits(clean, from, BIT(from % BITS_PER_LONG))) {
 			atomic_long_andnot(bit, word);
-			err = mal_range_copy_page(clean->range, to, from);
+			err = mal_ranges_copy_page(clean->ranges, to, from);
 		} else if (dirty_bits(clean, to, bit)) {
-			mal_range_zero_page(clean->range, to);
+			mal_ranges_zero_page(clean->ranges, to);
 			/* Zeros first: pairs with dirty_bits(). */
 			(void)atomic_long_fetch_or_release(bit, word);
 		}
@@ -202,6 +202,22 @@ void mal_clean_retire(struct mal_clean *clean, u32 granule)
 
 	if (!(atomic_long_fetch_or(bit, &clean->map[granule / BITS_PER_LONG]) & bit))
 		atomic_long_dec(&clean->dirty);
+}
+
+void mal_clean_forget(struct mal_clean *clean, u32 first, u32 granules)
+{
+	const u32 end = first + granules;
+	u32 at;
+
+	wait_event(clean->waiters, !is_busy(clean, first, end));
+	for (at = first; at < end; at = next_word(at)) {
+		const unsigned long bits = word_mask(at, end);
+		atomic_long_t *word = &clean->map[at / BITS_PER_LONG];
+
+		atomic_long_sub(hweight_long(bits & ~atomic_long_fetch_or(bits, word)),
+				&clean->dirty);
+		cond_resched();
+	}
 }
 
 void mal_clean_queue(struct mal_clean *clean)
@@ -231,7 +247,7 @@ static u32 zero_free_granules(struct mal_clean *clean, u32 first)
 static void clean_work(struct work_struct *work)
 {
 	struct mal_clean *clean = container_of(to_delayed_work(work), struct mal_clean, work);
-	u32 end = clean->range->pages;
+	u32 end = clean->ranges->granules;
 	u32 at = 0;
 
 	while (at < end && atomic_long_read(&clean->dirty) && !READ_ONCE(clean->stop)) {
@@ -256,21 +272,21 @@ bool mal_clean_is_resting(struct mal_clean *clean, u64 *dirty)
 
 u64 mal_clean_count_dirty(struct mal_clean *clean)
 {
-	return (u64)count_dirty(clean, 0, clean->range->pages) << PAGE_SHIFT;
+	return (u64)count_dirty(clean, 0, clean->ranges->granules) << PAGE_SHIFT;
 }
 
-int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, struct mal_range *range)
+int mal_clean_init(struct mal_clean *clean, struct mal_arena *arena, struct mal_ranges *ranges)
 {
-	size_t bytes = BITS_TO_LONGS(range->pages) * sizeof(*clean->map);
+	size_t bytes = BITS_TO_LONGS(ranges->granules) * sizeof(*clean->map);
 
-	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, range->node);
+	clean->map = kvmalloc_node(bytes, GFP_KERNEL | __GFP_NOWARN, ranges->own.node);
 	if (!clean->map) {
 		pr_err("no memory for the map of what is clean, %zu KiB\n", bytes >> 10);
 		return -ENOMEM;
 	}
 	memset(clean->map, 0xff, bytes);
 	clean->arena = arena;
-	clean->range = range;
+	clean->ranges = ranges;
 	clean->busy = MAL_NONE;
 	init_waitqueue_head(&clean->waiters);
 	INIT_DELAYED_WORK(&clean->work, clean_work);

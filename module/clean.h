@@ -7,7 +7,7 @@
 #include <linux/workqueue.h>
 
 #include "arena.h"
-#include "source/source.h"
+#include "ranges.h"
 
 /*
  * Which granules are known to be zero. All granules of a new buffer are zero. A granule of a buffer
@@ -17,7 +17,7 @@
  */
 struct mal_clean {
 	struct mal_arena *arena;
-	struct mal_range *range;	/* whose pages are the arena's granules */
+	struct mal_ranges *ranges;	/* what is behind the arena's granules */
 	atomic_long_t *map;		/* a bit per granule: it is known to be zero */
 	atomic_long_t dirty;		/* granules not known to be zero, and of no buffer */
 
@@ -31,9 +31,9 @@ struct mal_clean {
 	bool stop;
 };
 
-/* @arena is of the pages of @range, all of which are zero. Sleeps. -ENOMEM. */
+/* @arena is of the granules of @ranges, whose pages are all zero. Sleeps. -ENOMEM. */
 int __must_check mal_clean_init(struct mal_clean *clean, struct mal_arena *arena,
-				struct mal_range *range);
+				struct mal_ranges *ranges);
 
 /* Nobody may have a buffer any more. Sleeps. */
 void mal_clean_destroy(struct mal_clean *clean);
@@ -67,7 +67,7 @@ int __must_check mal_clean_take_over(struct mal_clean *clean, u32 first, u32 gra
  * Make what is at @to, @granules that were taken over, the same as what is at @from, which is in a
  * buffer that nobody touches meanwhile. @all: those at @from that are known to be zero may have
  * been written to as well. The range has pages, and can't go. Sleeps. -EHWPOISON: see
- * mal_range_copy_page().
+ * mal_ranges_copy_page().
  */
 int __must_check mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool all);
 
@@ -82,6 +82,12 @@ void mal_clean_mark_dirty(struct mal_clean *clean, u32 first, u32 granules, bool
 
 /* @granule is never given out again, so it need not be zeroed. */
 void mal_clean_retire(struct mal_clean *clean, u32 granule);
+
+/*
+ * What is behind these granules, which are all in gaps, is about to go. What comes there next is
+ * zero. Sleeps.
+ */
+void mal_clean_forget(struct mal_clean *clean, u32 first, u32 granules);
 
 /* The heap got granules back: if any are dirty, zero them in the background. */
 void mal_clean_queue(struct mal_clean *clean);

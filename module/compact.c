@@ -72,6 +72,8 @@ static void look_at(struct mal_room *room, u32 at, struct mal_seen *seen)
 	struct look look = { .compaction = compaction, .seen = seen };
 
 	mal_arena_visit(&compaction->region->arena, &at, 1, look_at_piece, &look);
+	if (seen->first >= compaction->closing_first && seen->first < compaction->closing_end)
+		seen->stays = true;
 	if (++compaction->looks % MAL_LOOK_SLICE)
 		return;
 	cond_resched();
@@ -125,6 +127,8 @@ static enum mal_outcome move_claimed(struct mal_compaction *compaction, struct m
 		return MAL_OVER_BUDGET;
 	stays = slides ? mal_slide(buffer, pages, lo, &compaction->patience) :
 			 mal_move(buffer, pages, lo, hi, &compaction->patience);
+	compaction->last = buffer->bounds;
+	compaction->last.req.size = pages;
 	return count_move(compaction, buffer, seen, stays);
 }
 
@@ -182,7 +186,8 @@ static enum mal_outcome make_most_room(struct mal_compaction *compaction)
 	struct mal_request *req = &compaction->room.req;
 	enum mal_outcome outcome = MAL_DONE;
 
-	req->size = mal_arena_count_free(arena);
+	/* No block reaches from one range into another. */
+	req->size = min(mal_arena_count_free(arena), compaction->region->ranges.largest);
 	while (compaction->room.budget && req->size > mal_arena_largest(arena)) {
 		outcome = make_room(compaction);
 		if (outcome == MAL_DONE || outcome == MAL_STOPPED)
@@ -225,7 +230,7 @@ enum mal_outcome mal_compact(struct mal_compaction *compaction)
 		return MAL_NO_PLACE;
 	compaction->patience = msecs_to_jiffies(MAL_PATIENCE_MS);
 	room->mover = &buffer_mover;
-	room->granules = region->range.pages;
+	room->granules = region->ranges.granules;
 	outcome = room->req.size ? make_room(compaction) : make_most_room(compaction);
 	if (outcome == MAL_NO_PLACE && fatal_signal_pending(current)) {
 		compaction->err = -EINTR;
@@ -234,21 +239,97 @@ enum mal_outcome mal_compact(struct mal_compaction *compaction)
 	return outcome == MAL_NO_PLACE && has_looked_enough(compaction) ? MAL_OVER_BUDGET : outcome;
 }
 
+/* What is counted, up to granule @end. */
+struct stays {
+	u32 end;
+	u64 *granules;
+};
+
 static void count_piece(const struct mal_arena_piece *piece, void *data)
 {
-	u64 *stays = data;
+	const struct stays *stays = data;
 
-	if (piece->state == MEMALLOC_BLOCK_USED && piece->block->is_buffer)
-		stays[mal_buffer_stays(mal_buffer_of(mal_extent_of(piece->block)))] +=
+	if (piece->first < stays->end && piece->state == MEMALLOC_BLOCK_USED &&
+	    piece->block->is_buffer)
+		stays->granules[mal_buffer_stays(mal_buffer_of(mal_extent_of(piece->block)))] +=
 			piece->granules;
 }
 
-void mal_compact_count_stays(struct mal_region *region, u64 *stays)
+/* Make room for the buffer that was tried to be moved last, outside of what is closing. */
+static enum mal_outcome make_room_for_last(struct mal_compaction *compaction)
 {
-	u32 at = 0;
+	const struct mal_bounds bounds = compaction->last;
+	struct mal_region *region = compaction->region;
+	struct mal_room *room = &compaction->room;
+	enum mal_outcome outcome = MAL_NO_PLACE;
+	unsigned int number = 0;
+	struct mal_request req;
 
-	while (at < region->range.pages) {
-		mal_arena_visit(&region->arena, &at, MAL_LOOK_SLICE, count_piece, stays);
+	while (outcome == MAL_NO_PLACE && mal_arena_count_free(&region->arena) >= bounds.req.size &&
+	       mal_bounds_next(&region->ranges, &bounds, &number, &req)) {
+		*room = (struct mal_room) {
+			.mover = room->mover,
+			.req = req,
+			.granules = room->granules,
+			.budget = room->budget,
+		};
+		outcome = make_room(compaction);
+	}
+	return outcome;
+}
+
+/* Move the buffer that holds granule @at out of what is closing, and if need be others for it. */
+static enum mal_outcome move_away(struct mal_compaction *compaction, u32 at)
+{
+	enum mal_outcome outcome = move_at(&compaction->room, at, false, 0, 0);
+	u32 granules;
+
+	if (outcome != MAL_NO_PLACE)
+		return outcome;
+	granules = compaction->last.req.size;
+	/* What was in vain for a smaller one is so for this one, too. */
+	if (granules < compaction->no_room_for) {
+		outcome = make_room_for_last(compaction);
+		if (outcome == MAL_DONE)
+			outcome = move_at(&compaction->room, at, false, 0, 0);
+	}
+	if (outcome == MAL_NO_PLACE)
+		compaction->no_room_for = min(compaction->no_room_for, granules);
+	return outcome;
+}
+
+enum mal_outcome mal_compact_evacuate(struct mal_compaction *compaction, u32 first, u32 end)
+{
+	struct mal_region *region = compaction->region;
+	struct mal_seen seen;
+	u32 at;
+
+	lockdep_assert_held(&region->compacting);
+	compaction->patience = msecs_to_jiffies(MAL_PATIENCE_MS);
+	compaction->closing_first = first;
+	compaction->closing_end = end;
+	compaction->no_room_for = MAL_NONE;
+	compaction->room.mover = &buffer_mover;
+	compaction->room.granules = region->ranges.granules;
+	for (at = first; at < end; at = seen.end) {
+		struct look look = { .compaction = compaction, .seen = &seen };
+		u32 cursor = at;
+
+		mal_arena_visit(&region->arena, &cursor, 1, look_at_piece, &look);
+		if (seen.used && !seen.stays && move_away(compaction, at) == MAL_STOPPED)
+			return MAL_STOPPED;
+		cond_resched();
+	}
+	return compaction->no_room_for == MAL_NONE ? MAL_DONE : MAL_NO_PLACE;
+}
+
+void mal_compact_count_stays(struct mal_region *region, u32 first, u32 end, u64 *stays)
+{
+	struct stays counted = { .end = end, .granules = stays };
+	u32 at = first;
+
+	while (at < end) {
+		mal_arena_visit(&region->arena, &at, MAL_LOOK_SLICE, count_piece, &counted);
 		cond_resched();
 	}
 }

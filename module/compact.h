@@ -14,6 +14,10 @@ struct mal_compaction {
 	struct mal_region *region;
 
 	bool bounded;		/* large buffers stay, and those that have been moved enough */
+	u32 closing_first;	/* no room is made in these granules */
+	u32 closing_end;
+	u32 no_room_for;	/* what comes out of these and is so large finds no room */
+	struct mal_bounds last;	/* of the buffer that was tried to be moved last */
 	u32 looks_max;		/* at so many blocks, the budget is used up; 0: no limit */
 
 	unsigned long patience;	/* jiffies for which devices may still be waited for */
@@ -41,10 +45,20 @@ void mal_compact_end(struct mal_region *region);
  */
 enum mal_outcome mal_compact(struct mal_compaction *compaction);
 
+/*
+ * Between these two: move all buffers out of granules [@first, @end), in which nothing can be
+ * allocated, and make room for them elsewhere. Each is tried, also after one stays. MAL_DONE;
+ * MAL_NO_PLACE: some found no room; MAL_STOPPED, as above. Sleeps.
+ */
+enum mal_outcome mal_compact_evacuate(struct mal_compaction *compaction, u32 first, u32 end);
+
 /* Between these two: is @buffer within the bounds for moves that no administrator asked for? */
 bool mal_compact_allows(const struct mal_buffer *buffer);
 
-/* Add granules of buffers of @region that can be seen to stay now, and why. Sleeps. */
-void mal_compact_count_stays(struct mal_region *region, u64 *stays);
+/*
+ * Add granules of buffers in [@first, @end) of @region that can be seen to stay now, and why; as
+ * MAL_MOVES, of those that could be moved. Sleeps.
+ */
+void mal_compact_count_stays(struct mal_region *region, u32 first, u32 end, u64 *stays);
 
 #endif /* MAL_COMPACT_H */

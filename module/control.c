@@ -11,6 +11,7 @@
 #include "call.h"
 #include "control.h"
 #include "device.h"
+#include "grow.h"
 #include "params.h"
 #include "parse.h"
 #include "regions.h"
@@ -33,7 +34,9 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 {
 	int err;
 
-	if (create->reserved || !is_string(create->name) || !is_string(create->source) ||
+	if (create->reserved || create->reserved2)
+		return -EINVAL;
+	if (!is_string(create->name) || !is_string(create->source) ||
 	    !is_string(create->fit) || !is_string(create->bar) || !is_string(create->heap) ||
 	    !mal_is_name((const char *)create->name))
 		return -EINVAL;
@@ -55,12 +58,21 @@ static int fill_spec(struct mal_spec *spec, const struct memalloc_create *create
 	if (!spec->fit)
 		return -EINVAL;
 	spec->wish.node = create->node;
+	if (create->ranges)
+		spec->ranges = create->ranges;
+	if (spec->ranges > MEMALLOC_RANGES_MAX)
+		return -EINVAL;
+	if (create->ranges > 1 && !spec->source->has_several)
+		return -EOPNOTSUPP;
 	set_limit(&spec->limits.user.bytes, create->user_bytes_max);
 	set_limit(&spec->limits.user.buffers, create->user_buffers_max);
 	set_limit(&spec->limits.client.bytes, create->client_bytes_max);
 	set_limit(&spec->limits.client.buffers, create->client_buffers_max);
-	return mal_check_node(spec->wish.node) ?:
-	       mal_count_pages(create->length, &spec->wish.pages);
+	err = mal_check_node(spec->wish.node) ?:
+	      mal_count_pages(create->length, &spec->wish.pages);
+	if (err || !create->length_max)
+		return err;
+	return mal_count_pages(create->length_max, &spec->pages_max);
 }
 
 static int control_create(struct mal_call *call)
@@ -78,6 +90,62 @@ static int control_destroy(struct mal_call *call)
 	if (!is_string(destroy->name))
 		return -EINVAL;
 	return mal_regions_destroy((const char *)destroy->name);
+}
+
+static int control_grow(struct mal_call *call)
+{
+	struct memalloc_grow *grow = call->arg;
+	struct mal_region *region;
+	unsigned long pages;
+	int number;
+	int err;
+
+	if (!is_string(grow->name) || grow->reserved)
+		return -EINVAL;
+	err = mal_check_node(grow->node) ?: mal_count_pages(grow->length, &pages);
+	if (err)
+		return err;
+	region = mal_regions_get((const char *)grow->name);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	number = mal_grow(region, pages, pages, grow->node);
+	mal_region_put(region);
+	if (number < 0)
+		return number;
+	grow->range = number;
+	return mal_call_respond(call);
+}
+
+static void fill_shrink(struct memalloc_shrink *arg, const struct mal_shrink *shrink)
+{
+	arg->length = shrink->length << PAGE_SHIFT;
+	arg->moves = shrink->moves;
+	arg->moved = shrink->moved << PAGE_SHIFT;
+	arg->mapped = shrink->stays[MAL_STAYS_MAPPED] << PAGE_SHIFT;
+	arg->disclosed = shrink->stays[MAL_STAYS_DISCLOSED] << PAGE_SHIFT;
+	arg->huge = shrink->stays[MAL_STAYS_HUGE] << PAGE_SHIFT;
+	arg->held = shrink->stays[MAL_MOVES] << PAGE_SHIFT;
+	arg->quarantined = shrink->quarantined << PAGE_SHIFT;
+}
+
+static int control_shrink(struct mal_call *call)
+{
+	struct memalloc_shrink *arg = call->arg;
+	struct mal_shrink shrink;
+	struct mal_region *region;
+	int err;
+
+	if (!is_string(arg->name) || arg->reserved)
+		return -EINVAL;
+	region = mal_regions_get((const char *)arg->name);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	err = mal_shrink(region, arg->range, &shrink);
+	mal_region_put(region);
+	if (err && err != -EBUSY)
+		return err;
+	fill_shrink(arg, &shrink);
+	return mal_call_respond(call) ?: err;
 }
 
 static int control_list(struct mal_call *call)
@@ -110,6 +178,8 @@ static const struct mal_call_type control_calls[] = {
 	MAL_CALL(MEMALLOC_CONTROL_CREATE, control_create, memalloc_create, client_buffers_max, 0),
 	MAL_CALL(MEMALLOC_CONTROL_DESTROY, control_destroy, memalloc_destroy, name, 0),
 	MAL_CALL(MEMALLOC_CONTROL_LIST, control_list, memalloc_list, region_size, 0),
+	MAL_CALL(MEMALLOC_CONTROL_GROW, control_grow, memalloc_grow, reserved, 0),
+	MAL_CALL(MEMALLOC_CONTROL_SHRINK, control_shrink, memalloc_shrink, quarantined, 0),
 };
 
 static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -27,10 +27,12 @@
 struct demand {
 	struct mal_region *region;
 	struct mal_payer *payer;
-	const struct mal_request *req;
+	const struct mal_bounds *bounds;
 	unsigned int rounds;
 	u64 spent;		/* bytes of its budget */
+	u32 looks;		/* at blocks, in this round */
 	bool moved;		/* a buffer */
+	bool over_budget;
 };
 
 /* How many bytes may still be moved: for this request, and for the user in this second. */
@@ -62,33 +64,51 @@ static void spend(struct demand *demand, u64 bytes)
 	}
 }
 
-/* 0: there was room for a moment. -ENOMEM, -EINTR. */
-static int move_buffers(struct demand *demand)
+/* To make room for @req, which is the demand's in one window. */
+static int move_for(struct demand *demand, const struct mal_request *req)
 {
 	struct mal_region *region = demand->region;
 	const u64 budget = budget_of(demand) >> PAGE_SHIFT;
 	struct mal_compaction compaction = {
-		.room.req = *demand->req,
+		.room.req = *req,
 		.room.budget = budget,
 		.region = region,
 		.bounded = true,
 		.looks_max = MAL_LOOKS_MAX,
+		.looks = demand->looks,
 	};
 	enum mal_outcome outcome;
 
-	/* What is being moved meanwhile is not counted as free. */
-	if (mal_arena_count_free(&region->arena) < demand->req->size)
-		return -ENOMEM;
 	outcome = budget ? mal_compact(&compaction) : MAL_OVER_BUDGET;
 	spend(demand, ((budget - compaction.room.budget) << PAGE_SHIFT) +
-		      (u64)compaction.looks * MAL_LOOK_BYTES);
+		      (u64)(compaction.looks - demand->looks) * MAL_LOOK_BYTES);
+	demand->looks = compaction.looks;
 	demand->moved |= compaction.moves;
-	if (outcome == MAL_OVER_BUDGET)
-		WRITE_ONCE(region->moves.over_budget, region->moves.over_budget + 1);
+	demand->over_budget |= outcome == MAL_OVER_BUDGET;
 	if (outcome == MAL_STOPPED)
 		return compaction.err;
 	/* If nothing was in the way, it is the kernel's own memory that the request lacked. */
 	return outcome == MAL_DONE && (compaction.moves || !demand->rounds) ? 0 : -ENOMEM;
+}
+
+/* 0: there was room for a moment. -ENOMEM, -EINTR. */
+static int move_buffers(struct demand *demand)
+{
+	struct mal_region *region = demand->region;
+	unsigned int number = 0;
+	struct mal_request req;
+	int err = -ENOMEM;
+
+	/* What is being moved meanwhile is not counted as free. */
+	if (mal_arena_count_free(&region->arena) < demand->bounds->req.size)
+		return -ENOMEM;
+	demand->looks = 0;
+	demand->over_budget = false;
+	while (err == -ENOMEM && mal_bounds_next(&region->ranges, demand->bounds, &number, &req))
+		err = move_for(demand, &req);
+	if (demand->over_budget)
+		WRITE_ONCE(region->moves.over_budget, region->moves.over_budget + 1);
+	return err;
 }
 
 /* Granules. What a buffer is being moved to is not in use for long. */
@@ -102,13 +122,25 @@ static u64 free_or_moving(struct mal_region *region)
 	return free + max(before, after);
 }
 
+/* Is there a place for it, with nobody in its way? */
+static bool has_place(const struct mal_ranges *ranges, const struct mal_bounds *bounds)
+{
+	unsigned int number = 0;
+	struct mal_request req;
+
+	while (mal_bounds_next(ranges, bounds, &number, &req))
+		if (mal_request_place(&req, 0, ranges->granules) != MAL_NONE)
+			return true;
+	return false;
+}
+
 static bool can_be_served(const struct demand *demand)
 {
 	struct mal_region *region = demand->region;
 
 	return READ_ONCE(region->compact.mode) != MAL_COMPACT_NEVER && mal_can_move(region) &&
-	       mal_request_place(demand->req, 0, region->range.pages) != MAL_NONE &&
-	       free_or_moving(region) >= demand->req->size;
+	       has_place(&region->ranges, demand->bounds) &&
+	       free_or_moving(region) >= demand->bounds->req.size;
 }
 
 static int make_room_for(struct demand *demand)
@@ -127,13 +159,10 @@ static int make_room_for(struct demand *demand)
 }
 
 struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_payer *payer,
-				       u64 length, const struct mal_request *req,
-				       struct mal_buffer *(*create)(struct mal_region *region,
-								    struct mal_payer *payer,
-								    u64 length,
-								    const struct mal_request *req))
+				       u64 length, const struct mal_bounds *bounds,
+				       mal_buffer_creator create)
 {
-	struct demand demand = { .region = region, .payer = payer, .req = req };
+	struct demand demand = { .region = region, .payer = payer, .bounds = bounds };
 	struct mal_buffer *buffer;
 
 	do {
@@ -141,7 +170,7 @@ struct mal_buffer *mal_create_by_moves(struct mal_region *region, struct mal_pay
 
 		if (err)
 			return ERR_PTR(err);
-		buffer = create(region, payer, length, req);
+		buffer = create(region, payer, length, bounds);
 	} while (buffer == ERR_PTR(-ENOMEM));
 	if (!IS_ERR(buffer) && demand.moved)
 		atomic64_inc(&region->moves.served);

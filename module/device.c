@@ -13,6 +13,7 @@
 #include "client.h"
 #include "device.h"
 #include "dmaheap.h"
+#include "grow.h"
 #include "ioctl.h"
 #include "look/debugfs.h"
 #include "look/sysfs.h"
@@ -65,6 +66,41 @@ static void name_node(struct mal_device *device)
 		snprintf(device->node_name, sizeof(device->node_name), KBUILD_MODNAME "-%s", name);
 }
 
+/* The region's own range: all that is wished for, or what leaves enough to as many others. */
+static int claim_own(struct mal_region *region, const struct mal_spec *spec,
+		     void (*lose)(struct mal_range *range))
+{
+	const u32 max = spec->source->has_several ? spec->ranges : 1;
+	struct mal_wish wish = spec->wish;
+	int err;
+
+	if (max == 1 && spec->pages_max > wish.pages) {
+		pr_err("region %s: it may grow only if it may have several ranges\n",
+		       region->name);
+		return -EINVAL;
+	}
+	wish.pages_min = DIV_ROUND_UP(wish.pages, max);
+	wish.several = max > 1;
+	err = mal_range_claim(&region->ranges.own, spec->source, &wish, lose);
+	if (!err)
+		mal_ranges_init(&region->ranges, max, max(spec->pages_max, wish.pages));
+	return err;
+}
+
+/* Claim others, until the region has what is wished for. */
+static int claim_others(struct mal_region *region, const struct mal_spec *spec)
+{
+	u32 left = region->ranges.max - 1;
+	int number = 0;
+
+	for (; number >= 0 && region->ranges.pages < spec->wish.pages; left--) {
+		const unsigned long rest = spec->wish.pages - region->ranges.pages;
+
+		number = mal_grow(region, rest, DIV_ROUND_UP(rest, left), spec->wish.node);
+	}
+	return min(number, 0);
+}
+
 struct mal_region *mal_device_create(const struct mal_spec *spec,
 				     void (*lose)(struct mal_range *range))
 {
@@ -79,22 +115,22 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	name_node(device);
 	strscpy(device->second_name, spec->heap, sizeof(device->second_name));
 
-	err = mal_range_claim(&region->range, spec->source, &spec->wish, lose);
+	err = claim_own(region, spec, lose);
 	if (err)
 		goto free_device;
 
 	/* clean.h takes all of the region to be zero from now on. */
-	err = mal_range_zero(&region->range);
+	err = mal_range_zero(&region->ranges.own);
 	if (err)
 		goto release_range;
 
-	err = mal_arena_init(&region->arena, spec->wish.pages, spec->fit, region->range.node,
-			     mal_buffer_release);
+	err = mal_arena_init(&region->arena, region->ranges.pages, region->ranges.granules,
+			     spec->fit, region->ranges.own.node, mal_buffer_release);
 	if (err)
 		goto release_range;
 	mal_arena_keep_ready(&region->arena, spec->arenas);
 
-	err = mal_clean_init(&region->clean, &region->arena, &region->range);
+	err = mal_clean_init(&region->clean, &region->arena, &region->ranges);
 	if (err)
 		goto destroy_arena;
 
@@ -102,19 +138,23 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	if (err)
 		goto destroy_clean;
 
-	err = mal_users_init(&region->users, region->name, spec->wish.pages, &spec->limits,
+	err = mal_users_init(&region->users, region->name, region->ranges.pages, &spec->limits,
 			     mal_quarantine_work, &region->arena.magazines);
 	if (err)
 		goto destroy_spaces;
 
-	mal_offsets_init(&region->offsets, spec->wish.pages);
+	mal_offsets_init(&region->offsets, region->ranges.granules);
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
 	mutex_init(&region->compacting);
 	INIT_LIST_HEAD(&region->client_list);
 	region->compact = spec->compact;
 	mal_background_init(region);
-	return region;
+	err = claim_others(region, spec);
+	if (!err)
+		return region;
+	mal_device_destroy(region);
+	return ERR_PTR(err);
 
 destroy_spaces:
 	mal_spaces_destroy(&region->spaces);
@@ -123,7 +163,7 @@ destroy_clean:
 destroy_arena:
 	mal_arena_destroy(&region->arena);
 release_range:
-	mal_range_release(&region->range);
+	mal_range_release(&region->ranges.own);
 free_device:
 	kfree(device);
 	return ERR_PTR(err);
@@ -185,6 +225,7 @@ void mal_device_remove_nodes(struct mal_region *region)
 
 void mal_device_vacate(struct mal_region *region)
 {
+	const struct mal_range *range = &region->ranges.own;
 	const unsigned long start = jiffies;
 	unsigned int seconds = MAL_VACATE_LOG_SECONDS;
 	unsigned long page = 0;
@@ -193,11 +234,11 @@ void mal_device_vacate(struct mal_region *region)
 	mal_quarantine_release_all(&region->quarantine);
 	/* Who walks page tables without a lock may still take a reference to a page until then. */
 	synchronize_rcu();
-	while (mal_range_is_held(&region->range, &page)) {
+	while (mal_range_is_held(range, &page)) {
 		if (time_after(jiffies, start + seconds * HZ)) {
 			pr_warn("region %s: its memory is gone, and still held by %s, for %u seconds now\n",
-				region->name,
-				atomic_read(&region->range.holds) ? "devices" : "pins", seconds);
+				region->name, atomic_read(&range->holds) ? "devices" : "pins",
+				seconds);
 			seconds += MAL_VACATE_LOG_SECONDS;
 		}
 		msleep(MAL_VACATE_POLL_MS);
@@ -216,7 +257,7 @@ void mal_device_destroy(struct mal_region *region)
 	mal_spaces_destroy(&region->spaces);
 	mal_clean_destroy(&region->clean);
 	mal_arena_destroy(&region->arena);
-	mal_range_release(&region->range);
+	mal_ranges_release(&region->ranges);
 	mutex_destroy(&region->compacting);
 	mutex_destroy(&region->clients_lock);
 	kfree(device_of(region));

@@ -15,6 +15,8 @@ struct mal_spec {
 	char name[MEMALLOC_NAME_LEN];
 	const struct mal_source *source;
 	struct mal_wish wish;
+	u32 ranges;			/* of which it may have so many, if the source can */
+	unsigned long pages_max;	/* that it may grow to; fewer than wished: it may not */
 	const struct mal_fit *fit;
 	bool arenas;			/* CPUs keep blocks ready */
 	struct mal_limits limits;
@@ -23,7 +25,8 @@ struct mal_spec {
 };
 
 /*
- * Claim a range and make a region of it. It has no nodes yet. @lose: see mal_range_claim(). Sleeps.
+ * Claim a range, or a few, and make a region of them. It has no nodes yet. @lose: see
+ * mal_range_claim(). Sleeps.
  * Errors: those of claim in source/source.h, and -ENODEV: the memory is gone.
  */
 struct mal_region *mal_device_create(const struct mal_spec *spec,

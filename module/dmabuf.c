@@ -119,8 +119,9 @@ static int dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	const struct mal_extent *extent = &exported->buffer->extent;
 
 	mal_buffer_pin(exported->buffer);
-	iosys_map_set_vaddr(map, mal_range_address(&extent->region->range,
-						   extent->block.first + exported->span.first));
+	iosys_map_set_vaddr(map,
+			    mal_ranges_address(&extent->region->ranges,
+					       extent->block.first + exported->span.first));
 	return 0;
 }
 
@@ -170,7 +171,7 @@ static struct dma_buf *make_dmabuf(struct mal_dmabuf *exported, unsigned int acc
 	struct mal_extent *extent = &exported->buffer->extent;
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 
-	info.ops = access == O_RDWR && !extent->region->range.can_go ? &writable_ops :
+	info.ops = access == O_RDWR && !extent->region->ranges.own.can_go ? &writable_ops :
 								       &restricted_ops;
 	info.size = mal_span_size(&exported->span);
 	info.flags = access;

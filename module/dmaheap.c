@@ -48,17 +48,17 @@ static int create_dmabuf(const struct mal_dmaheap_file *heap,
 {
 	const struct memalloc_alloc alloc = { .length = data->len };
 	struct mal_buffer *buffer;
-	struct mal_request req;
+	struct mal_bounds bounds;
 	struct mal_span whole;
 	int fd;
 
 	if (!is_valid_request(data))
 		return -EINVAL;
-	fd = mal_placement(heap->region, &alloc, &req);
+	fd = mal_placement(heap->region, &alloc, &bounds);
 	/* The kernel's heaps have one error for too large and for no room now. */
 	if (fd)
 		return fd == -EFBIG ? -ENOMEM : fd;
-	buffer = mal_demand_create(heap->region, heap->payer, data->len, &req,
+	buffer = mal_demand_create(heap->region, heap->payer, data->len, &bounds,
 				   mal_buffer_create);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
@@ -104,7 +104,7 @@ static long dmaheap_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 {
 	const struct mal_dmaheap_file *heap = file->private_data;
 
-	if (mal_range_is_gone(&heap->region->range))
+	if (mal_range_is_gone(&heap->region->ranges.own))
 		return -ENODEV;
 	if (_IOC_TYPE(cmd) != DMA_HEAP_IOC_MAGIC)
 		return -ENOTTY;

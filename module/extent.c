@@ -84,7 +84,7 @@ bool mal_extent_devices_are_done(struct mal_extent *extent)
 /* Up to @end, pages from @first on whose structs are an array. */
 static u32 end_of_array(const struct mal_region *region, u32 first, u32 end)
 {
-	const unsigned long pfn = region->range.pfn + first;
+	const unsigned long pfn = mal_ranges_pfn(&region->ranges, first);
 
 	return min_t(unsigned long, end, first + ALIGN(pfn + 1, MAX_ORDER_NR_PAGES) - pfn);
 }
@@ -116,7 +116,7 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end, bool 
 	u32 array_end;
 
 	*poisoned = false;
-	if (!mal_range_enter_pages(&region->range))
+	if (!mal_range_enter_pages(&region->ranges.own))
 		return end - first;
 	for (;;) {
 		array_end = end_of_array(region, at, end);
@@ -125,8 +125,8 @@ static u32 count_idle(const struct mal_extent *extent, u32 first, u32 end, bool 
 			break;
 		cond_resched();
 	}
-	*poisoned = at < end && mal_range_is_poisoned(&region->range, at);
-	mal_range_leave(&region->range);
+	*poisoned = at < end && mal_ranges_poisoned(&region->ranges, at);
+	mal_range_leave(&region->ranges.own);
 	return at - first;
 }
 
@@ -241,10 +241,10 @@ bool __mal_extent_detach_pages(struct mal_extent *extent)
 	const u32 end = first + extent->block.granules;
 	bool idle = true;
 
-	if (mal_range_enter_pages(&region->range)) {
+	if (mal_range_enter_pages(&region->ranges.own)) {
 		leave_space(region, first, end);
 		idle = all_pages_are_idle(region, first, end);
-		mal_range_leave(&region->range);
+		mal_range_leave(&region->ranges.own);
 	}
 	return idle && mal_extent_devices_are_done(extent);
 }

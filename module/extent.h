@@ -78,7 +78,7 @@ static inline struct page *mal_extent_page(const struct mal_extent *extent, u32 
 /* The physical address of its first byte. */
 static inline phys_addr_t mal_extent_phys(const struct mal_extent *extent)
 {
-	return PFN_PHYS(extent->region->range.pfn + extent->block.first);
+	return PFN_PHYS(mal_ranges_pfn(&extent->region->ranges, extent->block.first));
 }
 
 /* A device, the kernel or a reader of the address may write to any page from now on. */

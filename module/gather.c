@@ -22,28 +22,33 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 /* The last place in the piece that the buffer may have; MAL_NONE: none. */
 static u32 place_in(const struct mal_arena_piece *piece, const struct mal_buffer *buffer, u32 pages)
 {
-	struct mal_request req = buffer->req;
+	struct mal_request req;
 
-	if (piece->state != MEMALLOC_BLOCK_FREE)
+	if (piece->state != MEMALLOC_BLOCK_FREE ||
+	    !mal_bounds_at(&buffer->extent.region->ranges, &buffer->bounds, piece->first, &req))
 		return MAL_NONE;
 	req.size = pages;
 	return mal_request_last_place(&req, piece->first, piece->first + piece->granules);
 }
 
-/* Move the claimed buffer to the highest free place above it, if that is soon found. */
+/*
+ * Move the claimed buffer to the highest free place of the first range, which stays as long as the
+ * region; above it, if it lies there. But only if that is soon found.
+ */
 static void move_up(struct mal_buffer *buffer, u32 pages)
 {
 	struct mal_region *region = buffer->extent.region;
-	struct mal_arena_piece piece = { .first = region->range.pages };
+	struct mal_arena_piece piece = { .first = region->ranges.own.pages };
+	const u32 first = buffer->extent.block.first;
 	unsigned long patience = 0;
 	u32 looks;
 
-	for (looks = 0; looks < MAL_GATHER_LOOKS; looks++) {
+	for (looks = 0; looks < MAL_GATHER_LOOKS && piece.first; looks++) {
 		u32 at = piece.first - 1;
 		u32 place;
 
 		mal_arena_visit(&region->arena, &at, 1, copy_piece, &piece);
-		if (piece.first <= buffer->extent.block.first)
+		if (piece.first <= first && first < region->ranges.own.pages)
 			break;
 		place = place_in(&piece, buffer, pages);
 		/* Another may have taken it meanwhile. */

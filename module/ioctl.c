@@ -43,7 +43,7 @@ long mal_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct mal_client *client = file->private_data;
 
-	if (mal_range_is_gone(&client->region->range))
+	if (mal_range_is_gone(&client->region->ranges.own))
 		return -ENODEV;
 	return mal_call_run(call_types, ARRAY_SIZE(call_types), client, cmd, arg);
 }

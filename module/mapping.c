@@ -68,16 +68,17 @@ static vm_fault_t insert_frame(struct vm_area_struct *vma, unsigned long address
 static int map_frames(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	const struct mal_extent *extent = &((struct mal_buffer *)vma->vm_private_data)->extent;
+	const struct mal_ranges *ranges = &extent->region->ranges;
 	u32 first = extent->block.first + linear_page_index(vma, start);
 	unsigned long n = (end - start) >> PAGE_SHIFT;
 	unsigned long i;
 
 	mal_clean_touch(&extent->region->clean, first, n);
 	for (i = 0; i < n; i++) {
-		if (mal_range_is_poisoned(&extent->region->range, first + i))
+		if (mal_ranges_poisoned(ranges, first + i))
 			return i ? 0 : -EHWPOISON;
 		if (insert_frame(vma, start + (i << PAGE_SHIFT),
-				 extent->region->range.pfn + first + i) & VM_FAULT_ERROR)
+				 mal_ranges_pfn(ranges, first + i)) & VM_FAULT_ERROR)
 			return -ENOMEM;
 	}
 	return 0;
@@ -133,10 +134,10 @@ static vm_fault_t map_huge(struct vm_fault *vmf)
 	if (!pmd_none(entry))
 		return pmd_leaf(entry) ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
 	for (i = 0; i < pages; i++)
-		if (mal_range_is_poisoned(&region->range, first + i))
+		if (mal_ranges_poisoned(&region->ranges, first + i))
 			return VM_FAULT_HWPOISON;
 	mal_clean_touch(&region->clean, first, pages);
-	return vmf_insert_pfn_pmd(vmf, region->range.pfn + first,
+	return vmf_insert_pfn_pmd(vmf, mal_ranges_pfn(&region->ranges, first),
 				  vmf->vma->vm_flags & VM_WRITE);
 }
 
@@ -165,7 +166,7 @@ static int map(struct vm_area_struct *vma, unsigned long start, unsigned long en
 {
 	const struct mal_buffer *buffer = vma->vm_private_data;
 
-	if (buffer->huge || !mal_range_has_pages(&buffer->extent.region->range))
+	if (buffer->huge || !mal_range_has_pages(&buffer->extent.region->ranges.own))
 		return map_frames(vma, start, end);
 	return map_pages(vma, start, end);
 }
@@ -222,7 +223,7 @@ static void wait_for_place(struct mal_extent *extent, bool user)
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
 	struct mal_buffer *buffer = vmf->vma->vm_private_data;
-	struct mal_range *range = &buffer->extent.region->range;
+	struct mal_range *range = &buffer->extent.region->ranges.own;
 	vm_fault_t result = VM_FAULT_SIGBUS;
 
 	wait_for_place(&buffer->extent, vmf->flags & FAULT_FLAG_USER);
@@ -322,7 +323,7 @@ static int touch_buffer(struct mal_buffer *buffer, unsigned long delta, bool wri
 int mal_map(struct mal_buffer *buffer, unsigned long delta, bool writable, bool own,
 	    struct vm_area_struct *vma)
 {
-	const struct mal_range *range = &buffer->extent.region->range;
+	const struct mal_range *range = &buffer->extent.region->ranges.own;
 	struct file *file;
 	int err;
 

@@ -33,7 +33,7 @@
 bool mal_can_move(const struct mal_region *region)
 {
 	/* Of memory without pages, nobody knows who holds it. */
-	return mal_range_has_pages(&region->range) && !region->range.can_go;
+	return mal_range_has_pages(&region->ranges.own) && !region->ranges.own.can_go;
 }
 
 enum mal_stay mal_buffer_stays(const struct mal_buffer *buffer)
@@ -368,11 +368,9 @@ free:
 	return stays;
 }
 
-/* What @buffer asks for, between @lo and @hi. False: that can't be. */
-static bool limit_request(const struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi,
-			  struct mal_request *req)
+/* @req of a buffer that has @pages now, between @lo and @hi. False: that can't be. */
+static bool limit_request(struct mal_request *req, u32 pages, u32 lo, u32 hi)
 {
-	*req = buffer->req;
 	req->size = pages;
 	req->lo = max(req->lo, lo);
 	if (hi && (!req->hi || hi < req->hi))
@@ -397,13 +395,15 @@ enum mal_stay mal_move(struct mal_buffer *buffer, u32 pages, u32 lo, u32 hi,
 	struct mal_move_figures *figures = &target.region->moves;
 	enum mal_stay stays;
 	struct mal_request req;
-	int err;
+	unsigned int number = 0;
+	int err = -ENOMEM;
 
-	if (!limit_request(buffer, pages, lo, hi, &req))
-		return MAL_STAYS_NO_ROOM;
 	WRITE_ONCE(figures->target, pages);
 	/* Nothing is ready: what would be released here might be what is claimed. */
-	err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
+	while (err == -ENOMEM &&
+	       mal_bounds_next(&target.region->ranges, &buffer->bounds, &number, &req))
+		if (limit_request(&req, pages, lo, hi))
+			err = mal_arena_try_alloc(&target.region->arena, &target.block, &req);
 	if (err)
 		stays = err == -ENOMEM ? MAL_STAYS_NO_ROOM : MAL_STAYS_GOING;
 	else
@@ -420,7 +420,8 @@ enum mal_stay mal_slide(struct mal_buffer *buffer, u32 pages, u32 lo, unsigned l
 	struct mal_request req;
 	int err;
 
-	if (!limit_request(buffer, pages, lo, 0, &req))
+	if (!mal_bounds_at(&target.region->ranges, &buffer->bounds, buffer->extent.block.first,
+			   &req) || !limit_request(&req, pages, lo, 0))
 		return MAL_STAYS_NO_ROOM;
 	WRITE_ONCE(figures->target, pages);
 	err = mal_arena_alloc_before(&target.region->arena, &buffer->extent.block, &target.block,

@@ -34,6 +34,14 @@ static int node = NUMA_NO_NODE;
 module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "NUMA node to claim from; -1: any (default: -1)");
 
+static unsigned int ranges = 1;
+module_param(ranges, uint, 0444);
+MODULE_PARM_DESC(ranges, "most ranges of which a region is made, if it is of running memory: 1 to 16 (default: 1)");
+
+static char *size_max = "0";
+module_param(size_max, charp, 0444);
+MODULE_PARM_DESC(size_max, "bytes that /dev/memalloc may grow to by GROW, if there may be several ranges (default: size)");
+
 static char *fit = "good";
 module_param(fit, charp, 0444);
 MODULE_PARM_DESC(fit, "how a free block is picked: good, first, best, worst, next (default: good)");
@@ -84,6 +92,28 @@ static int parse_pages(const char *text, unsigned long *pages)
 	return mal_count_pages(bytes, pages);
 }
 
+static int parse_ranges(struct mal_spec *spec)
+{
+	if (!ranges || ranges > MEMALLOC_RANGES_MAX) {
+		pr_err("ranges=%u is not a number from 1 to %u\n", ranges, MEMALLOC_RANGES_MAX);
+		return -EINVAL;
+	}
+	spec->ranges = ranges;
+	return 0;
+}
+
+/* As parse_pages(), but 0 is none. */
+static int parse_size_max(unsigned long *pages)
+{
+	u64 bytes;
+
+	if (mal_parse_size(size_max, &bytes)) {
+		pr_err("size_max=%s is not a number of bytes\n", size_max);
+		return -EINVAL;
+	}
+	return bytes ? mal_count_pages(bytes, pages) : 0;
+}
+
 static int parse_limits(struct mal_limits *limits)
 {
 	return mal_parse_limit("user_bytes", user_bytes, &limits->user.bytes) ?:
@@ -112,7 +142,7 @@ int mal_params_get_defaults(struct mal_spec *spec)
 	if (!spec->fit)
 		return -EINVAL;
 	spec->arenas = arenas;
-	return parse_limits(&spec->limits) ?: parse_compact(&spec->compact);
+	return parse_ranges(spec) ?: parse_limits(&spec->limits) ?: parse_compact(&spec->compact);
 }
 
 /* What is read of regions=. */
@@ -246,7 +276,7 @@ static int parse_all(struct mal_spec *specs, unsigned int *count, bool others)
 
 		*first = defaults;
 		strscpy(first->name, KBUILD_MODNAME, sizeof(first->name));
-		err = parse_pages(size, &first->wish.pages);
+		err = parse_pages(size, &first->wish.pages) ?: parse_size_max(&first->pages_max);
 	}
 	if (!err && regions && *regions)
 		err = parse_regions(specs, count, &defaults);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where a buffer may lie: turns the constraints of an ALLOC, which are about physical addresses,
- * into those of the heap, which are about granules counted from the region's start.
+ * into those of bounds.h: alignments of granules, and page frames.
  *
- * The region starts at a multiple of its largest alignment. So alignments and boundaries up to
- * the largest mean the same for addresses and for granules, and the result does not disclose where
- * the region lies. The result of a larger boundary would, so the largest is taken in its place,
- * which is stricter.
+ * Each range starts at a multiple of the region's largest alignment. So alignments and boundaries
+ * up to the largest mean the same for addresses and for granules, and the result does not disclose
+ * where the region lies. The result of a larger boundary would, so the largest is taken in its
+ * place, which is stricter.
  *
  * DMA masks of all widths, tried one after the other, would disclose it, too. So the unprivileged
- * learn one thing by masks: whether all of the region is within 32 bits. For them, a mask reaches
- * all of the region or nothing. It reaches all if it reaches all memory of the machine, or if it
- * has 32 bits or more and the region is within 32 bits.
+ * learn one thing by masks: whether all of a range is within 32 bits. For them, a mask reaches
+ * all of a range or nothing. It reaches all if it reaches all memory of the machine, or if it
+ * has 32 bits or more and the range is within 32 bits.
  */
 #include <linux/capability.h>
 #include <linux/log2.h>
 #include <linux/memalloc.h>
 
-#include "core/heap.h"
+#include "bounds.h"
 #include "mapping.h"
 #include "placement.h"
 #include "region.h"
@@ -52,26 +52,33 @@ static int get_window(const struct memalloc_alloc *alloc, struct window *window)
 }
 
 /*
- * Does a DMA mask that ends before frame @end reach all of the region, as far as the
- * unprivileged may know?
+ * The unprivileged give a DMA mask that ends before frame @end: allow what it reaches, as far as
+ * they may know.
  */
-static bool mask_is_known_to_reach(const struct mal_region *region, u64 end)
+static void bound_by_mask(const struct mal_region *region, u64 end, struct mal_bounds *bounds)
 {
 	const u64 in_32_bits = 1ULL << (32 - PAGE_SHIFT);
+	const u64 memory_end = region->ranges.own.memory_end;
 
-	return end >= in_32_bits &&
-	       (end >= region->range.memory_end ||
-		region->range.pfn + region->range.pages <= in_32_bits);
+	/* All 64 bits. */
+	if (end > U64_MAX >> PAGE_SHIFT)
+		return;
+	bounds->whole_ranges = true;
+	if (end < in_32_bits)
+		bounds->end = 1;
+	else if (end < memory_end)
+		bounds->end = in_32_bits;
+	else
+		bounds->end = memory_end;	/* as it was when the region was made */
 }
 
 static noinline int place_constrained(const struct mal_region *region,
-				      const struct memalloc_alloc *alloc, struct mal_request *req)
+				      const struct memalloc_alloc *alloc, struct mal_bounds *bounds)
 {
-	const u64 huge = alloc->flags & MEMALLOC_ALLOC_HUGE ? mal_huge_pages(&region->range) : 1;
+	const struct mal_range *range = &region->ranges.own;
+	const u64 huge = alloc->flags & MEMALLOC_ALLOC_HUGE ? mal_huge_pages(range) : 1;
 	const u64 align = max((alloc->alignment ?: PAGE_SIZE) >> PAGE_SHIFT, huge);
-	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, region->range.align);
-	const u64 first = region->range.pfn;
-	const u64 last = first + region->range.pages;
+	const u64 boundary = min_t(u64, alloc->boundary >> PAGE_SHIFT, range->align);
 	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
 	struct window window;
 	int err;
@@ -85,44 +92,39 @@ static noinline int place_constrained(const struct mal_region *region,
 		return err;
 	if (!alloc->length || more >= window.end - window.first)
 		return -EINVAL;
-	if ((alloc->alignment && !is_power_of_2(alloc->alignment)) || align > region->range.align)
+	if ((alloc->alignment && !is_power_of_2(alloc->alignment)) || align > range->align)
 		return -EINVAL;
 	if (alloc->boundary && (!is_power_of_2(alloc->boundary) || more >= boundary))
 		return -EINVAL;
-	if (more >= region->range.pages)
+	if (more >= READ_ONCE(region->ranges.largest))
 		return -EFBIG;
 
-	*req = (struct mal_request) {
-		.size = more + 1,
-		.align = max_t(u64, align, 1),
-		.boundary = boundary,
+	*bounds = (struct mal_bounds) {
+		.req.size = more + 1,
+		.req.align = max_t(u64, align, 1),
+		.req.boundary = boundary,
 	};
-	if (alloc->dma_mask_bits && !mask_is_known_to_reach(region, window.end) &&
-	    !capable(CAP_SYS_RAWIO))
-		window.end = 0;
-	if (window.end <= first || window.first >= last) {
-		req->lo = region->range.pages;	/* there is no such granule: no room */
-		return 0;
-	}
-	if (window.first > first)
-		req->lo = window.first - first;
-	if (window.end < last)
-		req->hi = window.end - first;
+	bounds->first = window.first;
+	bounds->end = window.end;
+	if (alloc->dma_mask_bits && !capable(CAP_SYS_RAWIO))
+		bound_by_mask(region, window.end, bounds);
+	if (mal_bounds_are_wide(&region->ranges, bounds))
+		bounds->end = 0;
 	return 0;
 }
 
 int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
-		  struct mal_request *req)
+		  struct mal_bounds *bounds)
 {
 	const u64 more = (alloc->length - 1) >> PAGE_SHIFT;	/* than one granule */
 
 	if (alloc->flags || alloc->alignment || alloc->boundary || alloc->dma_mask_bits ||
 	    alloc->window_start || alloc->window_end)
-		return place_constrained(region, alloc, req);
+		return place_constrained(region, alloc, bounds);
 	if (!alloc->length)
 		return -EINVAL;
-	if (more >= region->range.pages)
+	if (more >= READ_ONCE(region->ranges.largest))
 		return -EFBIG;
-	*req = (struct mal_request) { .size = more + 1, .align = 1 };
+	*bounds = (struct mal_bounds) { .req.size = more + 1, .req.align = 1 };
 	return 0;
 }

@@ -199,7 +199,7 @@ void mal_quarantine_add(struct mal_quarantine *quarantine, struct mal_extent *ex
 		admit_extent(extent);
 	}
 	/* Nobody calls RELEASE any more. */
-	if (mal_range_is_gone(&region->range))
+	if (mal_range_is_gone(&region->ranges.own))
 		mal_quarantine_release_all(quarantine);
 	atomic_dec(&quarantine->in_transit);
 }

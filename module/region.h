@@ -12,7 +12,7 @@
 
 #include "arena.h"
 #include "charge.h"
-#include "source/source.h"
+#include "ranges.h"
 #include "clean.h"
 #include "offset.h"
 #include "space.h"
@@ -69,7 +69,7 @@ struct mal_background {
 	wait_queue_head_t waiters;	/* for the mode */
 };
 
-/* A claimed range, and all that manages it. */
+/* Memory that was claimed, and all that manages it. */
 struct mal_region {
 	char name[MEMALLOC_NAME_LEN];
 
@@ -84,7 +84,7 @@ struct mal_region {
 	refcount_t ref;
 	void (*unused)(struct mal_region *region);
 	struct work_struct unused_work;	/* for that */
-	struct mal_range range;
+	struct mal_ranges ranges;
 	struct mal_arena arena;
 	struct mal_clean clean;
 	struct mal_offsets offsets;
@@ -132,10 +132,10 @@ static inline bool __must_check mal_region_retire(struct mal_region *region)
 	return refcount_dec_if_one(&region->ref);
 }
 
-/* Only where the range has pages. */
+/* Only where the memory has pages. */
 static inline struct page *mal_region_page(const struct mal_region *region, u32 granule)
 {
-	return pfn_to_page(region->range.pfn + granule);
+	return pfn_to_page(mal_ranges_pfn(&region->ranges, granule));
 }
 
 #endif /* MAL_REGION_H */

@@ -95,7 +95,7 @@ static void take_out_of_service(struct work_struct *work)
 	mal_device_remove_nodes(region);
 	release_name(entry);
 	mal_device_vacate(region);
-	mal_range_release(&region->range);
+	mal_range_release(&region->ranges.own);
 	mal_region_put(region);
 }
 
@@ -119,7 +119,7 @@ static void lose_range(struct mal_range *range)
 	mal_range_lose(range);
 	mutex_lock(&regions_lock);
 	list_for_each_entry(entry, &entries, node) {
-		if (entry->region && &entry->region->range == range) {
+		if (entry->region && &entry->region->ranges.own == range) {
 			lose_region(entry);
 			break;
 		}
@@ -154,13 +154,13 @@ static void publish_region(const struct making *making)
 	struct mal_region *region = making->region;
 
 	pr_info("region %s: %lu KiB on node %d, fit %s\n", region->name,
-		region->range.pages << (PAGE_SHIFT - 10), region->range.node,
+		(unsigned long)region->ranges.pages << (PAGE_SHIFT - 10), region->ranges.own.node,
 		mal_arena_fit(&region->arena)->name);
 	region->unused = destroy_region_later;
 	mal_device_start(region);
 	mutex_lock(&regions_lock);
 	making->entry->region = region;
-	if (mal_range_is_gone(&region->range))
+	if (mal_range_is_gone(&region->ranges.own))
 		lose_region(making->entry);
 	mutex_unlock(&regions_lock);
 }
@@ -219,14 +219,29 @@ int mal_regions_destroy(const char *name)
 	return 0;
 }
 
+struct mal_region *mal_regions_get(const char *name)
+{
+	struct mal_region *region = ERR_PTR(-ENOENT);
+	struct entry *entry;
+
+	mutex_lock(&regions_lock);
+	entry = find_entry(name);
+	if (entry)
+		region = entry->region ?: ERR_PTR(-EBUSY);
+	if (!IS_ERR(region) && !mal_region_try_get(region))
+		region = ERR_PTR(-EBUSY);
+	mutex_unlock(&regions_lock);
+	return region;
+}
+
 static void describe_region(struct mal_region *region, struct memalloc_region *to)
 {
 	*to = (struct memalloc_region) {
-		.length = (u64)region->range.pages << PAGE_SHIFT,
-		.node = region->range.node,
+		.length = (u64)READ_ONCE(region->ranges.pages) << PAGE_SHIFT,
+		.node = region->ranges.own.node,
 	};
 	strscpy(to->name, region->name, sizeof(to->name));
-	strscpy(to->source, region->range.source->name, sizeof(to->source));
+	strscpy(to->source, region->ranges.own.source->name, sizeof(to->source));
 	strscpy(to->fit, mal_arena_fit(&region->arena)->name, sizeof(to->fit));
 }
 

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct mal_region;
 struct mal_spec;
 struct memalloc_region;
 
@@ -26,6 +27,12 @@ int __must_check mal_regions_create(const struct mal_spec *specs, unsigned int c
  * it is being made or destroyed.
  */
 int __must_check mal_regions_destroy(const char *name);
+
+/*
+ * The region of that name, for mal_region_put(). Sleeps. -ENOENT: there is none; -EBUSY: it is
+ * being made or destroyed.
+ */
+struct mal_region *mal_regions_get(const char *name);
 
 /*
  * Fill in entries for regions after @cursor, @max at most. Returns how many, and moves @cursor to

@@ -21,11 +21,16 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 /* The granule at which @buffer must end at the latest, by its constraints. */
 static u32 end_max(const struct mal_buffer *buffer, u32 first)
 {
-	const struct mal_request *req = &buffer->req;
-	u32 end = req->hi ?: buffer->extent.region->range.pages;
+	const struct mal_ranges *ranges = &buffer->extent.region->ranges;
+	struct mal_request req;
+	u32 end;
 
-	if (req->boundary)
-		end = min(end, (first | (req->boundary - 1)) + 1);
+	/* It has been moved from there, and the range is gone. */
+	if (!mal_bounds_at(ranges, &buffer->bounds, first, &req))
+		return first;
+	end = req.hi ?: ranges->granules;
+	if (req.boundary)
+		end = min(end, (first | (req.boundary - 1)) + 1);
 	return end;
 }
 
@@ -40,11 +45,11 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	struct mal_offsets *offsets = &buffer->extent.region->offsets;
 	/* It may be moved meanwhile. */
 	const u32 first = READ_ONCE(buffer->extent.block.first);
-	const struct mal_request tail = {
-		.size = new_pages - pages,
-		.align = 1,
-		.lo = first + pages,
-		.hi = first + new_pages,
+	const struct mal_bounds tail = {
+		.req.size = new_pages - pages,
+		.req.align = 1,
+		.req.lo = first + pages,
+		.req.hi = first + new_pages,
 	};
 	struct mal_extent *part;
 	int err;
@@ -59,9 +64,9 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 	}
 	if (new_pages > mal_offset_max_pages(offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
-	if (tail.hi > end_max(buffer, first))
+	if (tail.req.hi > end_max(buffer, first))
 		return ERR_PTR(no_room(buffer, first));
-	part = new_part(buffer, tail.size);
+	part = new_part(buffer, tail.req.size);
 	if (IS_ERR(part))
 		return part;
 	err = mal_alloc(part, &tail);
@@ -90,8 +95,11 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 		up_write(&extent->size_lock);
 		return -EBUSY;
 	}
+	/* The last: other memory may have come to the same granules meanwhile. */
 	if (new_pages > extent->block.granules &&
-	    part->block.first != extent->block.first + extent->block.granules) {
+	    (part->block.first != extent->block.first + extent->block.granules ||
+	     !mal_bounds_hold(&extent->region->ranges, &buffer->bounds, part->block.first,
+			      part->block.granules))) {
 		up_write(&extent->size_lock);
 		return -EAGAIN;
 	}

@@ -24,6 +24,8 @@ static void add_to_sums(const struct mal_arena_piece *piece, void *data)
 	const u64 length = (u64)piece->granules << PAGE_SHIFT;
 	struct memalloc_stats *sums = data;
 
+	if (piece->state == MEMALLOC_BLOCK_GAP)
+		return;
 	sums->region_length += length;
 	if (piece->state == MEMALLOC_BLOCK_FREE) {
 		sums->free += length;
@@ -93,7 +95,7 @@ static const char *check_sums(struct mal_region *region)
 		u32 cursor = 0;
 
 		sums = (struct memalloc_stats) {};
-		while (cursor < region->range.pages) {
+		while (cursor < region->ranges.granules) {
 			cond_resched();
 			mal_arena_visit(&region->arena, &cursor, MAL_ARENA_SLICE, add_to_sums,
 					&sums);

@@ -35,7 +35,8 @@ struct entry {
 	bool disclosed;
 	bool attached;
 	bool has_table;		/* it is a buffer in use, */
-	unsigned long pgoff;	/* with these virtual pages */
+	unsigned long pgoff;	/* with these virtual pages, */
+	phys_addr_t physical;	/* and there */
 	unsigned int references;
 	u64 requested;
 	u8 name[MEMALLOC_NAME_LEN];
@@ -80,6 +81,8 @@ static void copy_piece(const struct mal_arena_piece *piece, void *data)
 		entry->pgoff = READ_ONCE(buffer->pgoff);
 		/* One that is being made has no mmap offset yet. */
 		entry->has_table = piece->state == MEMALLOC_BLOCK_USED && entry->pgoff;
+		if (entry->has_table)
+			entry->physical = mal_extent_phys(extent);
 	}
 }
 
@@ -88,7 +91,7 @@ static void *layout_start(struct seq_file *seq, loff_t *pos)
 	struct layout *layout = seq->private;
 	u32 cursor = *pos;
 
-	if (*pos >= layout->region->range.pages)
+	if (*pos >= layout->region->ranges.granules)
 		return NULL;
 	if (!cursor)
 		mal_arena_empty_ready(&layout->region->arena);
@@ -128,6 +131,7 @@ static int layout_show(struct seq_file *seq, void *v)
 		[MEMALLOC_BLOCK_QUARANTINED] = "quarantined",
 		[MEMALLOC_BLOCK_RETAINED] = "retained",
 		[MEMALLOC_BLOCK_RETIRED] = "retired",
+		[MEMALLOC_BLOCK_GAP] = "gap",
 	};
 	const struct entry *entry = v;
 
@@ -184,15 +188,13 @@ static const struct file_operations layout_fops = {
 /* One line says it for all pages of a buffer, which follow each other here and there. */
 static int table_show(struct seq_file *seq, void *v)
 {
-	const struct layout *layout = seq->private;
 	const struct entry *entry = v;
 
 	if (!entry->offset)
 		seq_puts(seq, "mmap_offset offset physical length\n");
 	if (entry->has_table)
 		seq_printf(seq, "%llu %llu %llu %llu\n", (u64)entry->pgoff << PAGE_SHIFT,
-			   entry->offset, PFN_PHYS(layout->region->range.pfn) + entry->offset,
-			   entry->length);
+			   entry->offset, (u64)entry->physical, entry->length);
 	return 0;
 }
 

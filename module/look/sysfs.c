@@ -31,12 +31,34 @@ static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
 }										\
 static DEVICE_ATTR_RO(name)
 
-/* The only one for which nothing that is ready goes back to the heap. */
+/* These three are the only ones for which nothing that is ready goes back to the heap. */
 static ssize_t size_show(struct device *dev, struct device_attribute *attr, char *text)
 {
-	return sysfs_emit(text, "%llu\n", (u64)region_of(dev)->range.pages << PAGE_SHIFT);
+	return sysfs_emit(text, "%llu\n",
+			  (u64)READ_ONCE(region_of(dev)->ranges.pages) << PAGE_SHIFT);
 }
 static DEVICE_ATTR_RO(size);
+
+static ssize_t ranges_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	const struct mal_ranges *ranges = &region_of(dev)->ranges;
+	struct mal_ranges_part part;
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < MEMALLOC_RANGES_MAX; i++)
+		if (mal_ranges_get(ranges, i, &part))
+			n += sysfs_emit_at(text, n, "%u %llu\n", i, (u64)part.pages << PAGE_SHIFT);
+	return n;
+}
+static DEVICE_ATTR_RO(ranges);
+
+static ssize_t buffer_max_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	return sysfs_emit(text, "%llu\n",
+			  (u64)READ_ONCE(region_of(dev)->ranges.largest) << PAGE_SHIFT);
+}
+static DEVICE_ATTR_RO(buffer_max);
 
 MAL_FIGURE(used, used);
 MAL_FIGURE(free, free);
@@ -172,6 +194,8 @@ MAL_LIMIT(client, buffers);
 
 static struct attribute *mal_region_attrs[] = {
 	&dev_attr_size.attr,
+	&dev_attr_ranges.attr,
+	&dev_attr_buffer_max.attr,
 	&dev_attr_used.attr,
 	&dev_attr_free.attr,
 	&dev_attr_largest_free.attr,

@@ -283,17 +283,18 @@ static bool count_obstacles(struct search *search, struct zone *zone)
 	return false;
 }
 
-static int explain_failure(struct search *search, int node)
+static int explain_failure(struct search *search, const struct mal_wish *wish)
 {
+	const int node = wish->node;
 	unsigned long pages = search->range->pages;
 	unsigned long shift = 20 - PAGE_SHIFT;
 	const unsigned long *of = search->counts.of;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (pages > totalram_pages()) {
+	if (wish->pages > totalram_pages()) {
 		pr_err("size: %lu MiB is more than the memory of this machine; largest range found: %lu MiB\n",
-		       pages >> shift, search->largest >> shift);
+		       wish->pages >> shift, search->largest >> shift);
 		return -EFBIG;
 	}
 	pr_err("no contiguous range of %lu MiB could be claimed; largest range found: %lu MiB%s\n",
@@ -335,7 +336,7 @@ static bool claim_from_all(struct search *search, unsigned long align, int node)
 
 	for (;;) {
 		if (claim_aligned(search, align, node) ||
-		    claim_aligned(search, MAL_CLAIM_STEP, node))
+		    (align > MAL_CLAIM_STEP && claim_aligned(search, MAL_CLAIM_STEP, node)))
 			return true;
 		if (search->window == ULONG_MAX || ++looks == MAL_CLAIM_LOOKS ||
 		    out_of_time(search))
@@ -354,32 +355,52 @@ static void running_release(struct mal_range *range)
 	mal_range_give_back(range, give_back);
 }
 
+/* Try to claim @search->range->pages. */
+static bool claim_pages(struct search *search, const struct mal_wish *wish)
+{
+	const unsigned long pages = search->range->pages;
+	const unsigned long align = clamp(rounddown_pow_of_two(pages),
+					  MAL_CLAIM_STEP, MAL_ALIGN_MAX);
+
+	search->window = ALIGN(pages, MAL_CLAIM_STEP);
+	/* Don't even try a window that would starve the rest of the system. */
+	if (wish->pages > si_mem_available())
+		search->window = ULONG_MAX;
+	return claim_from_all(search, wish->several ? MAL_CLAIM_STEP : align, wish->node);
+}
+
+/* How many pages to try next, after so many could not be had. */
+static unsigned long fewer_pages(const struct search *search, const struct mal_wish *wish)
+{
+	const unsigned long pages = search->range->pages;
+	const unsigned long next = min(search->largest, pages - pages / 8);
+
+	return max(ALIGN_DOWN(next, MAL_CLAIM_STEP), wish->pages_min);
+}
+
 static int running_claim(struct mal_range *range, const struct mal_wish *wish)
 {
-	const unsigned long pages = wish->pages;
 	struct search search = {
 		.range = range,
-		.window = ALIGN(pages, MAL_CLAIM_STEP),
 		.deadline = jiffies + MAL_CLAIM_SECONDS * HZ,
 	};
-	unsigned long align = clamp(rounddown_pow_of_two(pages),
-				    MAL_CLAIM_STEP, MAL_ALIGN_MAX);
 
-	range->pages = pages;
+	range->pages = wish->pages;
 	range->memory_end = mal_memory_end();
-	/* Don't even try a window that would starve the rest of the system. */
-	if (pages > si_mem_available())
-		search.window = ULONG_MAX;
-	if (!claim_from_all(&search, align, wish->node))
-		return explain_failure(&search, wish->node);
-
-	if (search.window > pages)
-		free_contig_range(range->pfn + pages, search.window - pages);
+	while (!claim_pages(&search, wish)) {
+		if (range->pages <= wish->pages_min || search.window == ULONG_MAX ||
+		    out_of_time(&search))
+			return explain_failure(&search, wish);
+		range->pages = fewer_pages(&search, wish);
+	}
+	if (search.window > range->pages)
+		free_contig_range(range->pfn + range->pages, search.window - range->pages);
 	return 0;
 }
 
 const struct mal_source mal_source_running = {
 	.name = "running",
+	.has_several = true,
 	.claim = running_claim,
 	.release = running_release,
 };

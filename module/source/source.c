@@ -108,6 +108,12 @@ void mal_range_drop(struct mal_range *range)
 	(void)atomic_dec_return_release(&range->holds);
 }
 
+static bool is_held_page(struct page *page)
+{
+	/* A poisoned page is the kernel's. */
+	return page_count(page) != 1 && !PageHWPoison(page);
+}
+
 bool mal_range_is_held(const struct mal_range *range, unsigned long *page)
 {
 	if (atomic_read_acquire(&range->holds))
@@ -115,7 +121,7 @@ bool mal_range_is_held(const struct mal_range *range, unsigned long *page)
 	if (!mal_range_has_pages(range))
 		return false;
 	for (; *page < range->pages; ++*page) {
-		if (page_count(pfn_to_page(range->pfn + *page)) != 1)
+		if (is_held_page(pfn_to_page(range->pfn + *page)))
 			return true;
 		if (IS_ALIGNED(*page, MAX_ORDER_NR_PAGES))
 			cond_resched();
@@ -144,14 +150,13 @@ void mal_range_zero_page(const struct mal_range *range, unsigned long index)
 	}
 }
 
-int mal_range_copy_page(const struct mal_range *range, unsigned long to, unsigned long from)
+int mal_range_copy_page(void *to, const void *from)
 {
 	/* A region is never in highmem. */
-	unsigned long left = copy_mc_to_kernel(mal_range_address(range, to),
-					       mal_range_address(range, from), PAGE_SIZE);
+	unsigned long left = copy_mc_to_kernel(to, from, PAGE_SIZE);
 
 	/* A program may have instructions there. */
-	flush_dcache_page(pfn_to_page(range->pfn + to));
+	flush_dcache_page(virt_to_page(to));
 	return left ? -EHWPOISON : 0;
 }
 

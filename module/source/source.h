@@ -17,6 +17,8 @@ struct mal_source;
 /* What a region's range is to be. */
 struct mal_wish {
 	unsigned long pages;
+	unsigned long pages_min;	/* fewer will do, but so many, where the source can tell */
+	bool several;		/* there will be others, beside which it has to fit */
 	int node;		/* NUMA_NO_NODE: any */
 	u64 base;		/* the physical address, where it is known; else 0 */
 	struct device *device;	/* whose memory it is, of sources that take one; else NULL */
@@ -66,6 +68,7 @@ struct mal_source {
 	const char *name;
 	bool takes_base;	/* it has to be told where: by mal_wish.base, */
 	bool takes_bar;		/* or by mal_wish.bar */
+	bool has_several;	/* a region may have several ranges of it */
 
 	/*
 	 * Fill in @range as wished; each page has a reference count of one, and is yet to be
@@ -204,11 +207,10 @@ static inline void *mal_range_address(const struct mal_range *range, unsigned lo
 void mal_range_zero_page(const struct mal_range *range, unsigned long index);
 
 /*
- * Copy page @from to page @to; the range has pages. -EHWPOISON: the hardware has found a fault in
- * @from. Not every architecture can tell.
+ * Copy a page at @from to @to; both are the kernel's addresses of pages of ranges. -EHWPOISON: the
+ * hardware has found a fault in @from. Not every architecture can tell.
  */
-int __must_check mal_range_copy_page(const struct mal_range *range, unsigned long to,
-				     unsigned long from);
+int __must_check mal_range_copy_page(void *to, const void *from);
 
 /*
  * Zero all of the range, which the caller has not entered. Sleeps. -EINTR: a fatal signal arrived;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /* Every argument, without a hole. Sizes can only grow. */
-static_assert(sizeof(struct memalloc_info) == 160, "memalloc_info");
+static_assert(sizeof(struct memalloc_info) == 312, "memalloc_info");
 static_assert(sizeof(struct memalloc_alloc) == 80, "memalloc_alloc");
 static_assert(sizeof(struct memalloc_free) == 24, "memalloc_free");
 static_assert(sizeof(struct memalloc_query) == 80, "memalloc_query");
@@ -29,8 +29,10 @@ static_assert(sizeof(struct memalloc_resize) == 24, "memalloc_resize");
 static_assert(sizeof(struct memalloc_name) == 48, "memalloc_name");
 static_assert(sizeof(struct memalloc_compact) == 80, "memalloc_compact");
 static_assert(sizeof(struct memalloc_translate) == 56, "memalloc_translate");
-static_assert(sizeof(struct memalloc_create) == 224, "memalloc_create");
+static_assert(sizeof(struct memalloc_create) == 240, "memalloc_create");
 static_assert(sizeof(struct memalloc_destroy) == 40, "memalloc_destroy");
+static_assert(sizeof(struct memalloc_grow) == 64, "memalloc_grow");
+static_assert(sizeof(struct memalloc_shrink) == 112, "memalloc_shrink");
 static_assert(sizeof(struct memalloc_region) == 112, "memalloc_region");
 static_assert(sizeof(struct memalloc_list) == 32, "memalloc_list");
 
@@ -211,12 +213,37 @@ FIXTURE_VARIANT_ADD(call, control_list) {
 	.control = true,
 };
 
+FIXTURE_VARIANT_ADD(call, control_grow) {
+	.request = MEMALLOC_CONTROL_GROW,
+	.size = sizeof(struct memalloc_grow),
+	BETWEEN(struct memalloc_grow, range, range),
+	.control = true,
+};
+
+FIXTURE_VARIANT_ADD(call, control_shrink) {
+	.request = MEMALLOC_CONTROL_SHRINK,
+	.size = sizeof(struct memalloc_shrink),
+	BETWEEN(struct memalloc_shrink, length, quarantined),
+	.control = true,
+};
+
+/* A call of the control node that is for a region which is there. */
+static bool finds_region(const FIXTURE_VARIANT(call) * variant)
+{
+	return variant->request == MEMALLOC_CONTROL_DESTROY ||
+	       variant->request == MEMALLOC_CONTROL_GROW ||
+	       variant->request == MEMALLOC_CONTROL_SHRINK;
+}
+
 FIXTURE_SETUP(call)
 {
 	self->control = open_control();
 	ASSERT_LE(0, self->control);
-	if (variant->request == MEMALLOC_CONTROL_DESTROY)
-		ASSERT_EQ(0, create_region(self->control, REGION, REGION_LENGTH));
+	if (finds_region(variant))
+		ASSERT_EQ(0, create_growable(self->control, REGION, REGION_LENGTH, 4,
+					     4 * REGION_LENGTH));
+	if (variant->request == MEMALLOC_CONTROL_SHRINK)
+		ASSERT_EQ(1, grow_region(self->control, REGION, REGION_LENGTH));
 	self->fd = open_idle_device();
 	ASSERT_LE(0, self->fd);
 	self->to = variant->control ? self->control : self->fd;
@@ -320,6 +347,12 @@ static struct any *good_argument(FIXTURE_DATA(call) const *self,
 	case MEMALLOC_CONTROL_DESTROY:
 		strcpy((char *)((struct memalloc_destroy *)memory)->name, REGION);
 		break;
+	case MEMALLOC_CONTROL_GROW:
+		*(struct memalloc_grow *)memory = growth_of(REGION, REGION_LENGTH);
+		break;
+	case MEMALLOC_CONTROL_SHRINK:
+		*(struct memalloc_shrink *)memory = shrinking_of(REGION, 1);
+		break;
 	case MEMALLOC_CONTROL_LIST:
 		*(struct memalloc_list *)memory = (struct memalloc_list){
 			.regions = (__u64)(uintptr_t)self->regions,
@@ -349,7 +382,7 @@ do {										\
 	EXPECT_EQ(0, free_buffer(self->other, self->theirs.handle));		\
 	EXPECT_EQ(0, close(self->dmabuf));					\
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));				\
-	EXPECT_EQ(variant->request == MEMALLOC_CONTROL_DESTROY ? 0 : -ENOENT,	\
+	EXPECT_EQ(finds_region(variant) ? 0 : -ENOENT,				\
 		  destroy_region(self->control, REGION));			\
 } while (0)
 

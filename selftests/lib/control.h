@@ -41,6 +41,48 @@ static inline int destroy_region(int control, const char *name)
 	return call(control, MEMALLOC_CONTROL_DESTROY, &destroy);
 }
 
+/* One that may have @ranges, of @length_max bytes together. */
+static inline int create_growable(int control, const char *name, __u64 length, __u32 ranges,
+				  __u64 length_max)
+{
+	struct memalloc_create create = region_called(name, length);
+
+	create.ranges = ranges;
+	create.length_max = length_max;
+	return call(control, MEMALLOC_CONTROL_CREATE, &create);
+}
+
+static inline struct memalloc_grow growth_of(const char *name, __u64 length)
+{
+	struct memalloc_grow grow = { .size = sizeof(grow), .length = length, .node = -1 };
+
+	snprintf((char *)grow.name, sizeof(grow.name), "%s", name);
+	return grow;
+}
+
+/* The number of the range, or a negative errno. */
+static inline int grow_region(int control, const char *name, __u64 length)
+{
+	struct memalloc_grow grow = growth_of(name, length);
+
+	return call(control, MEMALLOC_CONTROL_GROW, &grow) ?: (int)grow.range;
+}
+
+static inline struct memalloc_shrink shrinking_of(const char *name, __u32 range)
+{
+	struct memalloc_shrink shrink = { .size = sizeof(shrink), .range = range };
+
+	snprintf((char *)shrink.name, sizeof(shrink.name), "%s", name);
+	return shrink;
+}
+
+static inline int shrink_region(int control, const char *name, __u32 range)
+{
+	struct memalloc_shrink shrink = shrinking_of(name, range);
+
+	return call(control, MEMALLOC_CONTROL_SHRINK, &shrink);
+}
+
 /* How many regions are in @regions then, or a negative errno. */
 static inline int list_regions(int control, __u64 *cursor, struct memalloc_region *regions,
 			       __u32 count)

@@ -372,7 +372,7 @@ static inline int read_layout(int fd, struct memalloc_block *blocks, int room, i
 	int total = 0, ret;
 
 	ret = get_info(fd, &info);
-	while (!ret && offset < info.region_length) {
+	while (!ret && offset < info.layout_length) {
 		__u32 count = room - total < per_page ? room - total : per_page;
 
 		if (!count)

@@ -4,6 +4,9 @@
  * region instead.
  *
  *   regions create NAME BYTES [NODE [FIT [SOURCE [BASE or BAR]]]]
+ *   regions create-of RANGES NAME BYTES MAX-BYTES [NODE]
+ *   regions grow NAME BYTES
+ *   regions shrink NAME RANGE
  *   regions destroy NAME
  *   regions list
  */
@@ -46,6 +49,17 @@ int main(int argc, char **argv)
 		else
 			create.base = argc > 7 ? strtoull(argv[7], NULL, 0) : 0;
 		ret = call(control, MEMALLOC_CONTROL_CREATE, &create);
+	} else if (!strcmp(argv[1], "create-of") && argc >= 6) {
+		create = region_called(argv[3], strtoull(argv[4], NULL, 0));
+		create.ranges = atoi(argv[2]);
+		create.length_max = strtoull(argv[5], NULL, 0);
+		create.node = argc > 6 ? atoi(argv[6]) : -1;
+		ret = call(control, MEMALLOC_CONTROL_CREATE, &create);
+	} else if (!strcmp(argv[1], "grow") && argc == 4) {
+		ret = grow_region(control, argv[2], strtoull(argv[3], NULL, 0));
+		ret = ret < 0 ? ret : 0;
+	} else if (!strcmp(argv[1], "shrink") && argc == 4) {
+		ret = shrink_region(control, argv[2], atoi(argv[3]));
 	} else if (!strcmp(argv[1], "destroy") && argc == 3) {
 		ret = destroy_region(control, argv[2]);
 	} else {

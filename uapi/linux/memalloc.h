@@ -4,7 +4,7 @@
  *
  * This header is the whole contract between /dev/memalloc and userspace.
  *
- * Words. A device node manages one *region*, a physically contiguous range, in
+ * Words. A device node manages one *region*, a physically contiguous range, or a few, in
  * units of a *granule*. A *buffer* is a run of granules that somebody uses. A
  * *handle* is the name by which one open file (a *client*) knows a buffer; it
  * means nothing to any other open file. All lengths, offsets and alignments
@@ -45,9 +45,11 @@
  * Regions. Each has a name and nodes of its own: /dev/memalloc-NAME, or /dev/memalloc if its
  * name is "memalloc". Regions know nothing of each other: a dma-buf of another region is not
  * one of this device. Administrators make and destroy regions through the control node,
- * /dev/memalloc-control, whose calls are those with CONTROL in their name.
+ * /dev/memalloc-control, whose calls are those with CONTROL in their name. A region of several
+ * ranges can be longer than any range that there is. No buffer reaches from one into another. While
+ * it is in use, ranges are added to it by GROW, and given back by SHRINK.
  *
- * Errors. Each errno has one meaning; struct memalloc_create and struct memalloc_destroy have
+ * Errors. Each errno has one meaning; those of the control node have
  * their own:
  *
  *   EINVAL      an argument is malformed: a struct shorter than its first
@@ -64,7 +66,7 @@
  *               RELEASE begins at that offset
  *   ERANGE      FREE: the length given is not the length that was asked for; RELEASE:
  *               the length given is not the block's
- *   EFBIG       the length is larger than the region
+ *   EFBIG       the length is larger than the region, or than each range of it
  *   ENOMEM      no room for that length now, also not by moving other buffers within the
  *               region's bounds; or the kernel itself is out of memory
  *   ENXIO       TRANSLATE: no buffer of this device is mapped at that address
@@ -92,7 +94,8 @@
  *
  * Observing. /sys/class/misc/NODE/, NODE being the region's, has a file for each of these
  * figures of STATS: size (region_length), used, free, largest_free, fragmentation, buffers,
- * quarantined; fit, as in INFO; and settings of the region, see memalloc(4).
+ * quarantined; fit and buffer_max, as in INFO; ranges, with a line for each: its
+ * number, and its bytes; and settings of the region, see memalloc(4).
  * /proc/PID/fdinfo/FD of a client has the lines memalloc-region (the region's name),
  * memalloc-access (read-write or read-only, as the device was opened), memalloc-handles,
  * memalloc-buffers (that the client has handles for) and memalloc-bytes (of these buffers, rounded
@@ -133,9 +136,14 @@
 #define MEMALLOC_CONTROL_CREATE		_IO(MEMALLOC_IOC_TYPE, 0x40)
 #define MEMALLOC_CONTROL_DESTROY	_IO(MEMALLOC_IOC_TYPE, 0x41)
 #define MEMALLOC_CONTROL_LIST		_IO(MEMALLOC_IOC_TYPE, 0x42)
+#define MEMALLOC_CONTROL_GROW		_IO(MEMALLOC_IOC_TYPE, 0x43)
+#define MEMALLOC_CONTROL_SHRINK		_IO(MEMALLOC_IOC_TYPE, 0x44)
 
 /* Bytes in a name, its terminating zero included. */
 #define MEMALLOC_NAME_LEN	32
+
+/* The most ranges of a region. */
+#define MEMALLOC_RANGES_MAX	16
 
 /* memalloc_info.features */
 #define MEMALLOC_FEATURE_DMABUF	(1ULL << 0)	/* EXPORT and IMPORT work */
@@ -191,6 +199,12 @@
  *                 "reserved", "pci" (see CREATE), or "cma" (a device's, by the device tree)
  * @huge_mapping:  out: bytes that one huge entry of a page table maps, see MEMALLOC_ALLOC_HUGE;
  *                 0: ALLOC does not take that flag here
+ * @ranges:        out: ranges of memory that the region has, 1 or more
+ * @ranges_max:    out: ranges that it may have: see CREATE and GROW
+ * @buffer_max:    out: bytes of the largest range, and so of the largest buffer that there can be
+ * @layout_length: out: where the layout ends: @region_length, if there may be one range only; else
+ *                 more, since there are gaps between ranges: see LAYOUT
+ * @range_lengths: out: bytes of each range by its number; 0: there is none of that number
  *
  * Errors: EINVAL, E2BIG, EFAULT.
  */
@@ -208,6 +222,11 @@ struct memalloc_info {
 	__aligned_u64 memory;
 	__u8 source[MEMALLOC_NAME_LEN];
 	__aligned_u64 huge_mapping;
+	__u32 ranges;
+	__u32 ranges_max;
+	__aligned_u64 buffer_max;
+	__aligned_u64 layout_length;
+	__aligned_u64 range_lengths[MEMALLOC_RANGES_MAX];
 };
 
 /* memalloc_alloc.flags */
@@ -448,6 +467,7 @@ struct memalloc_stats {
 #define MEMALLOC_BLOCK_QUARANTINED	2U	/* see memalloc_stats.quarantined */
 #define MEMALLOC_BLOCK_RETAINED		3U	/* quarantined, until RELEASE */
 #define MEMALLOC_BLOCK_RETIRED		4U	/* see memalloc_stats.retired */
+#define MEMALLOC_BLOCK_GAP		5U	/* before or after a range: there is no memory */
 
 /**
  * struct memalloc_block - one block of the region
@@ -469,7 +489,7 @@ struct memalloc_block {
  * @size:       in: sizeof(struct memalloc_layout)
  * @flags:      in: 0
  * @offset:     in: start with the block that holds this offset; out: where the
- *              next call has to start, the region's length after the last block
+ *              next call has to start, memalloc_info.layout_length after the last block
  * @blocks:     in: pointer to room for @count entries
  * @count:      in: entries that fit, 1 or more; out: entries that were written
  * @block_size: in: sizeof(struct memalloc_block); entries are written at this
@@ -478,7 +498,7 @@ struct memalloc_block {
  * Blocks come in order of their offset. Others may allocate and free between
  * two calls and, if @count is large, during a call. Each entry was true when it was
  * read, but the blocks of two entries may then overlap or leave a gap.
- * Start at 0 and call again until @offset is the region's length.
+ * Start at 0 and call again until @offset is memalloc_info.layout_length.
  *
  * Errors: EINVAL (also: @count 0, @offset not inside the region, @block_size
  * below the first version's or above a page), E2BIG, EFAULT (also: @blocks),
@@ -887,10 +907,17 @@ struct memalloc_translate {
  *                      The device's driver_override has to be "memalloc"
  * @heap:               in: a second name for the region in /dev/dma_heap/, such as "linux,cma", of
  *                      1 to 31 letters, digits, "-", "_" or ",", then a zero; empty: none
+ * @ranges:             in: "running": the most ranges of which the region is made, 1 to
+ *                      MEMALLOC_RANGES_MAX, and which it may have later, by GROW; 0: the module's
+ *                      parameter
+ * @reserved2:          in: 0
+ * @length_max:         in: bytes that the region may grow to by GROW; 0: @length. For each page
+ *                      of it, 16 bytes of the kernel's memory are taken at once. More than
+ *                      @length takes 2 @ranges or more
  *
  * The region's nodes are there when the call returns: /dev/memalloc-NAME and
  * /dev/dma_heap/memalloc-NAME; or without -NAME, if the name is "memalloc". Claiming takes
- * up to half a minute; a fatal signal ends that.
+ * up to half a minute for each range; a fatal signal ends that.
  *
  * Errors: EINVAL (also: a name, a source or a fit that can't be, "pci" on a kernel without
  * PCI, a node that is not online, or a base where there can't be a region), E2BIG, EFAULT,
@@ -917,6 +944,9 @@ struct memalloc_create {
 	__aligned_u64 client_buffers_max;
 	__u8 bar[MEMALLOC_NAME_LEN];
 	__u8 heap[MEMALLOC_NAME_LEN];
+	__u32 ranges;
+	__u32 reserved2;
+	__aligned_u64 length_max;
 };
 
 /**
@@ -933,6 +963,78 @@ struct memalloc_destroy {
 	__u32 size;
 	__u32 flags;
 	__u8 name[MEMALLOC_NAME_LEN];
+};
+
+/**
+ * struct memalloc_grow - add a range to a region in use: MEMALLOC_CONTROL_GROW
+ * @size:     in: sizeof(struct memalloc_grow)
+ * @flags:    in: 0
+ * @name:     in: the region's name, zero-terminated
+ * @length:   in: bytes of the range, a multiple of the page size
+ * @node:     in: NUMA node to claim from, -1: any
+ * @range:    out: the range's number
+ * @reserved: in: 0
+ *
+ * The region's memory becomes so much more, and what its users get by default with it. Claiming
+ * takes up to half a minute; a fatal signal ends that.
+ *
+ * Errors: EINVAL, E2BIG, EFAULT (also: the range has been added), ENOENT (there is no region of
+ * that name), EBUSY (it is being made or destroyed), EOPNOTSUPP (its source has one range only),
+ * ENOSPC (it has as many ranges as it may have, or may not become so long, or has no gap for so
+ * many bytes in a row), EFBIG (more than the memory of the machine), ENOMEM, EINTR.
+ */
+struct memalloc_grow {
+	__u32 size;
+	__u32 flags;
+	__u8 name[MEMALLOC_NAME_LEN];
+	__aligned_u64 length;
+	__s32 node;
+	__u32 range;
+	__aligned_u64 reserved;
+};
+
+/**
+ * struct memalloc_shrink - give a range back: MEMALLOC_CONTROL_SHRINK
+ * @size:        in: sizeof(struct memalloc_shrink)
+ * @flags:       in: 0
+ * @name:        in: the region's name, zero-terminated
+ * @range:       in: the range's number, see memalloc_info.range_lengths; not 0: the first range
+ *               stays as long as the region
+ * @reserved:    in: 0
+ * @length:      out: bytes of the range
+ * @moves:       out: buffers that were moved to other ranges, or within these to make room,
+ * @moved:       out: and their bytes
+ * @held:        out: after EBUSY: bytes of buffers in the range that could be moved but for pages
+ *               that something holds, or for room,
+ * @mapped:      out: and of buffers that a device or the kernel has mapped,
+ * @disclosed:   out: or whose address somebody knows,
+ * @huge:        out: or that have huge mappings;
+ * @quarantined: out: and bytes that are freed and still held, or wait for RELEASE
+ *
+ * Buffers in the range are moved as by COMPACT, while programs use them, without bounds. Meanwhile
+ * nothing is allocated in the range, and STATS counts what is free there no more. What is held is
+ * waited for, a second or a little more; what finds no room elsewhere is not. If
+ * something stays, the range is as it was, but that buffers have been moved; and this call, unlike
+ * others, answers what stays although it fails.
+ *
+ * Errors: EINVAL (also: @range 0), E2BIG, EFAULT (also: the range has gone), ENOENT (there is no
+ * region of that name, or no range of that number), EBUSY (something stays in the range; or the
+ * region is being made or destroyed, and then nothing is answered), EINTR, ENOMEM.
+ */
+struct memalloc_shrink {
+	__u32 size;
+	__u32 flags;
+	__u8 name[MEMALLOC_NAME_LEN];
+	__u32 range;
+	__u32 reserved;
+	__aligned_u64 length;
+	__aligned_u64 moves;
+	__aligned_u64 moved;
+	__aligned_u64 held;
+	__aligned_u64 mapped;
+	__aligned_u64 disclosed;
+	__aligned_u64 huge;
+	__aligned_u64 quarantined;
 };
 
 /**
