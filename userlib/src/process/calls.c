@@ -42,6 +42,11 @@ static int info_call(struct region *region, void *argument)
 		.memory = MEMALLOC_MEMORY_PAGES | MEMALLOC_MEMORY_LONG_PINS |
 			  MEMALLOC_MEMORY_CACHED,
 		.source = "process",
+		.ranges = 1,
+		.ranges_max = 1,
+		.buffer_max = region_bytes(region, region->heap.granules),
+		.layout_length = region_bytes(region, region->heap.granules),
+		.range_lengths[0] = region_bytes(region, region->heap.granules),
 	};
 
 	memcpy(answer.name, region->name, sizeof(answer.name));
