@@ -104,6 +104,73 @@ obstacles_are_counted() {
 	unload_ok
 }
 
+# The region, and the longest range that node 1 has left, as the log told who asked for more.
+largest_range_of_node_1() {
+	dmesg -C
+	[ "$(regions create second $((800 << 20)) 1)" = ENOMEM ]
+	dmesg | sed -n 's/.*largest range found: \([0-9]*\) MiB.*/\1/p'
+}
+
+# Longer than any range that there is. Where the first region lies is chance: as long as it leaves
+# nearly all in one piece, it is made again.
+made_of_several_ranges() {
+	local largest wanted free
+	for _ in {1..8}; do
+		load_ok regions=first:256M@1
+		largest=$(largest_range_of_node_1)
+		free=$(awk '/MemFree/ { print int($4 / 1024) }' /sys/devices/system/node/node1/meminfo)
+		wanted=$((largest + 48))
+		echo "# $largest MiB in one piece, $free MiB free, $wanted MiB wanted"
+		[ $((wanted + 64)) -gt "$free" ] || break
+		unload_ok
+	done
+	[ "$(regions create second $((wanted << 20)) 1)" = ENOMEM ]
+	[ "$(regions create-of 8 second $((wanted << 20)) 0 1)" = OK ]
+	is_region memalloc-second name=second length=$((wanted << 20)) node=1
+	[ "$(wc -l </sys/class/misc/memalloc-second/ranges)" -gt 1 ]
+	[ "$(awk '{ n += $2 } END { print n }' /sys/class/misc/memalloc-second/ranges)" = \
+		$((wanted << 20)) ]
+	[ "$(cat /sys/class/misc/memalloc-second/buffer_max)" -le $((largest << 20)) ]
+	destroyed second
+	unload_ok
+}
+
+# Of which no range is left behind.
+none_of_several_is_left() {
+	local before
+	load_ok size=4M
+	before=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
+	[ "$(regions create-of 16 large $((3 << 30)) 0)" = EFBIG ] ||
+		[ "$(regions create-of 16 large $((3 << 30)) 0)" = ENOMEM ]
+	[ "$(regions create-of 2 large $((1900 << 20)) 0)" = ENOMEM ]
+	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
+	unload_ok
+}
+
+grows_by_parameters() {
+	local before
+	load_ok size=64M ranges=4 size_max=256M
+	[ "$(regions grow memalloc $((64 << 20)))" = OK ]
+	[ "$(regions grow memalloc $((192 << 20)))" = ENOSPC ]
+	is length $((128 << 20))
+	[ "$(cat /sys/class/misc/memalloc/size)" = $((128 << 20)) ]
+	[ "$(regions shrink memalloc 1)" = OK ]
+	is length $((64 << 20))
+	before=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
+	for _ in {1..10}; do
+		[ "$(regions grow memalloc $((64 << 20)))" = OK ]
+		[ "$(regions shrink memalloc 1)" = OK ]
+	done
+	[ $((before - $(awk '/MemFree/ { print $2 }' /proc/meminfo))) -lt 65536 ]
+	unload_ok
+	[ "$(load ranges=0)" = EINVAL ]
+	[ "$(load ranges=17)" = EINVAL ]
+	[ "$(load ranges=2 size_max=lots)" = EINVAL ]
+	dmesg -C
+	[ "$(load size=4M size_max=8M)" = EINVAL ]
+	dmesg | grep -F "memalloc: region memalloc: it may grow only if it may have several ranges"
+}
+
 made_while_loaded() {
 	load_ok size=64M
 	[ "$(regions create video $((32 << 20)) 1 best)" = OK ]
@@ -175,6 +242,9 @@ check einval_fit_twice refuses 14 "a comma, or the end" video:4M:best:good
 check einval_comma_at_the_end refuses 10 "$name" video:4M,
 check einval_in_the_second refuses 15 "a size" video:4M,fpga:x
 check enomem_obstacles_are_counted obstacles_are_counted
+check made_of_several_ranges made_of_several_ranges
+check none_of_several_is_left none_of_several_is_left
+check grows_by_parameters grows_by_parameters
 check made_while_loaded made_while_loaded
 for what in descriptor mapping dmabuf pinned address dmaheap dmaheap-buffer; do
 	check "ebusy_while_held_by_$what" busy_while_held_by "$what"

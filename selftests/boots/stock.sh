@@ -13,7 +13,7 @@ load_drivers
 load_ok size=512M
 for program in abi abilities calls errors errors_sharing batch fit placement zero clean ready kept \
 	mapping huge share parts translate lifetime disclosed limits charge limits_set resize resize_errors resize_races \
-	move demand background gather name races observe trace debugfs dmaheap vivid vgem direct accounting; do
+	move demand background gather ranges name races observe trace debugfs dmaheap vivid vgem direct accounting; do
 	run_program "$program"
 done
 # Other architectures' 32-bit programs would take a compiler of their own.

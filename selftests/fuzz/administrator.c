@@ -11,12 +11,15 @@
 #define REGIONS		4
 #define PAGES_MOST	64	/* of a region */
 #define OTHERS_MOST	8	/* regions that are none of his */
+#define RANGES_MOST	3	/* of a region */
 
 static const char *const fits[] = { "good", "first", "best", "worst", "next" };
 
 struct region {
 	char name[MEMALLOC_NAME_LEN];
-	__u64 length;		/* 0: there is no such region */
+	__u64 length;		/* of its first range; 0: there is no such region */
+	__u64 added[RANGES_MOST];	/* of the others, by their numbers; 0: there is none */
+	__u32 ranges;		/* it may have so many */
 	__u64 stamp;		/* later regions have a higher one */
 	const char *fit;
 	int fd;			/* of its node, or -1 */
@@ -39,6 +42,11 @@ static unsigned int some(struct office *office, unsigned int n)
 static struct region *some_region(struct office *office)
 {
 	return &office->regions[some(office, REGIONS)];
+}
+
+static __u64 length_of(const struct region *region)
+{
+	return region->length + region->added[1] + region->added[2];
 }
 
 /* Makes @create wrong. Returns the errno. */
@@ -90,10 +98,15 @@ static const char *make_region(struct office *office)
 	const char *fit = fits[some(office, ARRAY_SIZE(fits))];
 	struct memalloc_create create =
 		region_called(region->name, PAGE * (1 + some(office, PAGES_MOST)));
+	const __u32 ranges = 1 + some(office, RANGES_MOST);
 	const __u64 length = create.length;
 	int expected = region->length ? -EEXIST : 0;
 
 	strcpy((char *)create.fit, fit);
+	create.ranges = ranges;
+	/* Each may have so much, and any gap is long enough for one. */
+	if (ranges > 1)
+		create.length_max = ranges * PAGES_MOST * PAGE;
 	if (!expected && !some(office, 2))
 		expected = spoil(office, &create);
 	if (call(office->control, MEMALLOC_CONTROL_CREATE, &create) != expected)
@@ -101,6 +114,8 @@ static const char *make_region(struct office *office)
 	if (expected)
 		return NULL;
 	region->length = length;
+	memset(region->added, 0, sizeof(region->added));
+	region->ranges = ranges;
 	region->fit = fit;
 	region->stamp = ++office->stamp;
 	return NULL;
@@ -136,11 +151,15 @@ static const char *open_region(struct office *office)
 		return region->length ? "a region can't be opened" : NULL;
 	if (!region->length)
 		return "there is a node of a region that is gone";
-	if (get_info(region->fd, &info) || info.region_length != region->length ||
+	if (get_info(region->fd, &info) || info.region_length != length_of(region) ||
 	    strcmp((char *)info.name, region->name) || strcmp((char *)info.fit, region->fit))
 		return "a region is not as it was wished";
-	return alloc_buffer(region->fd, region->length, &buffer) ?
-	       "a new region has no room" : NULL;
+	if (take_all(region->fd) != length_of(region))
+		return "a region has less room than it is long";
+	/* From now on it has one buffer only, for which there is room in its first range. */
+	close(region->fd);
+	region->fd = open(path, O_RDWR | O_CLOEXEC);
+	return alloc_buffer(region->fd, PAGE, &buffer) ? "an idle region has no room" : NULL;
 }
 
 static const char *close_region(struct office *office)
@@ -150,6 +169,54 @@ static const char *close_region(struct office *office)
 	if (region->fd >= 0)
 		close(region->fd);
 	region->fd = -1;
+	return NULL;
+}
+
+static int free_number(const struct region *region)
+{
+	__u32 i;
+
+	for (i = 1; i < region->ranges; i++)
+		if (!region->added[i])
+			return i;
+	return -ENOSPC;
+}
+
+static const char *grow_one(struct office *office)
+{
+	struct region *region = some_region(office);
+	const __u64 length = PAGE * (1 + some(office, PAGES_MOST));
+	const int expected = region->length ? free_number(region) : -ENOENT;
+	int number;
+
+	if (!some(office, 8))
+		return grow_region(office->control, region_name(), PAGE) == -ENOSPC ? NULL :
+		       "GROW of the workers' region was answered otherwise";
+	number = grow_region(office->control, region->name, length);
+	if (number != expected)
+		return "GROW was answered otherwise";
+	if (number > 0)
+		region->added[number] = length;
+	return NULL;
+}
+
+static const char *shrink_one(struct office *office)
+{
+	struct region *region = some_region(office);
+	const __u32 number = some(office, RANGES_MOST + 1);
+	int err = shrink_region(office->control, region->name, number);
+	int expected = 0;
+
+	if (!region->length)
+		expected = -ENOENT;
+	else if (!number)
+		expected = -EINVAL;
+	else if (number >= RANGES_MOST || !region->added[number])
+		expected = -ENOENT;
+	if (err != expected)
+		return "SHRINK was answered otherwise";
+	if (!err)
+		region->added[number] = 0;
 	return NULL;
 }
 
@@ -190,7 +257,7 @@ static const char *list_all(struct office *office)
 			}
 			region = next_region(office, stamp);
 			if (!region || strcmp((char *)entries[i].name, region->name) ||
-			    entries[i].length != region->length)
+			    entries[i].length != length_of(region))
 				return "LIST tells of another region";
 			stamp = region->stamp;
 		}
@@ -209,6 +276,8 @@ static const struct {
 	{ "opens", open_region },
 	{ "closes", close_region },
 	{ "lists", list_all },
+	{ "grows", grow_one },
+	{ "shrinks", shrink_one },
 };
 
 const char *administrators_act(unsigned int act)

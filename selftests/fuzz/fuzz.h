@@ -239,7 +239,7 @@ struct stranger {
 	char wrong[200];	/* "": nothing */
 };
 
-#define ADMINISTRATORS_ACTS	5
+#define ADMINISTRATORS_ACTS	7
 
 /* The process of administrator.c. */
 struct administrator {
