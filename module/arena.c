@@ -29,6 +29,7 @@ static noinline void close_free_block(struct mal_arena *arena, u32 granule)
 {
 	const u32 head = mal_heap_block_of(&arena->heap, granule);
 
+	lockdep_assert_held(&arena->lock);
 	make_gap(arena, head, mal_block_size(&arena->heap, head));
 }
 
@@ -537,6 +538,7 @@ static bool is_retired(const struct mal_arena *arena, u32 head)
 /* What is neither in use nor in quarantine is out of use from now on. */
 static bool close_block(struct mal_arena *arena, u32 head)
 {
+	lockdep_assert_held(&arena->lock);
 	if (!mal_block_used(&arena->heap, head))
 		close_free_block(arena, head);
 	return is_gap(arena, head) || is_retired(arena, head);
@@ -546,6 +548,7 @@ static bool reopen_block(struct mal_arena *arena, u32 head)
 {
 	const u32 granules = mal_block_size(&arena->heap, head);
 
+	lockdep_assert_held(&arena->lock);
 	if (is_gap(arena, head) && !WARN_ON_ONCE(mal_heap_free(&arena->heap, head, granules))) {
 		arena->gaps -= granules;
 		arena->changes++;
@@ -561,6 +564,7 @@ static bool merge_with_gap(struct mal_arena *arena, u32 head)
 	const u32 gap = mal_heap_block_of(heap, head - 1);
 	const u32 before = mal_block_size(heap, gap);
 
+	lockdep_assert_held(&arena->lock);
 	if (is_retired(arena, head)) {
 		arena->retired -= granules;
 		arena->figures.freed += granules;
