@@ -16,9 +16,8 @@
 struct mal_attachment {
 	struct list_head node;		/* in buffer->attachments */
 	struct device *dev;
-	struct dma_buf *dmabuf;
 	struct mal_span span;		/* of the buffer, which the device sees */
-	bool yields;			/* the importer can be asked to unmap it */
+	struct dma_buf *yielding;	/* its importer can be asked to unmap it; or NULL */
 
 	/* Under attach_lock: */
 	struct sg_table sgt;
@@ -79,42 +78,38 @@ static int fill_sg_table(struct mal_attachment *attachment, const struct mal_buf
 	return 0;
 }
 
-int mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
-	       struct dma_buf_attachment *attach)
+struct mal_attachment *mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
+				  struct device *dev, struct dma_buf *yielding)
 {
 	struct mal_range *range = &buffer->extent.region->ranges.own;
 	struct mal_attachment *attachment;
 
 	/* A scatter table is one of pages, and so are most of the ways to map one for a device. */
 	if (!mal_range_has_pages(range))
-		return -EOPNOTSUPP;
+		return ERR_PTR(-EOPNOTSUPP);
 	if (!mal_range_hold(range))
-		return -ENODEV;
+		return ERR_PTR(-ENODEV);
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
 	if (!attachment) {
 		mal_range_drop(range);
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
-	attachment->dev = attach->dev;
-	attachment->dmabuf = attach->dmabuf;
+	attachment->dev = dev;
 	attachment->span = *span;
-	attachment->yields = mal_importer_yields(attach);
+	attachment->yielding = yielding;
 	attachment->place = MAL_NONE;
 	attachment->dir = DMA_NONE;
-	attach->priv = attachment;
 
 	dma_resv_lock(&buffer->extent.resv, NULL);
 	mutex_lock(&buffer->attach_lock);
 	list_add(&attachment->node, &buffer->attachments);
 	mutex_unlock(&buffer->attach_lock);
 	dma_resv_unlock(&buffer->extent.resv);
-	return 0;
+	return attachment;
 }
 
-void mal_detach(struct mal_buffer *buffer, struct dma_buf_attachment *attach)
+void mal_detach(struct mal_buffer *buffer, struct mal_attachment *attachment)
 {
-	struct mal_attachment *attachment = attach->priv;
-
 	dma_resv_lock(&buffer->extent.resv, NULL);
 	mutex_lock(&buffer->attach_lock);
 	list_del(&attachment->node);
@@ -150,7 +145,7 @@ static int map_attachment(struct mal_buffer *buffer, struct mal_attachment *atta
 static void count_yielding(struct mal_buffer *buffer, const struct mal_attachment *attachment,
 			   int change)
 {
-	if (!attachment->yields)
+	if (!attachment->yielding)
 		return;
 	dma_resv_assert_held(&buffer->extent.resv);
 	WRITE_ONCE(buffer->yielding, buffer->yielding + change);
@@ -200,8 +195,8 @@ static void ask_importers(struct mal_buffer *buffer)
 		return;
 	/* None is detached meanwhile, so their dma-bufs stay. */
 	list_for_each_entry(attachment, &buffer->attachments, node)
-		if (attachment->yields && attachment->dir != DMA_NONE)
-			mal_invalidate_mappings(attachment->dmabuf);
+		if (attachment->yielding && attachment->dir != DMA_NONE)
+			mal_invalidate_mappings(attachment->yielding);
 }
 
 bool mal_stop_devices(struct mal_buffer *buffer, unsigned long *patience)

@@ -5,20 +5,21 @@
 #include <linux/dma-direction.h>
 #include <linux/types.h>
 
-struct dma_buf_attachment;
+struct device;
+struct dma_buf;
 struct mal_attachment;
 struct mal_buffer;
 struct mal_span;
 struct sg_table;
 
 /*
- * A device is attached to a dma-buf of that span of @buffer, and may map the span until it is
- * detached; @attach gets its struct mal_attachment as priv. Sleep. -EOPNOTSUPP: the memory has no
- * pages; -ENODEV: it is gone; -ENOMEM.
+ * @dev may map that span of @buffer until it is detached. @yielding: it does so through that
+ * dma-buf, by an importer that can be asked to unmap it; else NULL. Sleep. -EOPNOTSUPP: the memory
+ * has no pages; -ENODEV: it is gone; -ENOMEM.
  */
-int __must_check mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
-			    struct dma_buf_attachment *attach);
-void mal_detach(struct mal_buffer *buffer, struct dma_buf_attachment *attach);
+struct mal_attachment *mal_attach(struct mal_buffer *buffer, const struct mal_span *span,
+				  struct device *dev, struct dma_buf *yielding);
+void mal_detach(struct mal_buffer *buffer, struct mal_attachment *attachment);
 
 /*
  * Map the span for the device, which pins the buffer until it is unmapped. One mapping at a time.

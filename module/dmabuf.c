@@ -38,16 +38,20 @@ static bool dmabuf_writable(const struct dma_buf *dmabuf)
 static int dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	const struct mal_dmabuf *exported = dmabuf->priv;
+	struct mal_attachment *attachment;
 
 	mal_gather(exported->buffer);
-	return mal_attach(exported->buffer, &exported->span, attach);
+	attachment = mal_attach(exported->buffer, &exported->span, attach->dev,
+				mal_importer_yields(attach) ? dmabuf : NULL);
+	attach->priv = attachment;
+	return PTR_ERR_OR_ZERO(attachment);
 }
 
 static void dmabuf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	const struct mal_dmabuf *exported = dmabuf->priv;
 
-	mal_detach(exported->buffer, attach);
+	mal_detach(exported->buffer, attach->priv);
 }
 
 static int dmabuf_pin(struct dma_buf_attachment *attach)
