@@ -184,34 +184,44 @@ static struct dma_buf *make_dmabuf(struct mal_dmabuf *exported, unsigned int acc
 	return dma_buf_export(&info);
 }
 
-int mal_dmabuf_export(struct mal_buffer *buffer, const struct mal_span *span,
-		      unsigned int open_flags, struct file **file)
+struct dma_buf *mal_dmabuf_create(struct mal_buffer *buffer, const struct mal_span *span,
+				  unsigned int access)
 {
 	const struct mal_block *block = &buffer->extent.block;
 	struct mal_dmabuf *exported;
+	struct dma_buf *dmabuf;
+
+	exported = kmalloc(sizeof(*exported), GFP_KERNEL_ACCOUNT);
+	if (!exported)
+		return ERR_PTR(-ENOMEM);
+	exported->buffer = mal_buffer_share(buffer);
+	exported->span = *span;
+	dmabuf = make_dmabuf(exported, access);
+	if (IS_ERR(dmabuf)) {
+		mal_buffer_unshare(buffer);
+		kfree(exported);
+		return dmabuf;
+	}
+	mal_region_get(buffer->extent.region);
+	trace_memalloc_export(buffer->extent.region->name, block,
+			      READ_ONCE(block->first) + span->first, span->pages);
+	return dmabuf;
+}
+
+int mal_dmabuf_export(struct mal_buffer *buffer, const struct mal_span *span,
+		      unsigned int open_flags, struct file **file)
+{
 	struct dma_buf *dmabuf;
 	int fd;
 
 	fd = get_unused_fd_flags(open_flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	exported = kmalloc(sizeof(*exported), GFP_KERNEL_ACCOUNT);
-	if (!exported) {
-		put_unused_fd(fd);
-		return -ENOMEM;
-	}
-	exported->buffer = mal_buffer_share(buffer);
-	exported->span = *span;
-	dmabuf = make_dmabuf(exported, open_flags & O_ACCMODE);
+	dmabuf = mal_dmabuf_create(buffer, span, open_flags & O_ACCMODE);
 	if (IS_ERR(dmabuf)) {
-		mal_buffer_unshare(buffer);
-		kfree(exported);
 		put_unused_fd(fd);
 		return PTR_ERR(dmabuf);
 	}
-	mal_region_get(buffer->extent.region);
-	trace_memalloc_export(buffer->extent.region->name, block,
-			      READ_ONCE(block->first) + span->first, span->pages);
 	*file = dmabuf->file;
 	return fd;
 }

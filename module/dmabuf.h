@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct dma_buf;
 struct file;
 struct mal_buffer;
 struct mal_span;
@@ -11,8 +12,14 @@ struct mal_region;
 
 /*
  * A new dma-buf of that span of @buffer. The caller has a share of the buffer, and the dma-buf gets
- * one. Returns the number of a descriptor. The caller installs *@file there; or puts the file and
- * the number. @open_flags: an access mode, and O_CLOEXEC if wanted. -EMFILE, -ENFILE, -ENOMEM.
+ * one. @access: O_RDONLY, O_WRONLY or O_RDWR. Sleeps. -ENFILE, -ENOMEM.
+ */
+struct dma_buf *mal_dmabuf_create(struct mal_buffer *buffer, const struct mal_span *span,
+				  unsigned int access);
+
+/*
+ * The same. Returns the number of a descriptor. The caller installs *@file there; or puts the file
+ * and the number. @open_flags: an access mode, and O_CLOEXEC if wanted. Also -EMFILE.
  */
 int mal_dmabuf_export(struct mal_buffer *buffer, const struct mal_span *span,
 		      unsigned int open_flags, struct file **file);
