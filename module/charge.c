@@ -151,7 +151,7 @@ void mal_users_destroy(struct mal_users *users)
 	mutex_destroy(&users->lock);
 }
 
-struct mal_payer *mal_payer_open(struct mal_users *users)
+static struct mal_payer *open_payer(struct mal_users *users, const struct mal_opener *opener)
 {
 	struct mal_payer *payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
 
@@ -160,16 +160,30 @@ struct mal_payer *mal_payer_open(struct mal_users *users)
 	spin_lock_init(&payer->lock);
 	INIT_LIST_HEAD(&payer->node);
 	payer->own_limit = (struct mal_amount)MAL_NO_LIMIT;
-	payer->opener.pid = task_tgid_nr(current);
-	payer->opener.uid = current_uid();
-	get_task_comm(payer->opener.comm, current);
-	payer->user = get_user_of(users, payer->opener.uid);
+	payer->opener = *opener;
+	payer->user = get_user_of(users, opener->uid);
 	if (!payer->user) {
 		kfree(payer);
 		return NULL;
 	}
 	mal_magazine_init(&payer->magazine, users->magazines, &payer->user->magazines);
 	return payer;
+}
+
+struct mal_payer *mal_payer_open(struct mal_users *users)
+{
+	struct mal_opener opener = { .pid = task_tgid_nr(current), .uid = current_uid() };
+
+	get_task_comm(opener.comm, current);
+	return open_payer(users, &opener);
+}
+
+struct mal_payer *mal_payer_open_system(struct mal_users *users, const char *driver)
+{
+	struct mal_opener opener = { .uid = INVALID_UID };
+
+	strscpy(opener.comm, driver, sizeof(opener.comm));
+	return open_payer(users, &opener);
 }
 
 static void destroy_payer(struct mal_payer *payer)
@@ -202,6 +216,11 @@ static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_a
 	       charged.buffers + more.buffers <= limit.buffers;
 }
 
+static bool is_system(const struct mal_user *user)
+{
+	return !uid_valid(user->uid);
+}
+
 static struct mal_amount user_limit(const struct mal_user *user)
 {
 	const struct mal_amount *set = &user->users->limits.user;
@@ -210,6 +229,8 @@ static struct mal_amount user_limit(const struct mal_user *user)
 		.buffers = READ_ONCE(set->buffers),
 	};
 
+	if (is_system(user))
+		return (struct mal_amount)MAL_NO_LIMIT;
 	if (limit.bytes == MAL_DEFAULT_BYTES && uid_eq(user->uid, GLOBAL_ROOT_UID))
 		limit.bytes = U64_MAX;
 	else if (limit.bytes == MAL_DEFAULT_BYTES)
@@ -223,6 +244,8 @@ static struct mal_amount client_limit(const struct mal_payer *payer)
 	const struct mal_amount *set = &payer->user->users->limits.client;
 
 	lockdep_assert_held(&payer->user->lock);
+	if (is_system(payer->user))
+		return (struct mal_amount)MAL_NO_LIMIT;
 	return (struct mal_amount) {
 		.bytes = min(payer->own_limit.bytes, READ_ONCE(set->bytes)),
 		.buffers = min(payer->own_limit.buffers, READ_ONCE(set->buffers)),
@@ -347,8 +370,11 @@ static noinline int charge_without_credit(struct mal_payer *payer, u64 bytes, u6
 		empty_magazines(payer->user);
 		err = charge_user(payer, more, false);
 	}
-	/* Only if needed: the kernel records that a capability was asked for, or used. */
-	if (err && capable(CAP_SYS_RESOURCE))
+	/*
+	 * Only if needed: the kernel records that a capability was asked for, or used. A thread of
+	 * the kernel has all, but works for somebody else.
+	 */
+	if (err && !(current->flags & PF_KTHREAD) && capable(CAP_SYS_RESOURCE))
 		err = charge_user(payer, more, true);
 	return err;
 }

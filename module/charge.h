@@ -72,7 +72,7 @@ struct mal_user {
 	bool was_refused;		/* the log says so; such a user is kept until unload */
 };
 
-/* The process that opened a file, as it was then: for people. */
+/* The process that opened a file, as it was then; or a driver, without PID or UID: for people. */
 struct mal_opener {
 	pid_t pid;			/* of the process, in the initial namespace */
 	kuid_t uid;
@@ -139,6 +139,12 @@ struct mal_user *mal_users_next(struct mal_users *users, struct mal_user *user);
 
 /* A payer for a client that this process opens. Sleeps. NULL: no memory. */
 struct mal_payer *mal_payer_open(struct mal_users *users);
+
+/*
+ * A payer for a driver, which is a user of its own, the system: no limit holds for it. @driver: the
+ * name for people. Sleeps. NULL: no memory.
+ */
+struct mal_payer *mal_payer_open_system(struct mal_users *users, const char *driver);
 
 /*
  * The client is gone. The payer goes now, or with its last charge; but its memory only when all

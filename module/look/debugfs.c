@@ -118,7 +118,11 @@ static void layout_stop(struct seq_file *seq, void *v)
 
 static void show_opener(struct seq_file *seq, const struct mal_opener *opener)
 {
-	seq_printf(seq, " %d %u ", opener->pid, from_kuid_munged(seq_user_ns(seq), opener->uid));
+	if (uid_valid(opener->uid))
+		seq_printf(seq, " %d %u ", opener->pid,
+			   from_kuid_munged(seq_user_ns(seq), opener->uid));
+	else
+		seq_puts(seq, " - - ");
 	/* A process may take any name: a terminal has to show it, not to obey it. */
 	seq_escape_str(seq, opener->comm, ESCAPE_OCTAL | ESCAPE_NP | ESCAPE_APPEND, " \\");
 }
