@@ -93,3 +93,8 @@ void mal_client_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "memalloc-buffers:\t%llu\n", held.buffers);
 	seq_printf(seq, "memalloc-bytes:\t%llu\n", held.bytes);
 }
+
+struct mal_client *mal_client_of(const struct file *file)
+{
+	return file->f_op->release == mal_client_release ? file->private_data : NULL;
+}

@@ -36,4 +36,7 @@ int mal_client_release(struct inode *inode, struct file *file);
 int mal_client_mmap(struct file *file, struct vm_area_struct *vma);
 void mal_client_show_fdinfo(struct seq_file *seq, struct file *file);
 
+/* The client that @file is; or NULL. */
+struct mal_client *mal_client_of(const struct file *file);
+
 #endif /* MAL_CLIENT_H */

@@ -34,21 +34,41 @@ bool mal_devicetree_has_regions(void)
 	return false;
 }
 
-/* The label, or else the node's name without what follows an @. */
-static int read_name(struct device *dev, struct mal_spec *spec)
+/*
+ * The name of the region that @node asks for: the label, or else the node's name without what
+ * follows an @. Errors are logged for @dev.
+ */
+static int read_name(struct device *dev, const struct device_node *node, char *to)
 {
 	const char *label;
 	char name[MEMALLOC_NAME_LEN + 1];
 
-	if (of_property_read_string(dev->of_node, "label", &label))
-		snprintf(name, sizeof(name), "%pOFn", dev->of_node);
+	if (of_property_read_string(node, "label", &label))
+		snprintf(name, sizeof(name), "%pOFn", node);
 	else
 		strscpy(name, label, sizeof(name));
 	if (!mal_is_name(name))
 		return dev_err_probe(dev, -EINVAL,
 				     "'%s' is no name of 1 to 31 letters, digits, - or _\n", name);
-	strscpy(spec->name, name, sizeof(spec->name));
+	strscpy(to, name, MEMALLOC_NAME_LEN);
 	return 0;
+}
+
+int mal_devicetree_name_region(struct device *dev, unsigned int index, char *name)
+{
+	struct device_node *node = of_parse_phandle(dev->of_node, "memalloc,regions", index);
+	int err;
+
+	if (!node)
+		return -ENOENT;
+	if (!of_match_node(devicetree_ids, node))
+		err = dev_err_probe(dev, -EINVAL, "%pOF is no node of a region\n", node);
+	else if (!of_device_is_available(node))
+		err = -ENODEV;
+	else
+		err = read_name(dev, node, name);
+	of_node_put(node);
+	return err;
 }
 
 static int read_fit(struct device *dev, struct mal_spec *spec)
@@ -114,8 +134,8 @@ static int devicetree_probe(struct platform_device *pdev)
 
 	if (err)
 		return err;
-	err = read_name(dev, &spec) ?: read_fit(dev, &spec) ?: read_heap(dev, &spec) ?:
-	      read_memory(dev, &spec);
+	err = read_name(dev, dev->of_node, spec.name) ?: read_fit(dev, &spec) ?:
+	      read_heap(dev, &spec) ?: read_memory(dev, &spec);
 	if (err)
 		return err;
 	name = devm_kstrdup(dev, spec.name, GFP_KERNEL);

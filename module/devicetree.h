@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+struct device;
+
 /* Does the device tree ask for a region? */
 bool mal_devicetree_has_regions(void);
 
@@ -12,6 +14,13 @@ bool mal_devicetree_has_regions(void);
  * that can't be made is missing, and the log says why. Sleeps.
  */
 void mal_devicetree_start(void);
+
+/*
+ * The name, of MEMALLOC_NAME_LEN bytes, of the region that phandle @index of the property
+ * "memalloc,regions" of @dev stands for, whether it is there or not. -ENOENT: there is no such
+ * phandle; -EINVAL: it is not of a region's node; -ENODEV: the node is disabled.
+ */
+int mal_devicetree_name_region(struct device *dev, unsigned int index, char *name);
 
 /* Nobody uses any region any more. Sleeps. */
 void mal_devicetree_stop(void);

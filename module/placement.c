@@ -73,7 +73,8 @@ static void bound_by_mask(const struct mal_region *region, u64 end, struct mal_b
 }
 
 static noinline int place_constrained(const struct mal_region *region,
-				      const struct memalloc_alloc *alloc, struct mal_bounds *bounds)
+				      const struct memalloc_alloc *alloc, bool is_driver,
+				      struct mal_bounds *bounds)
 {
 	const struct mal_range *range = &region->ranges.own;
 	const u64 huge = alloc->flags & MEMALLOC_ALLOC_HUGE ? mal_huge_pages(range) : 1;
@@ -85,7 +86,7 @@ static noinline int place_constrained(const struct mal_region *region,
 
 	if (!huge)
 		return -EOPNOTSUPP;
-	if ((alloc->window_start || alloc->window_end) && !capable(CAP_SYS_RAWIO))
+	if ((alloc->window_start || alloc->window_end) && !is_driver && !capable(CAP_SYS_RAWIO))
 		return -EPERM;
 	err = get_window(alloc, &window);
 	if (err)
@@ -106,7 +107,7 @@ static noinline int place_constrained(const struct mal_region *region,
 	};
 	bounds->first = window.first;
 	bounds->end = window.end;
-	if (alloc->dma_mask_bits && !capable(CAP_SYS_RAWIO))
+	if (alloc->dma_mask_bits && !is_driver && !capable(CAP_SYS_RAWIO))
 		bound_by_mask(region, window.end, bounds);
 	if (mal_bounds_are_wide(&region->ranges, bounds))
 		bounds->end = 0;
@@ -120,11 +121,17 @@ int mal_placement(const struct mal_region *region, const struct memalloc_alloc *
 
 	if (alloc->flags || alloc->alignment || alloc->boundary || alloc->dma_mask_bits ||
 	    alloc->window_start || alloc->window_end)
-		return place_constrained(region, alloc, bounds);
+		return place_constrained(region, alloc, false, bounds);
 	if (!alloc->length)
 		return -EINVAL;
 	if (more >= READ_ONCE(region->ranges.largest))
 		return -EFBIG;
 	*bounds = (struct mal_bounds) { .req.size = more + 1, .req.align = 1 };
 	return 0;
+}
+
+int mal_placement_for_driver(const struct mal_region *region, const struct memalloc_alloc *alloc,
+			     struct mal_bounds *bounds)
+{
+	return place_constrained(region, alloc, true, bounds);
 }

@@ -16,4 +16,8 @@ struct memalloc_alloc;
 int mal_placement(const struct mal_region *region, const struct memalloc_alloc *alloc,
 		  struct mal_bounds *bounds);
 
+/* The same for a driver, which may ask for windows, and know by masks where the region lies. */
+int mal_placement_for_driver(const struct mal_region *region, const struct memalloc_alloc *alloc,
+			     struct mal_bounds *bounds);
+
 #endif /* MAL_PLACEMENT_H */
