@@ -179,6 +179,11 @@ void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *atta
 	mal_buffer_unpin(buffer);
 }
 
+struct mal_attachment *mal_attachment_of(struct sg_table *sgt)
+{
+	return container_of(sgt, struct mal_attachment, sgt);
+}
+
 bool mal_buffer_is_pinned(const struct mal_buffer *buffer)
 {
 	/* What was done by way of a pin that is gone was done before: as in mal_buffer_unpin(). */

@@ -30,6 +30,9 @@ struct sg_table *mal_map_attachment(struct mal_buffer *buffer, struct mal_attach
 				    enum dma_data_direction dir);
 void mal_unmap_attachment(struct mal_buffer *buffer, struct mal_attachment *attachment);
 
+/* Which one mal_map_attachment() answered @sgt for. */
+struct mal_attachment *mal_attachment_of(struct sg_table *sgt);
+
 /* Does a device that can't be asked to let go of the buffer, or the kernel, have it mapped? */
 bool mal_buffer_is_pinned(const struct mal_buffer *buffer);
 

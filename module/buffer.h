@@ -36,9 +36,10 @@ struct mal_buffer {
 
 	/*
 	 * Shares: one for each handle, each dma-buf, each mapping through a client that does not
-	 * pay for the buffer, and each call that is about to make one of these. The owner of a
-	 * share may make further shares; for the share of a handle, only under handles->lock. So
-	 * while that lock is held, a handle that has the only share keeps it.
+	 * pay for the buffer, each time that a driver has it, and each call that is about to make
+	 * one of these. The owner of a share may make further shares; for the share of a handle,
+	 * only under handles->lock. So while that lock is held, a handle that has the only share
+	 * keeps it.
 	 *
 	 * The block's granules and length change under three locks: handles->lock of the only
 	 * share, extent.size_lock and the arena's. Each of the three keeps them constant, and so

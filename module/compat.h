@@ -25,6 +25,9 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #undef MODULE_IMPORT_NS
 #define MODULE_IMPORT_NS(ns)		MODULE_INFO(import_ns, ns)
+#define MAL_NAMESPACE			MEMALLOC
+#else
+#define MAL_NAMESPACE			"MEMALLOC"
 #endif
 
 /*

@@ -75,8 +75,9 @@ struct mal_region {
 
 	/*
 	 * One for whoever has made the region, and one each for an open file of it, a dma-buf, the
-	 * file of a buffer's mappings and an extent in quarantine. The region can be destroyed when
-	 * the first is the last. 0: it is being made or destroyed.
+	 * file of a buffer's mappings, an extent in quarantine, a driver that holds the region and
+	 * a driver's share of a buffer. The region can be destroyed when the first is the last. 0:
+	 * it is being made or destroyed.
 	 *
 	 * But when the range's memory has gone, the first is given up, and whoever gives up the
 	 * last calls @unused.
