@@ -9,12 +9,14 @@
 #include "device.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define PARAMETERS	"/sys/module/memalloc/parameters/"
@@ -377,6 +379,19 @@ static inline int drop_privileges(void)
 static inline int as_user(uid_t uid)
 {
 	return setresuid(0, 0, 0) || setresuid(uid, uid, 0) ? -errno : 0;
+}
+
+/* Of this thread; @capabilities are bits for those below 32, and it has no others. */
+static inline int set_effective(__u32 capabilities)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[0].effective = capabilities;
+	data[1].effective = 0;
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 static inline int as_root(void)

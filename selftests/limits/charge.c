@@ -8,7 +8,6 @@
 #include "limits.h"
 
 #include <sched.h>
-#include <linux/capability.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -384,18 +383,6 @@ static int answers_in_child(const struct clients *c, int (*become)(void), int al
 		_exit(0);
 	}
 	return wait_child(child);
-}
-
-static int set_effective(__u32 capabilities)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[0].effective = capabilities;
-	data[1].effective = 0;
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 static int become_alice(void)
