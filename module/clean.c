@@ -176,16 +176,19 @@ int mal_clean_take_over(struct mal_clean *clean, u32 first, u32 granules)
 
 int mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool all)
 {
+	/* Each of the two is in one range. */
+	u8 *target = mal_ranges_address(clean->ranges, to);
+	const u8 *source = mal_ranges_address(clean->ranges, from);
+	const u32 end = to + granules;
 	int err = 0;
-	u32 i;
 
-	for (i = 0; i < granules && !err; i++, to++, from++) {
+	for (; to < end && !err; to++, from++, target += PAGE_SIZE, source += PAGE_SIZE) {
 		const unsigned long bit = BIT(to % BITS_PER_LONG);
 		atomic_long_t *word = &clean->map[to / BITS_PER_LONG];
 
 		if (all || dirty_bits(clean, from, BIT(from % BITS_PER_LONG))) {
 			atomic_long_andnot(bit, word);
-			err = mal_ranges_copy_page(clean->ranges, to, from);
+			err = mal_range_copy_page(target, source);
 		} else if (dirty_bits(clean, to, bit)) {
 			mal_ranges_zero_page(clean->ranges, to);
 			/* Zeros first: pairs with dirty_bits(). */

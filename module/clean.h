@@ -67,7 +67,7 @@ int __must_check mal_clean_take_over(struct mal_clean *clean, u32 first, u32 gra
  * Make what is at @to, @granules that were taken over, the same as what is at @from, which is in a
  * buffer that nobody touches meanwhile. @all: those at @from that are known to be zero may have
  * been written to as well. The range has pages, and can't go. Sleeps. -EHWPOISON: see
- * mal_ranges_copy_page().
+ * mal_range_copy_page().
  */
 int __must_check mal_clean_copy(struct mal_clean *clean, u32 to, u32 from, u32 granules, bool all);
 

@@ -114,10 +114,11 @@ static bool must_stop(const struct mal_buffer *buffer)
 /* Thaw @pages from granule @first on. If @gone, they leave their address space. */
 static void thaw(const struct mal_region *region, u32 first, u32 pages, bool gone)
 {
+	const unsigned long pfn = mal_ranges_pfn(&region->ranges, first);
 	u32 i;
 
 	for (i = 0; i < pages; i++) {
-		struct page *page = mal_region_page(region, first + i);
+		struct page *page = pfn_to_page(pfn + i);
 
 		if (gone)
 			mal_space_remove_page(page);
@@ -152,6 +153,8 @@ static bool freeze_page(struct page *page)
 static enum mal_stay freeze(const struct mal_buffer *buffer)
 {
 	const struct mal_extent *extent = &buffer->extent;
+	const u32 first = extent->block.first;
+	const unsigned long pfn = mal_ranges_pfn(&extent->region->ranges, first);
 	enum mal_stay stays = MAL_MOVES;
 	u32 i;
 
@@ -161,10 +164,10 @@ static enum mal_stay freeze(const struct mal_buffer *buffer)
 			if (must_stop(buffer))
 				stays = MAL_STAYS_GOING;
 		}
-		if (!stays && !freeze_page(mal_extent_page(extent, i)))
+		if (!stays && !freeze_page(pfn_to_page(pfn + i)))
 			stays = MAL_STAYS_HELD;
 		if (stays) {
-			thaw(extent->region, extent->block.first, i, false);
+			thaw(extent->region, first, i, false);
 			break;
 		}
 	}

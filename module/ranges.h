@@ -81,14 +81,6 @@ static inline void mal_ranges_zero_page(const struct mal_ranges *ranges, u32 gra
 	mal_range_zero_page(range, granule);
 }
 
-/* -EHWPOISON: see mal_range_copy_page(). */
-static inline int __must_check mal_ranges_copy_page(const struct mal_ranges *ranges, u32 to,
-						    u32 from)
-{
-	return mal_range_copy_page(mal_ranges_address(ranges, to),
-				   mal_ranges_address(ranges, from));
-}
-
 /* Granules of one range, and its first page frame. */
 struct mal_ranges_part {
 	u32 first;
