@@ -22,7 +22,7 @@
  * lock, and no lock that a callback of a dma-buf, an MMU notifier or reclaim takes; and it is
  * not what a fence waits for.
  *
- * The symbols are GPL, in a namespace: a driver says MEMALLOC_IMPORT_NS; A driver that
+ * The symbols are GPL, in a namespace: a driver says MEMALLOC_IMPORT_NS. A driver that
  * was compiled for another MEMALLOC_API than the module's does not load: it misses a symbol.
  */
 #ifndef _LINUX_MEMALLOC_DRIVER_H
