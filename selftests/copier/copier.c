@@ -7,8 +7,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/io-64-nonatomic-lo-hi.h>
-#include <linux/iopoll.h>
 #include <linux/kref.h>
 #include <linux/memalloc_driver.h>
 #include <linux/miscdevice.h>
@@ -19,16 +17,7 @@
 #include <linux/uaccess.h>
 
 #include "copier.h"
-
-/* Registers of 64 bits. */
-#define COPIER_SOURCE		0x80
-#define COPIER_TARGET		0x88
-#define COPIER_COUNT		0x90
-#define COPIER_COMMAND		0x98
-#define   COPIER_GO		BIT(0)	/* reads as set until the device is done */
-#define   COPIER_TO_RAM		BIT(1)
-#define COPIER_MEMORY		0x40000
-#define COPIER_PIECE		4095	/* QEMU 7.2 ends when the last byte is used */
+#include "edu/registers.h"
 
 static char *region = "memalloc";
 module_param(region, charp, 0444);
@@ -50,32 +39,20 @@ struct copier {
 
 /* What follows, down to alloc(), is under copier->lock. */
 
-static int move_piece(struct copier *copier, dma_addr_t ram, size_t length, u64 direction)
-{
-	const u64 command = COPIER_GO | direction;
-	u64 now;
-
-	writeq(direction ? COPIER_MEMORY : ram, copier->registers + COPIER_SOURCE);
-	writeq(direction ? ram : COPIER_MEMORY, copier->registers + COPIER_TARGET);
-	writeq(length, copier->registers + COPIER_COUNT);
-	writeq(command, copier->registers + COPIER_COMMAND);
-	return readq_poll_timeout(copier->registers + COPIER_COMMAND, now, !(now & COPIER_GO),
-				  10 * USEC_PER_MSEC, 10 * USEC_PER_SEC);
-}
-
 static int run(struct copier *copier, const struct copier_run *arg)
 {
 	const u64 size = memalloc_buffer_size(copier->buffer);
+	void __iomem *registers = copier->registers;
 	int err = 0;
 	u64 done;
 
 	if (arg->length > size || arg->from > size - arg->length || arg->to > size - arg->length)
 		return -EINVAL;
-	for (done = 0; done < arg->length; done += COPIER_PIECE) {
-		const size_t n = min_t(u64, arg->length - done, COPIER_PIECE);
+	for (done = 0; done < arg->length; done += EDU_MAX_MOVE) {
+		const u32 n = min_t(u64, arg->length - done, EDU_MAX_MOVE);
 
-		err = move_piece(copier, copier->address + arg->from + done, n, 0) ?:
-		      move_piece(copier, copier->address + arg->to + done, n, COPIER_TO_RAM);
+		err = edu_move(registers, copier->address + arg->from + done, 0, n, false) ?:
+		      edu_move(registers, copier->address + arg->to + done, 0, n, true);
 		if (err)
 			break;
 		if (fatal_signal_pending(current))
@@ -93,9 +70,12 @@ static int run(struct copier *copier, const struct copier_run *arg)
 static int fill(struct copier *copier, const struct copier_fill *arg)
 {
 	void *address;
-	int err = memalloc_buffer_begin_cpu_access(copier->buffer, arg->offset, arg->length,
-						   DMA_TO_DEVICE);
+	int err;
 
+	if (arg->pad)
+		return -EINVAL;
+	err = memalloc_buffer_begin_cpu_access(copier->buffer, arg->offset, arg->length,
+					       DMA_TO_DEVICE);
 	if (err)
 		return err;
 	address = memalloc_buffer_vmap(copier->buffer);
@@ -134,9 +114,12 @@ static int alloc(struct copier *copier, const struct copier_alloc *arg)
 		.length = arg->length,
 		.dma_mask_bits = fls64(dma_get_mask(&copier->pci->dev)),
 	};
-	struct file *payer = arg->payer >= 0 ? fget(arg->payer) : NULL;
+	struct file *payer;
 	int err;
 
+	if (arg->pad)
+		return -EINVAL;
+	payer = arg->payer >= 0 ? fget(arg->payer) : NULL;
 	if (!payer && (arg->payer >= 0 || !capable(CAP_SYS_ADMIN)))
 		return arg->payer >= 0 ? -EBADF : -EPERM;
 	err = use(copier, memalloc_buffer_alloc(copier->holder, &wanted, payer));
@@ -238,20 +221,18 @@ static const struct file_operations copier_fops = {
 static int copier_probe(struct pci_dev *pci, const struct pci_device_id *id)
 {
 	struct copier *copier;
-	int err = pcim_enable_device(pci) ?: pcim_iomap_regions(pci, BIT(0), KBUILD_MODNAME) ?:
-		  dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(32));
+	void __iomem *registers;
+	int err = edu_enable(pci, &registers);
 
 	if (err)
 		return err;
-	pci_set_master(pci);
-	dma_set_max_seg_size(&pci->dev, UINT_MAX);
 	copier = kzalloc(sizeof(*copier), GFP_KERNEL);
 	if (!copier)
 		return -ENOMEM;
 	kref_init(&copier->ref);
 	mutex_init(&copier->lock);
 	copier->pci = pci;
-	copier->registers = pcim_iomap_table(pci)[0];
+	copier->registers = registers;
 	copier->misc.minor = MISC_DYNAMIC_MINOR;
 	copier->misc.fops = &copier_fops;
 	copier->misc.name = KBUILD_MODNAME;
@@ -280,15 +261,9 @@ static void copier_remove(struct pci_dev *pci)
 	kref_put(&copier->ref, free_copier);
 }
 
-static const struct pci_device_id copier_ids[] = {
-	{ PCI_DEVICE(0x1234, 0x11e8) },
-	{ }
-};
-MODULE_DEVICE_TABLE(pci, copier_ids);
-
 static struct pci_driver copier_driver = {
 	.name = KBUILD_MODNAME,
-	.id_table = copier_ids,
+	.id_table = edu_ids,
 	.probe = copier_probe,
 	.remove = copier_remove,
 };

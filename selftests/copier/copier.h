@@ -20,7 +20,7 @@
  * @payer:  in: a descriptor of the region's node, which is charged; -1: the system is
  * @pad:    in: 0
  *
- * Errors: EBADF @payer, EPERM for the system, which takes CAP_SYS_ADMIN.
+ * Errors: EINVAL @pad, EBADF @payer, EPERM for the system, which takes CAP_SYS_ADMIN.
  */
 struct copier_alloc {
 	__aligned_u64 length;
@@ -49,7 +49,7 @@ struct copier_run {
  * @byte:   in: what each becomes
  * @pad:    in: 0
  *
- * Errors: EINVAL beyond the buffer.
+ * Errors: EINVAL beyond the buffer, or @pad.
  */
 struct copier_fill {
 	__aligned_u64 offset;

@@ -9,7 +9,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
-#include <linux/iopoll.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -18,20 +17,7 @@
 #include <linux/uaccess.h>
 
 #include "edu.h"
-
-/* Registers, of 64 bits. A source or target is a DMA address or in the device's memory. */
-#define EDU_SOURCE	0x80
-#define EDU_TARGET	0x88
-#define EDU_COUNT	0x90
-#define EDU_COMMAND	0x98
-#define   EDU_RUN		BIT(0)	/* reads as set until the transfer is over */
-#define   EDU_FROM_MEMORY	BIT(1)	/* of the device, to a DMA address */
-
-#define EDU_MEMORY	0x40000
-
-/* The device takes 100 ms for each transfer. */
-#define EDU_POLL_US	(50 * USEC_PER_MSEC)
-#define EDU_TIMEOUT_US	(10 * USEC_PER_SEC)
+#include "registers.h"
 
 struct edu {
 	struct device *dev;
@@ -52,6 +38,7 @@ struct edu_import {
 static_assert(EDU_BOTH_WAYS == DMA_BIDIRECTIONAL);
 static_assert(EDU_TO_DEVICE == DMA_TO_DEVICE);
 static_assert(EDU_FROM_DEVICE == DMA_FROM_DEVICE);
+static_assert(EDU_MAX_LENGTH == EDU_MAX_MOVE);
 
 /* Does @dev take these segments, and are they @size bytes? */
 static bool segments_fit(struct sg_table *sgt, struct device *dev, size_t size)
@@ -191,26 +178,6 @@ put:
 	return err;
 }
 
-/* Between @dma and @inside the device's memory. */
-static int move(struct edu *edu, dma_addr_t dma, u32 inside, u32 length, u32 direction)
-{
-	u64 memory = EDU_MEMORY + inside;
-	u64 command = EDU_RUN;
-
-	if (direction == EDU_FROM_DEVICE) {
-		command |= EDU_FROM_MEMORY;
-		writeq(memory, edu->registers + EDU_SOURCE);
-		writeq(dma, edu->registers + EDU_TARGET);
-	} else {
-		writeq(dma, edu->registers + EDU_SOURCE);
-		writeq(memory, edu->registers + EDU_TARGET);
-	}
-	writeq(length, edu->registers + EDU_COUNT);
-	writeq(command, edu->registers + EDU_COMMAND);
-	return readq_poll_timeout(edu->registers + EDU_COMMAND, command, !(command & EDU_RUN),
-				  EDU_POLL_US, EDU_TIMEOUT_US);
-}
-
 static int transfer(struct edu_import *import, const struct edu_transfer *arg)
 {
 	u64 offset = arg->offset;	/* from where @sg begins */
@@ -237,7 +204,8 @@ static int transfer(struct edu_import *import, const struct edu_transfer *arg)
 		n = min_t(u64, sg_dma_len(sg) - offset, arg->length - done);
 		if (!n)
 			break;
-		err = move(import->edu, sg_dma_address(sg) + offset, done, n, arg->direction);
+		err = edu_move(import->edu->registers, sg_dma_address(sg) + offset, done, n,
+			       arg->direction == EDU_FROM_DEVICE);
 		if (err)
 			return err;
 		done += n;
@@ -334,18 +302,10 @@ static int edu_probe(struct pci_dev *pci, const struct pci_device_id *id)
 
 	if (!edu)
 		return -ENOMEM;
-	err = pcim_enable_device(pci);
-	if (!err)
-		err = pcim_iomap_regions(pci, BIT(0), KBUILD_MODNAME);
-	/* As many bits as the tests give the device, see boots/swiotlb.sh; alone it has 28. */
-	if (!err)
-		err = dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(32));
+	err = edu_enable(pci, &edu->registers);
 	if (err)
 		return err;
-	pci_set_master(pci);
-
 	edu->dev = &pci->dev;
-	edu->registers = pcim_iomap_table(pci)[0];
 	mutex_init(&edu->lock);
 	edu->misc.minor = MISC_DYNAMIC_MINOR;
 	edu->misc.fops = &edu_fops;
@@ -363,12 +323,6 @@ static void edu_remove(struct pci_dev *pci)
 
 	misc_deregister(&edu->misc);
 }
-
-static const struct pci_device_id edu_ids[] = {
-	{ PCI_DEVICE(0x1234, 0x11e8) },
-	{ }
-};
-MODULE_DEVICE_TABLE(pci, edu_ids);
 
 /* An open file keeps this module, so only unbinding by hand could take its device away. */
 static struct pci_driver edu_driver = {
