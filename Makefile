@@ -89,6 +89,7 @@ module: setup-build		## memalloc.ko, in build/kernel-RELEASE/
 drivers: module			## test drivers, in a folder beside memalloc.ko
 	+@$(call kbuild,$(CURDIR)/selftests/edu/.,edu)
 	+@$(call kbuild,$(CURDIR)/selftests/copier/.,copier) KBUILD_EXTRA_SYMBOLS="$${tree%/*}/Module.symvers"
+	+@$(call kbuild,$(CURDIR)/selftests/video/.,video) KBUILD_EXTRA_SYMBOLS="$${tree%/*}/Module.symvers"
 
 lib: setup-build		## libmemalloc
 	@$(MAKE) -C userlib lib BUILD='$(BUILD)'

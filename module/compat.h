@@ -85,6 +85,17 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #endif
 
 /*
+ * For the example of a V4L2 driver. Since 6.13, a queue with a lock lets others have it while a
+ * program waits for a frame. 6.12 and 7.3 were looked at.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define MAL_VB2_WAIT_OPS		\
+	.wait_prepare = vb2_ops_wait_prepare, .wait_finish = vb2_ops_wait_finish,
+#else
+#define MAL_VB2_WAIT_OPS
+#endif
+
+/*
  * For a variable that is set before it is read. Distributions have the compiler zero all variables
  * on the stack; in a call that would be a tenth of it.
  */

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the VM, with a device that does DMA: the example of a driver that has its buffers from the
-# module, selftests/copier.
+# In the VM, with a device that does DMA: the examples of drivers that have their buffers from the
+# module, selftests/copier and selftests/video.
 #
 #vm --memory 1G --cpus 2 --qemu "-device edu,dma_mask=0xffffffff"
 
@@ -10,6 +10,7 @@ set -eu
 . "$SRC/selftests/lib/tap.sh"
 
 copier=${MEMALLOC_KO%/*}/copier/copier.ko
+video=${MEMALLOC_KO%/*}/video/video_copier.ko
 mib=$((1 << 20))
 
 # Its symbols have the version of the API that it was compiled for.
@@ -40,6 +41,30 @@ holds_the_module() {
 
 goes() {
 	rmmod copier
+	wait_until [ ! -e /dev/copier ]
+}
+
+video_loads() {
+	modprobe -a videodev videobuf2-v4l2
+	[ "$("$tools/kmod" load "$video" region=copied)" = OK ]
+	wait_until [ -c /dev/video1 ]
+}
+
+# v4l2-ctl knows nothing of memalloc.
+streams() {
+	local status=0
+	head -c $((4 * 64 * 48)) /dev/urandom >"$OUT/frames"
+	v4l2-ctl --device 0 --stream-out-mmap 4 --stream-from "$OUT/frames" --stream-loop &
+	timeout 60 v4l2-ctl --device 1 --stream-mmap 4 --stream-count 4 --stream-to "$OUT/copied" ||
+		status=$?
+	kill $!
+	wait $! || true
+	[ "$status" = 0 ]
+	cmp "$OUT/frames" "$OUT/copied"
+}
+
+video_goes() {
+	rmmod video_copier
 	wait_until destroyed copied
 }
 
@@ -55,6 +80,14 @@ run_program copier
 echo "# program: drivers_after"
 check holds_the_module holds_the_module
 check goes goes
+check video_loads video_loads
+check streams streams
+end_checks
+
+run_program video
+
+echo "# program: drivers_end"
+check video_goes video_goes
 check unload_after_drivers wait_until unload_ok
 end_checks
 end_boot

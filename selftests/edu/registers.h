@@ -48,7 +48,7 @@ MODULE_DEVICE_TABLE(pci, edu_ids);
 
 /*
  * Moves @length bytes from @dma to @inside the device's memory, or if @to_ram from there to @dma,
- * and waits until that is done: the device takes 100 ms. Returns 0 or -ETIMEDOUT; it may go on then.
+ * and waits until that is done: the device takes 100 ms. Returns 0; or -ETIMEDOUT: it may go on.
  */
 static inline int edu_move(void __iomem *registers, dma_addr_t dma, u32 inside, u32 length,
 			   bool to_ram)

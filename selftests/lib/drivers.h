@@ -102,26 +102,34 @@ enum {
 	VIVID_DMA,		/* by DMA; a camera and a screen */
 };
 
-/* The node of that device which has the capability, or -1. */
-static inline int open_vivid(int device, __u32 capability)
+/* The first node that can do that of a driver whose bus begins so, or -1. */
+static inline int open_video(const char *bus, __u32 capability)
 {
-	char name[32], bus[32];
+	char name[32];
 	int i, fd;
 
-	snprintf(bus, sizeof(bus), "platform:vivid-%03d", device);
 	for (i = 0; i < 64; i++) {
 		struct v4l2_capability cap = { 0 };
 
 		snprintf(name, sizeof(name), "/dev/video%d", i);
-		fd = open(name, O_RDWR | O_NONBLOCK);
+		fd = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) && !strcmp((char *)cap.bus_info, bus) &&
-		    cap.device_caps & capability)
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) && cap.device_caps & capability &&
+		    !strncmp((char *)cap.bus_info, bus, strlen(bus)))
 			return fd;
 		close(fd);
 	}
 	return -1;
+}
+
+/* The node of that device which has the capability, or -1. */
+static inline int open_vivid(int device, __u32 capability)
+{
+	char bus[32];
+
+	snprintf(bus, sizeof(bus), "platform:vivid-%03d", device);
+	return open_video(bus, capability);
 }
 
 #endif /* DRIVERS_H */
