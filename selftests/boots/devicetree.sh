@@ -1,14 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the VM, on arm64: regions that the device tree asks for, and nodes of it that are wrong.
+# In the VM, on arm64: regions that the device tree asks for, one of them for a device; and nodes of
+# it that are wrong.
 #
 #vm --memory 1G --disk 64M --timeout 900 --device-tree selftests/boots/devicetree.dtsi
+#vm --qemu "-device edu,addr=03.0,dma_mask=0xffffffff"
 #kernel arm64 arm64-16k
 
 set -eu
 . "$SRC/selftests/lib/tap.sh"
 
+copier=${MEMALLOC_KO%/*}/copier/copier.ko
 mib=$((1 << 20))
 
 in_the_log() {
@@ -62,6 +65,24 @@ busy_is_refused() {
 	exec 3>&-
 }
 
+# The driver of a device to which the device tree gives a region.
+driver_waits_for_its_region() {
+	[ "$(regions destroy camera)" = OK ]
+	[ "$("$tools/kmod" load "$copier")" = OK ]
+	[ ! -e /dev/copier ]
+	grep copier /sys/kernel/debug/devices_deferred
+	[ "$(regions create-of 1 camera $((16 * mib)) $((16 * mib)))" = OK ]
+	# As when a driver binds to a device.
+	echo 0000:00:03.0 >/sys/bus/pci/drivers_probe
+	wait_until [ -c /dev/copier ]
+}
+
+driver_holds_its_region() {
+	[ "$(regions destroy camera)" = EBUSY ]
+	rmmod copier
+	wait_until destroyed camera
+}
+
 echo "# program: devicetree"
 check at_load at_load
 check in_its_own_memory in_its_own_memory
@@ -81,6 +102,8 @@ run_on_region memalloc-video
 run_on_region memalloc-camera
 
 echo "# program: devicetree_end"
+check driver_waits_for_its_region driver_waits_for_its_region
+check driver_holds_its_region driver_holds_its_region
 check all_comes_back all_comes_back
 check again_with_a_first_one again_with_a_first_one
 check unload wait_until unload_ok

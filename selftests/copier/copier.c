@@ -12,6 +12,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/property.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -237,13 +238,15 @@ static int copier_probe(struct pci_dev *pci, const struct pci_device_id *id)
 	copier->misc.fops = &copier_fops;
 	copier->misc.name = KBUILD_MODNAME;
 	pci_set_drvdata(pci, copier);
-	copier->holder = memalloc_get(region);
+	/* The device tree may say which region it is. */
+	copier->holder = device_property_present(&pci->dev, "memalloc,regions") ?
+			 memalloc_get_by_phandle(&pci->dev, 0) : memalloc_get(region);
 	err = PTR_ERR_OR_ZERO(copier->holder) ?: misc_register(&copier->misc);
 	if (!err)
 		return 0;
 	memalloc_put(copier->holder);
 	kfree(copier);
-	return dev_err_probe(&pci->dev, err, "there is no node, or no region %s\n", region);
+	return dev_err_probe(&pci->dev, err, "there is no region, or no node\n");
 }
 
 /* A file may be open, and a program have the buffer: only the device lets go. */
