@@ -115,6 +115,12 @@ static enum page_kind kind_of(struct page *page, unsigned long *pages)
 	return !PageTail(page) && READ_ONCE(page->mapping) ? MOVABLE : OTHER;
 }
 
+static bool is_of_zone(const struct page *page, const struct zone *zone)
+{
+	/* What else is in the page's flags may change; its zone never does. */
+	return page && data_race(page_zone(page)) == zone;
+}
+
 /* The first frame in [@pfn, @end) that can't be part of a window, or @end. */
 static unsigned long first_obstacle(const struct search *search, struct zone *zone,
 				    unsigned long pfn, unsigned long end)
@@ -123,12 +129,13 @@ static unsigned long first_obstacle(const struct search *search, struct zone *zo
 		unsigned long block_end = min(ALIGN(pfn + 1, pageblock_nr_pages), end);
 		struct page *page = pfn_to_online_page(pfn);
 
-		if (!page || page_zone(page) != zone || out_of_time(search))
+		if (!is_of_zone(page, zone) || out_of_time(search))
 			return pfn;
 		while (pfn < block_end) {
 			unsigned long n;
 
-			if (kind_of(pfn_to_page(pfn), &n) != MOVABLE)
+			/* It guesses. */
+			if (data_race(kind_of(pfn_to_page(pfn), &n)) != MOVABLE)
 				return pfn;
 			pfn += n;
 		}
@@ -226,13 +233,14 @@ static struct page_counts count_pages(struct zone *zone, unsigned long pfn, unsi
 		unsigned long block_end = min(ALIGN(pfn + 1, pageblock_nr_pages), end);
 		struct page *page = pfn_to_online_page(pfn);
 
-		if (!page || page_zone(page) != zone) {
+		if (!is_of_zone(page, zone)) {
 			counts.of[RESERVED] += block_end - pfn;
 			pfn = block_end;
 		}
 		while (pfn < block_end) {
 			unsigned long n;
-			enum page_kind kind = kind_of(pfn_to_page(pfn), &n);
+			/* It guesses. */
+			enum page_kind kind = data_race(kind_of(pfn_to_page(pfn), &n));
 
 			counts.of[kind] += min(n, end - pfn);
 			pfn += n;
