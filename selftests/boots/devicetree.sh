@@ -102,10 +102,10 @@ run_on_region memalloc-video
 run_on_region memalloc-camera
 
 echo "# program: devicetree_end"
-check driver_waits_for_its_region driver_waits_for_its_region
-check driver_holds_its_region driver_holds_its_region
 check all_comes_back all_comes_back
 check again_with_a_first_one again_with_a_first_one
+check driver_waits_for_its_region driver_waits_for_its_region
+check driver_holds_its_region driver_holds_its_region
 check unload wait_until unload_ok
 end_checks
 end_boot
