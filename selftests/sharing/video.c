@@ -198,6 +198,8 @@ TEST_F(video, frames_come_out_as_they_went_in)
 		ASSERT_EQ(i % 2, dequeue(&self->out, &sequence));
 		EXPECT_EQ(i, sequence);
 		EXPECT_EQ(FRAME, first_difference(out[i % 2], FRAME, i));
+		if (i + 2 >= frames)
+			continue;
 		fill(in[i % 2], FRAME, i + 2);
 		ASSERT_EQ(0, queue(&self->in, i % 2, -1));
 		ASSERT_EQ(0, queue(&self->out, i % 2, -1));
@@ -286,11 +288,12 @@ TEST_F(video, killed_while_frames_are_copied)
 {
 	struct memalloc_alloc buffer;
 	struct node in, out;
+	int i, ready[2];
 	pid_t child;
-	char *map;
-	int i;
+	char *map, byte;
 
 	close_nodes(self);
+	ASSERT_EQ(0, pipe(ready));
 	child = fork_child();
 	if (!child) {
 		if (!open_nodes(&in, &out) || request(&in, V4L2_MEMORY_MMAP, 4) != 4 ||
@@ -301,12 +304,15 @@ TEST_F(video, killed_while_frames_are_copied)
 			if (queue(&in, i, -1) || queue(&out, i, -1))
 				_exit(2);
 		}
-		if (stream(&in, true) || stream(&out, true))
+		if (stream(&in, true) || stream(&out, true) || write(ready[1], "", 1) != 1)
 			_exit(3);
 		pause();
 	}
-	ASSERT_TRUE(WAIT_UNTIL(used_bytes(self->fd) == 8 * PAGE));
-	sleep_ms(250);
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	close(ready[0]);
+	EXPECT_EQ(8 * PAGE, used_bytes(self->fd));
+	sleep_ms(50);
 	kill(child, SIGKILL);
 	EXPECT_EQ(128 + SIGKILL, wait_child(child));
 	EXPECT_TRUE(WAIT_UNTIL(!used_bytes(self->fd)));
@@ -336,6 +342,8 @@ TEST_F(video, device_goes)
 	ASSERT_EQ(0, queue(&self->out, 0, -1));
 	ASSERT_EQ(0, stream(&self->in, true));
 	ASSERT_EQ(0, stream(&self->out, true));
+	/* The device works on it. */
+	sleep_ms(50);
 	ASSERT_EQ(0, glob("/sys/bus/pci/drivers/video_copier/*/remove", 0, NULL, &found));
 	ASSERT_EQ(0, write_file(found.gl_pathv[0], "1"));
 	EXPECT_EQ(-ENODEV, queue(&self->in, 0, -1));

@@ -212,9 +212,9 @@ static int create_side(struct video_copier *copier, struct side *side, bool out)
 	struct video_device *video = &side->video;
 
 	mutex_init(&side->lock);
-	INIT_LIST_HEAD(&side->ready);
 	side->copier = copier;
 	side->queue.holder = copier->holder;
+	side->queue.dma_mask_bits = 32;
 	queue->type = out ? V4L2_BUF_TYPE_VIDEO_OUTPUT : V4L2_BUF_TYPE_VIDEO_CAPTURE;
 	queue->io_modes = VB2_MMAP | VB2_DMABUF;
 	queue->drv_priv = side;
@@ -245,10 +245,8 @@ static void release(struct v4l2_device *v4l2)
 /* Programs may have nodes open: these have no buffers any more, but some may be mapped. */
 static void destroy(struct video_copier *copier)
 {
-	if (video_is_registered(&copier->from.video))
-		vb2_video_unregister_device(&copier->from.video);
-	if (video_is_registered(&copier->to.video))
-		vb2_video_unregister_device(&copier->to.video);
+	memalloc_vb2_unregister(&copier->from.video);
+	memalloc_vb2_unregister(&copier->to.video);
 	memalloc_put(copier->holder);
 	v4l2_device_unregister(&copier->v4l2);
 	v4l2_device_put(&copier->v4l2);
@@ -263,6 +261,8 @@ static int video_copier_probe(struct pci_dev *pci, const struct pci_device_id *i
 		return -ENOMEM;
 	copier->pci = pci;
 	spin_lock_init(&copier->ready_lock);
+	INIT_LIST_HEAD(&copier->from.ready);
+	INIT_LIST_HEAD(&copier->to.ready);
 	INIT_WORK(&copier->work, copy_frames);
 	pci_set_drvdata(pci, copier);
 	err = edu_enable(pci, &copier->registers) ?: v4l2_device_register(&pci->dev, &copier->v4l2);
@@ -296,4 +296,3 @@ module_pci_driver(video_copier_driver);
 MODULE_DESCRIPTION("Example: a V4L2 driver for QEMU's edu device, with its buffers from memalloc");
 MODULE_LICENSE("GPL");
 MEMALLOC_IMPORT_NS;
-MODULE_IMPORT_NS("DMA_BUF");

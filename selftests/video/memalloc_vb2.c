@@ -3,12 +3,12 @@
  * The memory operations of videobuf2 for buffers of memalloc. They know nothing of the driver
  * beside them: take them over as they are.
  *
- * A plane is a buffer that was allocated here, or the dma-buf of somebody else. vb2 calls all
- * of this with the queue's lock held.
+ * A plane is a buffer that was allocated here, or the dma-buf of somebody else.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
+#include <media/videobuf2-v4l2.h>
 
 #include "memalloc_vb2.h"
 
@@ -20,27 +20,27 @@ struct plane {
 	struct sg_table *sgt;		/* NULL: the device does not have it */
 };
 
-static struct plane *create_plane(struct vb2_buffer *vb, struct device *dev)
+static struct plane *create_plane(struct device *dev, enum dma_data_direction dir)
 {
 	struct plane *plane = kzalloc(sizeof(*plane), GFP_KERNEL);
 
 	if (!plane)
 		return NULL;
 	plane->dev = dev;
-	plane->dir = vb->vb2_queue->dma_dir;
+	plane->dir = dir;
 	return plane;
 }
 
-/* The system pays, so no limit holds but the driver's, of which pictures may be how large. */
+/* The program may write to it, too, whatever the device does: see plane_put(). */
 static void *plane_alloc(struct vb2_buffer *vb, struct device *dev, unsigned long size)
 {
 	const struct memalloc_vb2_queue *queue =
 		container_of(vb->vb2_queue, struct memalloc_vb2_queue, vb2);
 	const struct memalloc_alloc wanted = {
 		.length = size,
-		.dma_mask_bits = fls64(dma_get_mask(dev)),
+		.dma_mask_bits = queue->dma_mask_bits,
 	};
-	struct plane *plane = create_plane(vb, dev);
+	struct plane *plane = create_plane(dev, DMA_BIDIRECTIONAL);
 	int err;
 
 	if (!plane)
@@ -63,6 +63,8 @@ static void plane_put(void *private)
 {
 	struct plane *plane = private;
 
+	/* Or unmapping would bring back what the device last wrote. */
+	dma_sync_sgtable_for_device(plane->dev, plane->sgt, plane->dir);
 	memalloc_buffer_unmap(plane->buffer, plane->sgt);
 	memalloc_buffer_put(plane->buffer);
 	kfree(plane);
@@ -88,18 +90,22 @@ static struct dma_buf *plane_get_dmabuf(struct vb2_buffer *vb, void *private, un
 	return memalloc_buffer_export(plane->buffer, flags);
 }
 
+/* Between CPU and device; of a dma-buf, that is for its exporter. */
 static void plane_prepare(void *private)
 {
 	const struct plane *plane = private;
 
-	dma_sync_sgtable_for_device(plane->dev, plane->sgt, plane->dir);
+	if (plane->buffer)
+		dma_sync_sgtable_for_device(plane->dev, plane->sgt, plane->dir);
 }
 
+/* Also in interrupts, by vb2_buffer_done(). */
 static void plane_finish(void *private)
 {
 	const struct plane *plane = private;
 
-	dma_sync_sgtable_for_cpu(plane->dev, plane->sgt, plane->dir);
+	if (plane->buffer)
+		dma_sync_sgtable_for_cpu(plane->dev, plane->sgt, plane->dir);
 }
 
 static void *plane_cookie(struct vb2_buffer *vb, void *private)
@@ -117,7 +123,7 @@ static void *plane_attach_dmabuf(struct vb2_buffer *vb, struct device *dev, stru
 
 	if (dmabuf->size < size)
 		return ERR_PTR(-EFAULT);
-	plane = create_plane(vb, dev);
+	plane = create_plane(dev, vb->vb2_queue->dma_dir);
 	if (!plane)
 		return ERR_PTR(-ENOMEM);
 	plane->attachment = dma_buf_attach(dmabuf, dev);
@@ -169,3 +175,20 @@ const struct vb2_mem_ops memalloc_vb2_ops = {
 	.unmap_dmabuf = plane_unmap_dmabuf,
 	.detach_dmabuf = plane_detach_dmabuf,
 };
+
+void memalloc_vb2_unregister(struct video_device *video)
+{
+	struct vb2_queue *queue = video->queue;
+
+	if (!video_is_registered(video))
+		return;
+	get_device(&video->dev);
+	video_unregister_device(video);
+	mutex_lock(queue->lock);
+	vb2_queue_release(queue);
+	queue->owner = NULL;
+	mutex_unlock(queue->lock);
+	put_device(&video->dev);
+}
+
+MODULE_INFO(import_ns, "DMA_BUF");
