@@ -102,7 +102,7 @@ enum {
 	VIVID_DMA,		/* by DMA; a camera and a screen */
 };
 
-/* The first node that can do that of a driver whose bus begins so, or -1. */
+/* Opens the first video node that has @capability and whose bus name begins with @bus, or -1. */
 static inline int open_video(const char *bus, __u32 capability)
 {
 	char name[32];
