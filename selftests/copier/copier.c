@@ -18,7 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "copier.h"
-#include "edu/registers.h"
+#include "edu/driver.h"
 
 static char *region = "memalloc";
 module_param(region, charp, 0444);

@@ -16,8 +16,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "driver.h"
 #include "edu.h"
-#include "registers.h"
 
 struct edu {
 	struct device *dev;
@@ -38,7 +38,6 @@ struct edu_import {
 static_assert(EDU_BOTH_WAYS == DMA_BIDIRECTIONAL);
 static_assert(EDU_TO_DEVICE == DMA_TO_DEVICE);
 static_assert(EDU_FROM_DEVICE == DMA_FROM_DEVICE);
-static_assert(EDU_MAX_LENGTH == EDU_MAX_MOVE);
 
 /* Does @dev take these segments, and are they @size bytes? */
 static bool segments_fit(struct sg_table *sgt, struct device *dev, size_t size)
@@ -189,7 +188,7 @@ static int transfer(struct edu_import *import, const struct edu_transfer *arg)
 	if (!import->sgt)
 		return -ENXIO;
 	size = import->attachment->dmabuf->size;
-	if (arg->length > EDU_MAX_LENGTH || offset > size || arg->length > size - offset ||
+	if (arg->length > EDU_MAX_MOVE || offset > size || arg->length > size - offset ||
 	    (arg->direction != EDU_TO_DEVICE && arg->direction != EDU_FROM_DEVICE))
 		return -EINVAL;
 

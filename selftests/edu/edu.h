@@ -46,13 +46,10 @@ struct edu_attach {
 	__u32 yields;
 };
 
-/* The device has 4096 bytes, but QEMU 7.2 ends when the last of them is used. */
-#define EDU_MAX_LENGTH	4095U
-
 /**
  * struct edu_transfer - have the device move bytes, and wait until it has
  * @offset:    in: where in the dma-buf
- * @length:    in: at most EDU_MAX_LENGTH; in the device's memory they begin at 0
+ * @length:    in: at most EDU_MAX_MOVE; in the device's memory they begin at 0
  * @direction: in: EDU_TO_DEVICE or EDU_FROM_DEVICE
  *
  * Errors: ENXIO nothing is mapped, EINVAL, ETIMEDOUT.

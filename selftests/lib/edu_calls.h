@@ -11,6 +11,7 @@
 #include <linux/dma-buf.h>
 
 #include "edu/edu.h"
+#include "edu/registers.h"
 
 static inline int attach_within(int edu, int dmabuf, __u32 direction, struct edu_attach *limits)
 {
@@ -60,7 +61,7 @@ static inline int device_copies(int source, __u64 from, int target, __u64 to, si
 	int ret = 0;
 
 	for (done = 0; !ret && done < length; done += n) {
-		n = length - done < EDU_MAX_LENGTH ? length - done : EDU_MAX_LENGTH;
+		n = length - done < EDU_MAX_MOVE ? length - done : EDU_MAX_MOVE;
 		ret = transfer(source, from + done, n, EDU_TO_DEVICE) ?:
 			transfer(target, to + done, n, EDU_FROM_DEVICE);
 	}

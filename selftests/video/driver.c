@@ -15,7 +15,7 @@
 #include <media/v4l2-ioctl.h>
 #include <media/videobuf2-v4l2.h>
 
-#include "edu/registers.h"
+#include "edu/driver.h"
 #include "memalloc_vb2.h"
 
 static char *region = "memalloc";
