@@ -88,10 +88,7 @@ unsigned long mal_huge_pages(const struct mal_range *range)
 {
 	const unsigned long pages = PMD_SIZE >> PAGE_SHIFT;
 
-	/*
-	 * The kernel may have pages that a source has made as reserved ones. Of these, VFIO lets
-	 * devices use what is mapped so, without holding anything.
-	 */
+	/* Pages that a source has made could be pinned, see vmf_insert_pfn_pmd() in compat.h. */
 	if (!MAL_HUGE_ENTRIES || !has_transparent_hugepage() || !mal_range_has_pages(range) ||
 	    range->pagemap || range->align < pages)
 		return 0;

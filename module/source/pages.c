@@ -29,6 +29,20 @@ static bool has_unmapped_pages(u64 base, u64 length)
 	return false;
 }
 
+/*
+ * New pages are marked as reserved. VFIO pins reserved pages like any others, but takes them for
+ * pages that it does not hold when it should unpin them: they would never come back. KVM, for which
+ * a reserved page is no memory, gives these to its guests as memory, then.
+ */
+static void unmark_reserved(unsigned long pfn, unsigned long n)
+{
+	for (; n--; pfn++) {
+		ClearPageReserved(pfn_to_page(pfn));
+		if (IS_ALIGNED(pfn, PHYS_PFN(MAL_PAGES_ALIGN)))
+			cond_resched();
+	}
+}
+
 int mal_range_make_pages(struct mal_range *range, u64 base, u64 length, int node)
 {
 	struct dev_pagemap *map;
@@ -48,6 +62,7 @@ int mal_range_make_pages(struct mal_range *range, u64 base, u64 length, int node
 		kfree(map);
 		return PTR_ERR(mapped);
 	}
+	unmark_reserved(PHYS_PFN(base), PHYS_PFN(length));
 	range->pagemap = map;
 	range->node = page_to_nid(pfn_to_page(PHYS_PFN(base)));
 	return 0;
