@@ -34,7 +34,8 @@
  * address any more. If such a handle ends with its client instead, a device may still
  * write to the buffer. So once all users of the buffer are gone, also those who did not
  * ask for the address, the buffer stays out of use until an administrator gives the
- * promise, by RELEASE. Only these two calls count as a disclosure.
+ * promise, by RELEASE. Only these two calls count as a disclosure. A device that a
+ * program drives behind an IOMMU, by VFIO, does not find the buffer at its physical address.
  *
  * Growing. Every argument begins with its own size in bytes. A program may pass
  * a shorter struct than the kernel knows (but not shorter than the first
