@@ -125,11 +125,13 @@ static void uncharge_extent(const struct mal_extent *extent)
 int mal_alloc(struct mal_extent *extent, const struct mal_bounds *bounds)
 {
 	const struct mal_block *block = &extent->block;
-	int err = mal_alloc_charge(block->payer, mal_extent_size(extent), block->is_buffer);
+	const u64 bytes = mal_extent_size(extent);
+	int err = mal_alloc_charge(block->payer, bytes, block->is_buffer);
 
 	if (err)
 		return err;
-	err = mal_alloc_charged(extent, bounds);
+	err = mal_alloc_charge_group(extent->region, block->payer, bytes, &extent->dmem) ?:
+	      mal_alloc_charged(extent, bounds);
 	if (err)
 		uncharge_extent(extent);
 	return err;

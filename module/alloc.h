@@ -4,9 +4,10 @@
 
 #include <linux/types.h>
 
+#include "quarantine.h"
+#include "region.h"
+
 struct mal_extent;
-struct mal_payer;
-struct mal_region;
 struct mal_bounds;
 
 /*
@@ -14,6 +15,18 @@ struct mal_bounds;
  * is reached, scan the user's quarantine and try once more. Sleeps. -EDQUOT.
  */
 int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
+
+/* The same for the cgroup of this task, for @bytes that @payer gets. Sleeps. -EDQUOT, -ENOMEM. */
+static inline int __must_check mal_alloc_charge_group(struct mal_region *region,
+						      struct mal_payer *payer, u64 bytes,
+						      struct mal_dmem_charge *charge)
+{
+	int err = mal_dmem_charge(&region->dmem, bytes, charge);
+
+	if (err == -EDQUOT && mal_quarantine_scan(payer->user))
+		err = mal_dmem_charge(&region->dmem, bytes, charge);
+	return err;
+}
 
 /*
  * Get what @bounds ask for, for @extent, which is charged, zeroed; if there is no room, scan the

@@ -74,15 +74,22 @@ struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct m
 {
 	const bool reusable = takes_what_is_ready(region, bounds);
 	struct mal_buffer *buffer = NULL;
+	struct mal_dmem_charge dmem;
 	u32 ready_place;
 	int err;
 
+	err = mal_alloc_charge_group(region, payer, (u64)bounds->req.size << PAGE_SHIFT, &dmem);
+	if (err)
+		return ERR_PTR(err);
 	if (reusable && bounds->req.size <= MAL_READY_MAX)
 		buffer = take_ready_buffer(region, payer, length, bounds->req.size);
 	if (!buffer)
 		buffer = new_buffer(region, payer, length, bounds->req.size, reusable);
-	if (!buffer)
+	if (!buffer) {
+		mal_dmem_uncharge(&dmem);
 		return ERR_PTR(-ENOMEM);
+	}
+	buffer->extent.dmem = dmem;
 	ready_place = buffer->extent.block.first;
 	err = mal_alloc_charged(&buffer->extent, bounds);
 	if (err)
@@ -110,9 +117,17 @@ destroy:
 static __always_inline struct mal_buffer *
 use_kept_block(struct mal_region *region, struct mal_payer *payer, struct mal_block *block)
 {
+	struct mal_buffer *buffer = mal_buffer_of(mal_extent_of(block));
+	int err = mal_alloc_charge_group(region, payer, mal_extent_size(&buffer->extent),
+					 &buffer->extent.dmem);
+
+	if (err) {
+		mal_magazine_release(&region->arena.magazines, block);
+		return ERR_PTR(err);
+	}
 	mal_magazine_use(&payer->magazine, block);
 	trace_memalloc_alloc(region->name, block, block->first, block->granules);
-	return mal_buffer_of(mal_extent_of(block));
+	return buffer;
 }
 
 /* @kept: a block of another size or length, which the client kept; or NULL. */
@@ -177,6 +192,7 @@ static bool make_ready(struct mal_buffer *buffer)
 	bool is_ready;
 
 	clear_buffer(buffer);
+	mal_dmem_uncharge(&extent->dmem);
 	is_ready = mal_extent_free_block(extent, true);
 	mal_uncharge(payer, bytes, true);
 	return is_ready;
@@ -282,6 +298,7 @@ void mal_buffer_unshare_first(struct mal_buffer *buffer)
 		return;
 	}
 	trace_memalloc_free(buffer->extent.region->name, block, block->first, block->granules);
+	mal_dmem_uncharge(&buffer->extent.dmem);
 	mal_magazine_put(&block->payer->magazine, block);
 }
 

@@ -154,7 +154,7 @@ void mal_payer_close(struct mal_payer *payer);
 
 /*
  * mal_charge() is called before memory is taken from the heap, mal_uncharge() after it has returned
- * there. Another controller, like the kernel's own for device memory, would be asked here, too.
+ * there. What cgroups may have is charged besides: see dmem.h.
  *
  * No charge ever exceeds a limit, not for a moment, but for callers with CAP_SYS_RESOURCE.
  * -EDQUOT: nothing was charged. mal_charge() sleeps; mal_uncharge() only if the payer is closed.

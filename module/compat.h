@@ -39,6 +39,15 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_f
 #define page_has_movable_ops(page)	__PageMovable(page)
 #endif
 
+/* In 7.3, what a region of the dmem cgroup is came into a struct. */
+#if !IS_ENABLED(CONFIG_CGROUP_DMEM)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define mal_dmem_register_region	dmem_cgroup_register_region
+#else
+#define mal_dmem_register_region(bytes, ...)	\
+	dmem_cgroup_register_region(&(struct dmem_cgroup_init){ .size = (bytes) }, __VA_ARGS__)
+#endif
+
 /* In 6.17, a frame number became a plain number. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/pfn_t.h>

@@ -143,6 +143,11 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	if (err)
 		goto destroy_spaces;
 
+	err = mal_dmem_init(&region->dmem, region->name,
+			    (u64)region->ranges.pages_max << PAGE_SHIFT);
+	if (err)
+		goto destroy_users;
+
 	mal_offsets_init(&region->offsets, region->ranges.granules);
 	mal_quarantine_init(&region->quarantine);
 	mutex_init(&region->clients_lock);
@@ -156,6 +161,8 @@ struct mal_region *mal_device_create(const struct mal_spec *spec,
 	mal_device_destroy(region);
 	return ERR_PTR(err);
 
+destroy_users:
+	mal_users_destroy(&region->users);
 destroy_spaces:
 	mal_spaces_destroy(&region->spaces);
 destroy_clean:
@@ -251,6 +258,7 @@ void mal_device_destroy(struct mal_region *region)
 	mal_background_end(region);
 	/* While all is there that it takes to release what is ready. */
 	mal_arena_stop(&region->arena);
+	mal_dmem_destroy(&region->dmem);
 	mal_users_destroy(&region->users);
 	mal_quarantine_destroy(&region->quarantine);
 	mal_offsets_destroy(&region->offsets);

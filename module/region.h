@@ -12,6 +12,7 @@
 
 #include "arena.h"
 #include "charge.h"
+#include "dmem.h"
 #include "ranges.h"
 #include "clean.h"
 #include "offset.h"
@@ -91,6 +92,7 @@ struct mal_region {
 	struct mal_offsets offsets;
 	struct mal_quarantine quarantine;
 	struct mal_users users;
+	struct mal_dmem dmem;
 	atomic_t clients;		/* open files */
 	atomic64_t client_ids;		/* the last that was given out */
 	struct mutex clients_lock;	/* of @client_list; before those of clients */

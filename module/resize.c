@@ -18,6 +18,32 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 	return part;
 }
 
+/* One for what will be cut off. */
+static struct mal_extent *new_cut_part(const struct mal_buffer *buffer)
+{
+	struct mal_extent *part = new_part(buffer, 0);
+	int err;
+
+	if (IS_ERR(part))
+		return part;
+	err = mal_dmem_get(&part->region->dmem, &buffer->extent.dmem, &part->dmem);
+	if (!err)
+		return part;
+	mal_extent_destroy(part);
+	return ERR_PTR(err);
+}
+
+/* Part of the charge goes with what is cut off, or added. False: another group is charged. */
+static bool move_charge(struct mal_extent *extent, struct mal_extent *part, u32 new_pages)
+{
+	const u32 pages = extent->block.granules;
+
+	if (new_pages < pages)
+		return mal_dmem_move(&extent->dmem, &part->dmem,
+				     (u64)(pages - new_pages) << PAGE_SHIFT);
+	return mal_dmem_move(&part->dmem, &extent->dmem, (u64)(new_pages - pages) << PAGE_SHIFT);
+}
+
 /* The granule at which @buffer must end at the latest, by its constraints. */
 static u32 end_max(const struct mal_buffer *buffer, u32 first)
 {
@@ -60,7 +86,7 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		/* From here on, the slot may be in the books. */
 		WRITE_ONCE(buffer->reusable, false);
 		err = mal_offset_keep(offsets, buffer->pgoff, new_pages);
-		return err ? ERR_PTR(err) : new_part(buffer, 0);
+		return err ? ERR_PTR(err) : new_cut_part(buffer);
 	}
 	if (new_pages > mal_offset_max_pages(offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
@@ -102,6 +128,10 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 			      part->block.granules))) {
 		up_write(&extent->size_lock);
 		return -EAGAIN;
+	}
+	if (part && !move_charge(extent, part, new_pages)) {
+		up_write(&extent->size_lock);
+		return -EDQUOT;
 	}
 	if (part)
 		WRITE_ONCE(buffer->reusable, false);
