@@ -16,15 +16,21 @@ struct mal_bounds;
  */
 int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
 
-/* The same for the cgroup of this task, for @bytes that @payer gets. Sleeps. -EDQUOT, -ENOMEM. */
+/*
+ * The same for the cgroup of this task, for @bytes that @payer gets; but what the system pays for,
+ * no group does. Sleeps. -EDQUOT, -ENOMEM.
+ */
 static inline int __must_check mal_alloc_charge_group(struct mal_region *region,
 						      struct mal_payer *payer, u64 bytes,
-						      struct mal_dmem_charge *charge)
+						      struct mal_dmem_ref *ref)
 {
-	int err = mal_dmem_charge(&region->dmem, bytes, charge);
+	int err;
 
+	if (!IS_ENABLED(CONFIG_CGROUP_DMEM) || mal_payer_is_system(payer))
+		return 0;
+	err = mal_dmem_charge(&region->dmem, bytes, ref);
 	if (err == -EDQUOT && mal_quarantine_scan(payer->user))
-		err = mal_dmem_charge(&region->dmem, bytes, charge);
+		err = mal_dmem_charge(&region->dmem, bytes, ref);
 	return err;
 }
 
@@ -36,7 +42,10 @@ static inline int __must_check mal_alloc_charge_group(struct mal_region *region,
  */
 int __must_check mal_alloc_charged(struct mal_extent *extent, const struct mal_bounds *bounds);
 
-/* Both of these. Sleeps. */
+/*
+ * All of these. After an error, @extent may still have a reference to what its cgroup was charged,
+ * which goes with it. Sleeps.
+ */
 int __must_check mal_alloc(struct mal_extent *extent, const struct mal_bounds *bounds);
 
 /*

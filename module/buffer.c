@@ -74,7 +74,7 @@ struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct m
 {
 	const bool reusable = takes_what_is_ready(region, bounds);
 	struct mal_buffer *buffer = NULL;
-	struct mal_dmem_charge dmem;
+	struct mal_dmem_ref dmem = {};
 	u32 ready_place;
 	int err;
 
@@ -86,7 +86,7 @@ struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct m
 	if (!buffer)
 		buffer = new_buffer(region, payer, length, bounds->req.size, reusable);
 	if (!buffer) {
-		mal_dmem_uncharge(&dmem);
+		mal_dmem_put(&dmem);
 		return ERR_PTR(-ENOMEM);
 	}
 	buffer->extent.dmem = dmem;
@@ -117,20 +117,23 @@ destroy:
 static __always_inline struct mal_buffer *
 use_kept_block(struct mal_region *region, struct mal_payer *payer, struct mal_block *block)
 {
-	struct mal_buffer *buffer = mal_buffer_of(mal_extent_of(block));
-	int err = mal_alloc_charge_group(region, payer, mal_extent_size(&buffer->extent),
-					 &buffer->extent.dmem);
-
-	if (err) {
-		mal_magazine_release(&region->arena.magazines, block);
-		return ERR_PTR(err);
-	}
 	mal_magazine_use(&payer->magazine, block);
 	trace_memalloc_alloc(region->name, block, block->first, block->granules);
-	return buffer;
+	return mal_buffer_of(mal_extent_of(block));
 }
 
-/* @kept: a block of another size or length, which the client kept; or NULL. */
+/* The same for its cgroup. False: that may not have it. */
+static __always_inline bool charge_kept_block(struct mal_region *region,
+					      const struct mal_payer *payer,
+					      struct mal_block *block)
+{
+	struct mal_extent *extent = mal_extent_of(block);
+
+	return !IS_ENABLED(CONFIG_CGROUP_DMEM) || mal_payer_is_system(payer) ||
+	       !mal_dmem_charge(&region->dmem, mal_extent_size(extent), &extent->dmem);
+}
+
+/* @kept: a block which the client kept, of another size or length or not to be had; or NULL. */
 static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 						 struct mal_payer *payer, u64 length,
 						 const struct mal_bounds *bounds,
@@ -141,6 +144,7 @@ static noinline struct mal_buffer *create_buffer(struct mal_region *region,
 	int err;
 
 	if (kept && kept->granules == bounds->req.size &&
+	    charge_kept_block(region, payer, kept) &&
 	    mal_arenas_set_length(&region->arena.cpus, kept, length))
 		return use_kept_block(region, payer, kept);
 	/* Else the heap would place the new one beside it, and less would stay in one piece. */
@@ -162,7 +166,8 @@ struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer
 
 	if (takes_what_is_ready(region, bounds) && mal_payer_is_within_limits(payer))
 		block = mal_magazine_take(&payer->magazine, bounds->req.size);
-	if (block && block->granules == bounds->req.size && block->length == length)
+	if (block && block->granules == bounds->req.size && block->length == length &&
+	    charge_kept_block(region, payer, block))
 		return use_kept_block(region, payer, block);
 	return create_buffer(region, payer, length, bounds, block);
 }
@@ -189,11 +194,13 @@ static bool make_ready(struct mal_buffer *buffer)
 	struct mal_extent *extent = &buffer->extent;
 	struct mal_payer *payer = extent->block.payer;
 	const u64 bytes = mal_extent_size(extent);
+	struct mal_dmem_ref dmem = extent->dmem;
 	bool is_ready;
 
 	clear_buffer(buffer);
-	mal_dmem_uncharge(&extent->dmem);
+	extent->dmem = (struct mal_dmem_ref){};
 	is_ready = mal_extent_free_block(extent, true);
+	mal_dmem_put(&dmem);
 	mal_uncharge(payer, bytes, true);
 	return is_ready;
 }
@@ -292,14 +299,16 @@ static bool can_be_kept(struct mal_buffer *buffer)
 void mal_buffer_unshare_first(struct mal_buffer *buffer)
 {
 	struct mal_block *block = &buffer->extent.block;
+	struct mal_dmem_ref dmem = buffer->extent.dmem;
 
 	if (!can_be_kept(buffer)) {
 		mal_buffer_unshare(buffer);
 		return;
 	}
 	trace_memalloc_free(buffer->extent.region->name, block, block->first, block->granules);
-	mal_dmem_uncharge(&buffer->extent.dmem);
+	buffer->extent.dmem = (struct mal_dmem_ref){};
 	mal_magazine_put(&block->payer->magazine, block);
+	mal_dmem_put(&dmem);
 }
 
 void mal_buffer_pin(struct mal_buffer *buffer)

@@ -120,7 +120,10 @@ static inline u64 mal_span_size(const struct mal_span *span)
 struct mal_buffer *mal_buffer_create(struct mal_region *region, struct mal_payer *payer,
 				     u64 length, const struct mal_bounds *bounds);
 
-/* The same for @payer, who has been charged: not -EDQUOT. After an error, the charge stays. */
+/*
+ * The same for @payer, who has been charged. -EDQUOT: a cgroup may not have it. After an error,
+ * the charge of @payer stays.
+ */
 struct mal_buffer *mal_buffer_create_charged(struct mal_region *region, struct mal_payer *payer,
 					     u64 length, const struct mal_bounds *bounds);
 

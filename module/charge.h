@@ -169,6 +169,12 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
+/* Is it a driver's payer, for which no limit holds? */
+static inline bool mal_payer_is_system(const struct mal_payer *payer)
+{
+	return !uid_valid(payer->user->uid);
+}
+
 /*
  * True: what is charged to the payer is within each limit that was set before the call. False: it
  * is not, or that is not known. Takes no lock.

@@ -2,6 +2,7 @@
 #ifndef MAL_DMEM_H
 #define MAL_DMEM_H
 
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 /*
@@ -10,14 +11,18 @@
  * group of the task that allocates it, until its last page is back; what is ready, or kept by a
  * client, is charged to none. This comes besides the limits of users, see charge.h.
  *
+ * What RESIZE adds is charged to the group of the task that calls it, and then belongs to the
+ * buffer. What it cuts off keeps the charge alive until it is back; then it is taken off the charge
+ * if the task is in a group that has it. So no group pays for others' calls, nobody is refused to
+ * give something back, and no less is charged than there is.
+ *
  * Without CONFIG_CGROUP_DMEM, all of it is empty.
  */
 
-/* What some memory is charged to. It has a reference to that. */
-struct mal_dmem_charge {
+/* A reference to what some memory is charged to. Zeroes: to nothing. */
+struct mal_dmem_ref {
 #ifdef CONFIG_CGROUP_DMEM
-	struct dmem_cgroup_pool_state *group;	/* NULL: to none */
-	u64 bytes;
+	struct mal_dmem_charge *charge;
 #endif
 };
 
@@ -25,6 +30,7 @@ struct mal_dmem_charge {
 struct mal_dmem {
 #ifdef CONFIG_CGROUP_DMEM
 	struct dmem_cgroup_region *region;
+	spinlock_t lock;		/* of the bytes of charges, and what comes after each */
 #endif
 };
 
@@ -38,25 +44,21 @@ void mal_dmem_destroy(struct mal_dmem *dmem);
 
 /*
  * Charge @bytes to the group of this task. Sleeps. -EDQUOT: that group, or one above, would have
- * more than it may have; -ENOMEM. In both cases nothing is charged.
+ * more than it may have; -ENOMEM. In both cases nothing is charged, and *@ref is not touched.
  */
-int mal_dmem_charge(struct mal_dmem *dmem, u64 bytes, struct mal_dmem_charge *charge);
+int mal_dmem_charge(struct mal_dmem *dmem, u64 bytes, struct mal_dmem_ref *ref);
 
-/* From now on, it is charged to none. Does nothing if it is not charged. */
-void mal_dmem_uncharge(struct mal_dmem_charge *charge);
+/* One more reference. */
+struct mal_dmem_ref mal_dmem_share(struct mal_dmem_ref ref);
 
-/*
- * A reference to what @charge is charged to, for mal_dmem_move(). Sleeps. -EDQUOT: this task is in
- * another group, or one above has more than it may have; -ENOMEM.
- */
-int mal_dmem_get(struct mal_dmem *dmem, const struct mal_dmem_charge *charge,
-		 struct mal_dmem_charge *none);
+/* Give up *@ref. With the last one, the charge ends. */
+void mal_dmem_put(struct mal_dmem_ref *ref);
 
-/*
- * @bytes that are charged as @from are charged as @to from now on. False: these are different
- * groups, and nothing was done.
- */
-bool mal_dmem_move(struct mal_dmem_charge *from, struct mal_dmem_charge *to, u64 bytes);
+/* What is charged as *@added, which nobody shares, belongs to @ref from now on. */
+void mal_dmem_join(struct mal_dmem *dmem, struct mal_dmem_ref ref, struct mal_dmem_ref *added);
+
+/* @bytes of what is charged as @ref are back. Sleeps. */
+void mal_dmem_take_off(struct mal_dmem *dmem, struct mal_dmem_ref ref, u64 bytes);
 
 #else
 
@@ -69,25 +71,27 @@ static inline void mal_dmem_destroy(struct mal_dmem *dmem)
 {
 }
 
-static inline int mal_dmem_charge(struct mal_dmem *dmem, u64 bytes, struct mal_dmem_charge *charge)
+static inline int mal_dmem_charge(struct mal_dmem *dmem, u64 bytes, struct mal_dmem_ref *ref)
 {
 	return 0;
 }
 
-static inline void mal_dmem_uncharge(struct mal_dmem_charge *charge)
+static inline struct mal_dmem_ref mal_dmem_share(struct mal_dmem_ref ref)
+{
+	return ref;
+}
+
+static inline void mal_dmem_put(struct mal_dmem_ref *ref)
 {
 }
 
-static inline int mal_dmem_get(struct mal_dmem *dmem, const struct mal_dmem_charge *charge,
-			       struct mal_dmem_charge *none)
+static inline void mal_dmem_join(struct mal_dmem *dmem, struct mal_dmem_ref ref,
+				 struct mal_dmem_ref *added)
 {
-	return 0;
 }
 
-static inline bool mal_dmem_move(struct mal_dmem_charge *from, struct mal_dmem_charge *to,
-				 u64 bytes)
+static inline void mal_dmem_take_off(struct mal_dmem *dmem, struct mal_dmem_ref ref, u64 bytes)
 {
-	return true;
 }
 
 #endif

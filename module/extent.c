@@ -18,7 +18,7 @@ void mal_extent_init(struct mal_extent *extent, struct mal_region *region,
 
 void mal_extent_destroy(struct mal_extent *extent)
 {
-	mal_dmem_uncharge(&extent->dmem);
+	mal_dmem_put(&extent->dmem);
 	dma_resv_fini(&extent->resv);
 	kfree(extent);
 }

@@ -39,8 +39,7 @@ struct mal_extent {
 			u32 scanned;
 		};
 	};
-	/* Its cgroup's; of a part that is about to be cut off, and of nothing yet: a reference. */
-	struct mal_dmem_charge dmem;
+	struct mal_dmem_ref dmem;	/* what cgroup pays; a part that was cut off shares it */
 
 	struct dma_resv resv;		/* fences of devices, for all dma-bufs of the buffer */
 

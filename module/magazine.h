@@ -37,7 +37,7 @@ struct mal_magazine_slice {
  * A client's magazine has the last block of each small size that the client has freed, and the last
  * larger one, if nobody had touched it. The client's next block of that size is the same again.
  * Then nothing is written that other clients use, and the owner, the mmap offset and the charge
- * stay as they are.
+ * stay as they are. (What its cgroup is charged is written, where the kernel has dmem.)
  *
  * But until then the block is charged, and used in the heap and in all figures. So all magazines
  * are emptied before a request is refused, and before anybody looks at blocks or figures; those of

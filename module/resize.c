@@ -18,32 +18,6 @@ static struct mal_extent *new_part(const struct mal_buffer *buffer, u32 pages)
 	return part;
 }
 
-/* One for what will be cut off. */
-static struct mal_extent *new_cut_part(const struct mal_buffer *buffer)
-{
-	struct mal_extent *part = new_part(buffer, 0);
-	int err;
-
-	if (IS_ERR(part))
-		return part;
-	err = mal_dmem_get(&part->region->dmem, &buffer->extent.dmem, &part->dmem);
-	if (!err)
-		return part;
-	mal_extent_destroy(part);
-	return ERR_PTR(err);
-}
-
-/* Part of the charge goes with what is cut off, or added. False: another group is charged. */
-static bool move_charge(struct mal_extent *extent, struct mal_extent *part, u32 new_pages)
-{
-	const u32 pages = extent->block.granules;
-
-	if (new_pages < pages)
-		return mal_dmem_move(&extent->dmem, &part->dmem,
-				     (u64)(pages - new_pages) << PAGE_SHIFT);
-	return mal_dmem_move(&part->dmem, &extent->dmem, (u64)(new_pages - pages) << PAGE_SHIFT);
-}
-
 /* The granule at which @buffer must end at the latest, by its constraints. */
 static u32 end_max(const struct mal_buffer *buffer, u32 first)
 {
@@ -86,7 +60,7 @@ struct mal_extent *mal_resize_prepare(struct mal_buffer *buffer, u32 pages, u32 
 		/* From here on, the slot may be in the books. */
 		WRITE_ONCE(buffer->reusable, false);
 		err = mal_offset_keep(offsets, buffer->pgoff, new_pages);
-		return err ? ERR_PTR(err) : new_cut_part(buffer);
+		return err ? ERR_PTR(err) : new_part(buffer, 0);
 	}
 	if (new_pages > mal_offset_max_pages(offsets, buffer->pgoff))
 		return ERR_PTR(-ENOSPC);
@@ -129,15 +103,14 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 		up_write(&extent->size_lock);
 		return -EAGAIN;
 	}
-	if (part && !move_charge(extent, part, new_pages)) {
-		up_write(&extent->size_lock);
-		return -EDQUOT;
-	}
 	if (part)
 		WRITE_ONCE(buffer->reusable, false);
 	if (new_pages < extent->block.granules) {
 		part->touched = extent->touched;
 		part->written = extent->written;
+		part->dmem = mal_dmem_share(extent->dmem);
+	} else if (part) {
+		mal_dmem_join(&extent->region->dmem, extent->dmem, &part->dmem);
 	}
 	mal_arena_resize(&extent->region->arena, &extent->block, part ? &part->block : NULL,
 			 new_pages, length);
@@ -147,6 +120,9 @@ int mal_resize(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages
 
 void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part, u32 new_pages)
 {
+	u64 bytes;
+	bool is_idle;
+
 	if (!part)
 		return;
 	if (!part->block.granules) {
@@ -154,5 +130,9 @@ void mal_resize_finish(struct mal_buffer *buffer, struct mal_extent *part, u32 n
 		return;
 	}
 	mal_unmap(buffer, new_pages, part->block.granules);
-	mal_free(part, mal_extent_detach_pages(part));
+	bytes = mal_extent_size(part);
+	is_idle = mal_extent_detach_pages(part);
+	mal_free(part, is_idle);
+	if (is_idle)
+		mal_dmem_take_off(&buffer->extent.region->dmem, buffer->extent.dmem, bytes);
 }

@@ -12,19 +12,18 @@ set -eu
 
 member=1000 group=44 # video
 other=/tmp/other
-mib=$((1 << 20))
 
 # Debian 13, where files may be written.
 other_release_is_there() {
 	local dir
 	modprobe overlay
-	mkdir -p /tmp/{upper,work} $other
-	mount -t overlay -o "lowerdir=$OTHER_ROOT,upperdir=/tmp/upper,workdir=/tmp/work" overlay $other
+	mkdir -p /tmp/{upper,work} "$other"
+	mount -t overlay -o "lowerdir=$OTHER_ROOT,upperdir=/tmp/upper,workdir=/tmp/work" overlay "$other"
 	for dir in /dev /proc /sys; do
-		mount --rbind $dir "$other$dir"
+		mount --rbind "$dir" "$other$dir"
 	done
-	mkdir -p $other/usr/share/libcamera/pipeline/virtual
-	cat >$other/usr/share/libcamera/pipeline/virtual/virtual.yaml <<-END
+	mkdir -p "$other/usr/share/libcamera/pipeline/virtual"
+	cat >"$other/usr/share/libcamera/pipeline/virtual/virtual.yaml" <<-END
 		"frames":
 		  supported_formats:
 		  - width: 640
@@ -38,7 +37,7 @@ other_release_is_there() {
 
 # As the udev rule of the packages does.
 of_the_group() {
-	chgrp $group "$1"
+	chgrp "$group" "$1"
 	chmod 660 "$1"
 }
 
@@ -49,7 +48,7 @@ loads() {
 }
 
 in_other_release() {
-	chroot --userspec="$1" $other "${@:2}"
+	chroot --userspec="$1" "$other" "${@:2}"
 }
 
 frames() {
@@ -59,8 +58,8 @@ frames() {
 # The bars have several colours.
 captures_into_buffers() {
 	local exporter length values n=0
-	cp selftests/sharing/libcamera_frames.py $other/tmp
-	frames $member:$group >/tmp/frames
+	cp selftests/sharing/libcamera_frames.py "$other/tmp"
+	frames "$member:$group" >/tmp/frames
 	cat /tmp/frames
 	while read -r exporter length values; do
 		[ "$exporter" = memalloc ]
@@ -68,7 +67,7 @@ captures_into_buffers() {
 		[ "$values" -gt 4 ]
 		n=$((n + 1))
 	done </tmp/frames
-	[ $n -ge 4 ]
+	[ "$n" -ge 4 ]
 }
 
 all_comes_back() {

@@ -34,16 +34,16 @@ static const char *file_of(const char *group, const char *name)
 /* What the file of the group says of the region, or -1. */
 static __s64 figure(const char *group, const char *name, const char *region)
 {
-	char line[128], format[64];
+	char word[128], wanted[64];
 	unsigned long long bytes;
 	__s64 found = -1;
 	FILE *file = fopen(file_of(group, name), "r");
 
 	if (!file)
 		return -1;
-	snprintf(format, sizeof(format), "memalloc/%s %%llu", region);
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, format, &bytes) == 1)
+	snprintf(wanted, sizeof(wanted), "memalloc/%s", region);
+	while (fscanf(file, "%127s %llu", word, &bytes) == 2)
+		if (!strcmp(word, wanted))
 			found = bytes;
 	fclose(file);
 	return found;
@@ -263,10 +263,10 @@ static int buffer_of_group(int fd, const char *group, struct memalloc_import *im
 		err = err ?: send_fd(sockets[0], export_buffer(client, buffer.handle, O_RDWR));
 		_exit(-err);
 	}
+	close(sockets[0]);
 	dmabuf = receive_fd(sockets[1]);
 	err = wait_child(child) ? -ECHILD : import_buffer(fd, dmabuf, 0, import);
 	close(dmabuf);
-	close(sockets[0]);
 	close(sockets[1]);
 	return err;
 }
@@ -358,21 +358,52 @@ TEST_F(dmem, charges_what_is_resized)
 	EXPECT_TRUE(WAIT_UNTIL(!charged(self->group)));
 }
 
-/* Nobody has another group pay, and nothing of a charge gets lost. */
-TEST_F(dmem, has_nobody_resize_for_another_group)
+/* What somebody of another group adds, that group pays; and whoever may can make it shorter. */
+TEST_F(dmem, has_each_group_pay_for_its_own)
 {
 	struct memalloc_alloc buffer;
 
 	ASSERT_EQ(0, alloc_buffer(self->fd, LENGTH, &buffer));
-	EXPECT_EQ(EDQUOT, IN_GROUP(self->group,
-				   resize_buffer(self->fd, buffer.handle, 2 * LENGTH)));
-	EXPECT_EQ(EDQUOT, IN_GROUP(self->group, resize_buffer(self->fd, buffer.handle, PAGE)));
+	ASSERT_EQ(0, set_max(self->group, PAGE));
+	EXPECT_EQ(EDQUOT,
+		  IN_GROUP(self->group, resize_buffer(self->fd, buffer.handle, 2 * LENGTH)));
 	EXPECT_EQ(0, charged(self->group));
-	EXPECT_EQ(0, resize_buffer(self->fd, buffer.handle, 2 * LENGTH));
+	ASSERT_EQ(0, set_max(self->group, LIMIT));
+	EXPECT_EQ(0, IN_GROUP(self->group, resize_buffer(self->fd, buffer.handle, 2 * LENGTH)));
+	EXPECT_EQ(LENGTH, charged(self->group));
+	EXPECT_EQ(0, IN_GROUP(self->other, resize_buffer(self->fd, buffer.handle, PAGE)));
+	EXPECT_EQ(LENGTH, charged(self->group));
+	EXPECT_EQ(0, IN_GROUP(self->other, resize_buffer(self->fd, buffer.handle, 2 * PAGE)));
+	EXPECT_EQ(PAGE, charged(self->other));
+	EXPECT_EQ(0, IN_GROUP(self->group, resize_buffer(self->fd, buffer.handle, 3 * PAGE)));
+	EXPECT_EQ(LENGTH + PAGE, charged(self->group));
 	EXPECT_EQ(0, free_buffer(self->fd, buffer.handle));
+	EXPECT_EQ(0, charged(self->group));
+	EXPECT_EQ(0, charged(self->other));
 }
 
-/* What is cut off waits with its own part of the charge. */
+/* The limit of a group above holds, too; and who is over one may still make buffers shorter. */
+TEST_F(dmem, has_limits_of_groups_above)
+{
+	char inner[64];
+
+	ASSERT_EQ(0, write_file(file_of(self->other, "cgroup.subtree_control"), "+dmem"));
+	ASSERT_EQ(0, make_group(inner, sizeof(inner), "dmem-other/inner"));
+	ASSERT_EQ(0, set_max(self->other, LENGTH));
+	EXPECT_EQ(0, BY_CLIENT(inner, alloc_all(fd, LENGTH, 1)));
+	EXPECT_EQ(EDQUOT, BY_CLIENT(inner, alloc_all(fd, LENGTH, 2)));
+	EXPECT_TRUE(WAIT_UNTIL(!charged(inner) && !charged(self->other)));
+	EXPECT_EQ(0, BY_CLIENT(inner, ({
+		struct memalloc_alloc buffer;
+
+		alloc_buffer(fd, LENGTH, &buffer) ?: set_max(self->other, 0) ?:
+		resize_buffer(fd, buffer.handle, PAGE);
+	})));
+	EXPECT_TRUE(WAIT_UNTIL(!charged(self->other)));
+	EXPECT_EQ(0, rmdir(inner));
+}
+
+/* What is cut off and held has all stay charged. */
 TEST_F(dmem, charges_what_is_cut_off_and_held)
 {
 	struct pins pins = {};
@@ -386,9 +417,31 @@ TEST_F(dmem, charges_what_is_cut_off_and_held)
 		pin_page(&pins, map + LENGTH - PAGE) ?:
 		resize_buffer(fd, buffer.handle, PAGE) ?: expect_charged(self->group, LENGTH) ?:
 		(munmap(map, LENGTH), free_buffer(fd, buffer.handle)) ?:
-		expect_charged(self->group, LENGTH - PAGE) ?:
+		expect_charged(self->group, LENGTH) ?:
 		(unpin(&pins, 0, 1), WAIT_UNTIL(!charged(self->group)) ? 0 : -EPROTO);
 	})));
+}
+
+/* Allocates, resizes and frees for two seconds, and leaves the rest to the end of its clients. */
+static int allocate_much(__u64 state)
+{
+	const __u64 end = now_ms() + 2000;
+	struct memalloc_alloc buffer;
+	int fd = open_device();
+	int done = 0;
+
+	while (now_ms() < end && fd >= 0) {
+		if (alloc_buffer(fd, (1 + random_below(&state, 32)) * PAGE, &buffer)) {
+			close(fd);
+			fd = open_device();
+			continue;
+		}
+		resize_buffer(fd, buffer.handle, (1 + random_below(&state, 32)) * PAGE);
+		if (random_below(&state, 4))
+			free_buffer(fd, buffer.handle);
+		done++;
+	}
+	return done > 100 ? 0 : -EPROTO;
 }
 
 /* Many at the same time: nothing of a charge stays. */
@@ -399,26 +452,8 @@ TEST_F(dmem, is_right_when_all_allocate)
 
 	for (i = 0; i < ARRAY_SIZE(children); i++) {
 		children[i] = fork_in(i % 2 ? self->other : self->group);
-		if (!children[i]) {
-			const __u64 end = now_ms() + 2000;
-			struct memalloc_alloc buffer;
-			int fd = open_device();
-			__u64 state = i + 1;
-
-			while (now_ms() < end) {
-				__u64 length = (1 + random_below(&state, 32)) * PAGE;
-
-				if (alloc_buffer(fd, length, &buffer))
-					continue;
-				length = (1 + random_below(&state, 32)) * PAGE;
-				resize_buffer(fd, buffer.handle, length);
-				if (random_below(&state, 4))
-					free_buffer(fd, buffer.handle);
-				else if (!random_below(&state, 8))
-					(void)(close(fd), fd = open_device());
-			}
-			_exit(0);
-		}
+		if (!children[i])
+			_exit(-allocate_much(i + 1));
 	}
 	for (i = 0; i < ARRAY_SIZE(children); i++)
 		EXPECT_EQ(0, wait_child(children[i]));

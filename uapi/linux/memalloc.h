@@ -73,8 +73,7 @@
  *   ENXIO       TRANSLATE: no buffer of this device is mapped at that address
  *   ENOSPC      RESIZE: this buffer has too few offsets for mmap(); a new buffer of that
  *               length would have enough
- *   EDQUOT      more than a limit of the client, of its user or of a cgroup (dmem.max) allows;
- *               RESIZE: another cgroup is charged for the buffer
+ *   EDQUOT      more than a limit of the client, of its user or of a cgroup (dmem.max) allows
  *   EBUSY       RESIZE: others also have the buffer or its address, or have it mapped
  *   EACCES      the handle, or the descriptor, does not allow writing; IMPORT: the
  *               descriptor does not allow reading; RESIZE: another client is charged
