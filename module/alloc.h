@@ -17,20 +17,25 @@ struct mal_bounds;
 int __must_check mal_alloc_charge(struct mal_payer *payer, u64 bytes, u32 buffers);
 
 /*
- * The same for the cgroup of this task, for @bytes that @payer gets; but what the system pays for,
- * no group does. Sleeps. -EDQUOT, -ENOMEM.
+ * Charge the cgroup of this task for @bytes that @payer gets; but what the system pays for, no
+ * group does. Sleeps. -EDQUOT, -ENOMEM.
  */
+static inline int __must_check mal_alloc_try_charge_group(struct mal_region *region,
+							  const struct mal_payer *payer, u64 bytes,
+							  struct mal_dmem_ref *ref)
+{
+	return mal_user_is_system(payer->user) ? 0 : mal_dmem_charge(&region->dmem, bytes, ref);
+}
+
+/* The same, which scans as mal_alloc_charge() does. */
 static inline int __must_check mal_alloc_charge_group(struct mal_region *region,
 						      struct mal_payer *payer, u64 bytes,
 						      struct mal_dmem_ref *ref)
 {
-	int err;
+	int err = mal_alloc_try_charge_group(region, payer, bytes, ref);
 
-	if (!IS_ENABLED(CONFIG_CGROUP_DMEM) || mal_payer_is_system(payer))
-		return 0;
-	err = mal_dmem_charge(&region->dmem, bytes, ref);
 	if (err == -EDQUOT && mal_quarantine_scan(payer->user))
-		err = mal_dmem_charge(&region->dmem, bytes, ref);
+		err = mal_alloc_try_charge_group(region, payer, bytes, ref);
 	return err;
 }
 

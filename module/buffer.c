@@ -129,8 +129,7 @@ static __always_inline bool charge_kept_block(struct mal_region *region,
 {
 	struct mal_extent *extent = mal_extent_of(block);
 
-	return !IS_ENABLED(CONFIG_CGROUP_DMEM) || mal_payer_is_system(payer) ||
-	       !mal_dmem_charge(&region->dmem, mal_extent_size(extent), &extent->dmem);
+	return !mal_alloc_try_charge_group(region, payer, mal_extent_size(extent), &extent->dmem);
 }
 
 /* @kept: a block which the client kept, of another size or length or not to be had; or NULL. */

@@ -216,11 +216,6 @@ static bool fits(struct mal_amount charged, struct mal_amount more, struct mal_a
 	       charged.buffers + more.buffers <= limit.buffers;
 }
 
-static bool is_system(const struct mal_user *user)
-{
-	return !uid_valid(user->uid);
-}
-
 static struct mal_amount user_limit(const struct mal_user *user)
 {
 	const struct mal_amount *set = &user->users->limits.user;
@@ -229,7 +224,7 @@ static struct mal_amount user_limit(const struct mal_user *user)
 		.buffers = READ_ONCE(set->buffers),
 	};
 
-	if (is_system(user))
+	if (mal_user_is_system(user))
 		return (struct mal_amount)MAL_NO_LIMIT;
 	if (limit.bytes == MAL_DEFAULT_BYTES && uid_eq(user->uid, GLOBAL_ROOT_UID))
 		limit.bytes = U64_MAX;
@@ -244,7 +239,7 @@ static struct mal_amount client_limit(const struct mal_payer *payer)
 	const struct mal_amount *set = &payer->user->users->limits.client;
 
 	lockdep_assert_held(&payer->user->lock);
-	if (is_system(payer->user))
+	if (mal_user_is_system(payer->user))
 		return (struct mal_amount)MAL_NO_LIMIT;
 	return (struct mal_amount) {
 		.bytes = min(payer->own_limit.bytes, READ_ONCE(set->bytes)),

@@ -169,10 +169,10 @@ void mal_uncharge(struct mal_payer *payer, u64 bytes, u64 buffers);
  */
 void mal_charge_log_refusal(struct mal_payer *payer, u64 bytes, u64 buffers);
 
-/* Is it a driver's payer, for which no limit holds? */
-static inline bool mal_payer_is_system(const struct mal_payer *payer)
+/* The user of drivers' payers, for which no limit holds. */
+static inline bool mal_user_is_system(const struct mal_user *user)
 {
-	return !uid_valid(payer->user->uid);
+	return !uid_valid(user->uid);
 }
 
 /*

@@ -75,10 +75,12 @@ void mal_dmem_put(struct mal_dmem_ref *ref)
 	ref->charge = NULL;
 }
 
-/* Of that group, or the last one. Under the lock. */
-static struct mal_dmem_charge *find_charge(struct mal_dmem_charge *charge,
+/* Of that group, or the last one. */
+static struct mal_dmem_charge *find_charge(const struct mal_dmem *dmem,
+					   struct mal_dmem_charge *charge,
 					   const struct dmem_cgroup_pool_state *group)
 {
+	lockdep_assert_held(&dmem->lock);
 	while (charge->group != group && charge->next)
 		charge = charge->next;
 	return charge;
@@ -95,7 +97,7 @@ void mal_dmem_join(struct mal_dmem *dmem, struct mal_dmem_ref ref, struct mal_dm
 		return;
 	}
 	spin_lock(&dmem->lock);
-	charge = find_charge(ref.charge, more->group);
+	charge = find_charge(dmem, ref.charge, more->group);
 	if (charge->group == more->group) {
 		charge->bytes += more->bytes;
 		more->bytes = 0;
@@ -124,7 +126,7 @@ void mal_dmem_take_off(struct mal_dmem *dmem, struct mal_dmem_ref ref, u64 bytes
 	if (!group)
 		return;
 	spin_lock(&dmem->lock);
-	charge = find_charge(ref.charge, group);
+	charge = find_charge(dmem, ref.charge, group);
 	bytes = charge->group == group ? min(bytes, charge->bytes) : 0;
 	charge->bytes -= bytes;
 	spin_unlock(&dmem->lock);
